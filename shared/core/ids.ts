@@ -1,0 +1,56 @@
+import type { Randomness } from './randomness.ts';
+
+declare const brand: unique symbol;
+type Branded<Name extends string> = string & { readonly [brand]: Name };
+
+export type DeploymentId = Branded<'DeploymentId'>;
+export type DeploymentGroupId = Branded<'DeploymentGroupId'>;
+export type RevisionId = Branded<'RevisionId'>;
+export type HostId = Branded<'HostId'>;
+/** Lower-case hex SHA-256 of a bundle's bytes. */
+export type Digest = Branded<'Digest'>;
+
+const UPPER = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789';
+const LOWER = 'abcdefghijklmnopqrstuvwxyz0123456789';
+
+/** `d-` and nine of A-Z0-9, as clients of CodeDeploy parse it. */
+export function newDeploymentId(randomness: Randomness): DeploymentId {
+  return `d-${randomText(randomness, UPPER, 9)}` as DeploymentId;
+}
+
+export function newRevisionId(randomness: Randomness): RevisionId {
+  return `r-${randomText(randomness, LOWER, 12)}` as RevisionId;
+}
+
+export function newHostId(randomness: Randomness): HostId {
+  return `h-${randomText(randomness, LOWER, 12)}` as HostId;
+}
+
+/** A version 4 UUID: a group that is deleted and created again gets another one. */
+export function newDeploymentGroupId(randomness: Randomness): DeploymentGroupId {
+  return newUuid(randomness) as DeploymentGroupId;
+}
+
+export function newUuid(randomness: Randomness): string {
+  const bytes = Uint8Array.from(randomness.bytes(16));
+  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x40;
+  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+}
+
+/** A secret with a prefix that says what it opens, for example `drover_join_…`: 192 random bits. */
+export function newSecret(prefix: string, randomness: Randomness): string {
+  return `${prefix}_${randomText(randomness, `${UPPER}${LOWER.slice(0, 26)}`, 33)}`;
+}
+
+function randomText(randomness: Randomness, alphabet: string, length: number): string {
+  let text = '';
+  while (text.length < length)
+    for (const byte of randomness.bytes(length)) {
+      // Bytes past the last whole multiple would make the first letters likelier than the others.
+      if (byte >= 256 - (256 % alphabet.length) || text.length === length) continue;
+      text += alphabet[byte % alphabet.length];
+    }
+  return text;
+}

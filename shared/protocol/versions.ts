@@ -1,0 +1,16 @@
+/**
+ * The wire only grows. A coordinator serves agents one minor version older and newer than its own; another major version
+ * is refused at hello. docs/protocol.md lists what each version added.
+ */
+export const PROTOCOL_VERSION = { major: 1, minor: 0 } as const;
+export interface ProtocolVersion {
+  major: number;
+  minor: number;
+}
+
+export function speaksWith(own: ProtocolVersion, other: ProtocolVersion): boolean {
+  return own.major === other.major && Math.abs(own.minor - other.minor) <= 1;
+}
+
+/** The version of this program, as `--version` prints it. */
+export const PROGRAM_VERSION = '0.1.0';
