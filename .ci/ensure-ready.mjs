@@ -46,8 +46,11 @@ function run(what, command, args) {
 
 const wantInstalled = `${hashOf(['package-lock.json'])} node ${process.versions.modules}`;
 if (!isCurrent(installedStamp, wantInstalled)) {
-  run('Installing dependencies (npm ci; about a minute, SQLite is compiled here)', 'npm', [
-    'ci',
+  // Not `npm ci`: it wants an entry for every platform's optional package, also of those that a registry does not carry.
+  // `npm install --no-save` installs what the lock file says and leaves the file alone.
+  run('Installing dependencies (about a minute: SQLite is compiled here)', 'npm', [
+    'install',
+    '--no-save',
     '--no-audit',
     '--no-fund',
   ]);
