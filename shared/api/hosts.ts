@@ -1,0 +1,181 @@
+import { z } from 'zod';
+import { host, hostFacts, hostName, hostPresence, scalingGroupName, tags, zoneName } from '../model/host.ts';
+import { joinToken } from '../model/join-token.ts';
+import { defineRoute, noContent, page, pageQuery } from './route.ts';
+
+/** A host's name or id. */
+const hostParams = z.strictObject({ host: z.string().min(1).max(100) });
+
+export const hostRoutes = {
+  listHosts: defineRoute({
+    method: 'GET',
+    path: '/v1/hosts',
+    summary: 'List hosts by name.',
+    caller: 'viewer',
+    query: z.strictObject({
+      ...pageQuery,
+      presence: hostPresence.optional(),
+      /** `key`, or `key=value`. */
+      tag: z.string().max(400).optional(),
+      scalingGroup: scalingGroupName.optional(),
+      namePrefix: z.string().max(100).optional(),
+    }),
+    reply: page(host),
+  }),
+  getHost: defineRoute({
+    method: 'GET',
+    path: '/v1/hosts/:host',
+    summary: 'One host.',
+    caller: 'viewer',
+    params: hostParams,
+    reply: host,
+    errors: ['not_found'],
+  }),
+  updateHost: defineRoute({
+    method: 'PATCH',
+    path: '/v1/hosts/:host',
+    summary: 'Set tags (all of them), zone or scaling group; a host that thereby enters a group gets its revision.',
+    caller: 'deployer',
+    params: hostParams,
+    body: z.strictObject({
+      tags: tags.optional(),
+      zone: zoneName.nullable().optional(),
+      scalingGroup: scalingGroupName.nullable().optional(),
+    }),
+    reply: host,
+    errors: ['not_found'],
+  }),
+  forgetHost: defineRoute({
+    method: 'DELETE',
+    path: '/v1/hosts/:host',
+    summary: 'Forget a host: its key is refused from now on, its part in running deployments fails. History stays.',
+    caller: 'admin',
+    params: hostParams,
+    reply: noContent,
+    status: 204,
+    errors: ['not_found'],
+  }),
+  listJoinTokens: defineRoute({
+    method: 'GET',
+    path: '/v1/join-tokens',
+    summary: 'Join tokens that can still be used, without their secrets.',
+    caller: 'admin',
+    query: z.strictObject({ ...pageQuery }),
+    reply: page(joinToken),
+  }),
+  createJoinToken: defineRoute({
+    method: 'POST',
+    path: '/v1/join-tokens',
+    summary: 'Create a join token. Its secret is shown once.',
+    caller: 'admin',
+    body: z.strictObject({
+      tags: tags.default({}),
+      zone: zoneName.nullable().default(null),
+      scalingGroup: scalingGroupName.nullable().default(null),
+      uses: z.number().int().min(1).max(100_000).default(1),
+      /** Seconds from now. */
+      validForSeconds: z.number().int().min(1).max(31_536_000).default(3_600),
+    }),
+    reply: joinToken.extend({ secret: z.string() }),
+    status: 201,
+  }),
+  deleteJoinToken: defineRoute({
+    method: 'DELETE',
+    path: '/v1/join-tokens/:id',
+    summary: 'Revoke a join token; hosts that used it stay.',
+    caller: 'admin',
+    params: z.strictObject({ id: z.string().min(1).max(64) }),
+    reply: noContent,
+    status: 204,
+    errors: ['not_found'],
+  }),
+} as const;
+
+/** What agents call, beside the WebSocket at `GET /v1/agents/connect`. docs/protocol.md tells how they play together. */
+export const agentRoutes = {
+  enrol: defineRoute({
+    method: 'POST',
+    path: '/v1/agents/enrol',
+    summary: 'Exchange a join token for a host identity. The same token and key again answer with the same host.',
+    caller: 'anybody',
+    body: z.strictObject({
+      joinToken: z.string().min(1).max(128),
+      /** Raw Ed25519 public key, 32 bytes in base64. */
+      publicKey: z.base64().length(44),
+      name: hostName,
+      facts: hostFacts,
+    }),
+    reply: z.object({ hostId: z.string(), hostName, coordinatorId: z.string() }),
+    status: 201,
+    errors: ['conflict'],
+  }),
+  createChallenge: defineRoute({
+    method: 'POST',
+    path: '/v1/agents/challenges',
+    summary: 'A nonce to sign, good for one minute and one use.',
+    caller: 'anybody',
+    reply: z.object({ nonce: z.string(), coordinatorId: z.string() }),
+  }),
+  createSession: defineRoute({
+    method: 'POST',
+    path: '/v1/agents/sessions',
+    summary: "A host's own bearer token for questions and downloads, good for an hour.",
+    caller: 'anybody',
+    body: z.strictObject({
+      hostId: z.string().max(64),
+      nonce: z.string().max(128),
+      signature: z.base64().max(128),
+    }),
+    reply: z.object({ sessionToken: z.string(), expiresAt: z.number().int() }),
+    status: 201,
+  }),
+  readiness: defineRoute({
+    method: 'GET',
+    path: '/v1/hosts/self/readiness',
+    summary: 'May this host be put behind a load balancer: does it run the last good revision of all its groups?',
+    caller: 'host',
+    reply: z.object({
+      isReady: z.boolean(),
+      hostName,
+      groups: z.array(
+        z.object({
+          application: z.string(),
+          deploymentGroup: z.string(),
+          isInService: z.boolean(),
+          /** Why not, in words. */
+          reason: z.string().nullable(),
+        }),
+      ),
+    }),
+  }),
+  /** Answers with the bytes; honours Range. Only a digest that a deployment assigned to this host. */
+  downloadBundle: defineRoute({
+    method: 'GET',
+    path: '/v1/hosts/self/bundles/:digest',
+    summary: 'Download an assigned bundle.',
+    caller: 'host',
+    params: z.strictObject({ digest: z.string().length(64) }),
+    reply: z.string(),
+    errors: ['not_found'],
+  }),
+  exchange: defineRoute({
+    method: 'POST',
+    path: '/v1/agents/exchange',
+    summary: 'Long poll: frames up and down, for networks that break WebSockets. Held up to 25 s.',
+    caller: 'anybody',
+    body: z.strictObject({
+      /** Absent on the first call, which opens a connection. */
+      connectionId: z.string().max(64).optional(),
+      frames: z.array(z.string().max(262_144)).max(64),
+      /** False: answer at once (a call that only sends). */
+      hold: z.boolean().default(true),
+    }),
+    reply: z.object({
+      connectionId: z.string(),
+      frames: z.array(z.string()),
+      /** Set when the connection has ended. */
+      closed: z.string().nullable(),
+    }),
+    errors: ['not_found'],
+  }),
+} as const;

@@ -1,0 +1,16 @@
+import { applicationRoutes } from './applications.ts';
+import { deploymentGroupRoutes } from './deployment-groups.ts';
+import { deploymentRoutes } from './deployments.ts';
+import { agentRoutes, hostRoutes } from './hosts.ts';
+import { operatorRoutes } from './operators.ts';
+
+/** The whole native API. `GET /healthz`, `/readyz`, `/metrics` and `/v1/openapi.json` stand beside it. */
+export const routes = {
+  ...applicationRoutes,
+  ...deploymentGroupRoutes,
+  ...deploymentRoutes,
+  ...hostRoutes,
+  ...agentRoutes,
+  ...operatorRoutes,
+} as const;
+export type RouteName = keyof typeof routes;
