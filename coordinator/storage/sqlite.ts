@@ -1,0 +1,79 @@
+import BetterSqlite3 from 'better-sqlite3';
+import { Kysely, SqliteDialect, type Transaction } from 'kysely';
+import { AppError } from '../../shared/core/errors.ts';
+import type { Database, DatabaseTransaction, SqlValue } from './database.ts';
+import { mainJob } from './migrations/0001-main-job.ts';
+import type { Tables } from './tables.ts';
+
+const MIGRATIONS = [mainJob];
+
+/**
+ * SQLite in one file (or `:memory:`), WAL and synchronous=FULL: what was committed survives a power cut, and group commit
+ * makes that cheap. Kysely's driver gives its single connection to one transaction at a time, which is the queue that the
+ * port promises.
+ * @throws AppError `unavailable` when the file cannot be opened
+ */
+export function openSqlite(path: string): Database {
+  const sqlite = openFile(path);
+  sqlite.pragma('journal_mode = WAL');
+  sqlite.pragma('synchronous = FULL');
+  sqlite.pragma('foreign_keys = ON');
+  sqlite.pragma('busy_timeout = 5000');
+  sqlite.pragma('cache_size = -65536');
+  const query = new Kysely<Tables>({ dialect: new SqliteDialect({ database: sqlite }) });
+  const prepared = new Map<string, BetterSqlite3.Statement>();
+  const prepare = (statement: string): BetterSqlite3.Statement => {
+    let found = prepared.get(statement);
+    if (found === undefined) {
+      found = sqlite.prepare(statement);
+      prepared.set(statement, found);
+    }
+    return found;
+  };
+
+  const inside = (tx: Transaction<Tables>): DatabaseTransaction => ({
+    query: tx,
+    async executeMany(statement, rows) {
+      const run = prepare(statement);
+      let changes = 0;
+      for (const row of rows) changes += run.run(...(row as SqlValue[])).changes;
+      return changes;
+    },
+    // The row type is the caller's word about its own statement.
+    selectRaw: async <Row>(statement: string, values: readonly SqlValue[]) =>
+      prepare(statement).all(...(values as SqlValue[])) as Row[],
+  });
+
+  return {
+    query,
+    transaction: (work) => query.transaction().execute((tx) => work(inside(tx))),
+    async migrate() {
+      sqlite.exec('CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY)');
+      const done = new Set(
+        (sqlite.prepare('SELECT name FROM migrations').all() as { name: string }[]).map((r) => r.name),
+      );
+      const known = new Set<string>(MIGRATIONS.map((migration) => migration.name));
+      for (const name of done)
+        if (!known.has(name))
+          throw new AppError('conflict', `the database has migration ${name}, which this version does not know`, {
+            hint: 'It was written by a newer coordinator: start that version, or restore an older backup.',
+          });
+      for (const migration of MIGRATIONS) {
+        if (done.has(migration.name)) continue;
+        sqlite.transaction(() => {
+          for (const statement of migration.statements) sqlite.exec(statement);
+          sqlite.prepare('INSERT INTO migrations (name) VALUES (?)').run(migration.name);
+        })();
+      }
+    },
+    close: () => query.destroy(),
+  };
+}
+
+function openFile(path: string): BetterSqlite3.Database {
+  try {
+    return new BetterSqlite3(path);
+  } catch (cause) {
+    throw new AppError('unavailable', `cannot open the database ${path}`, { cause, hint: 'Check the data directory.' });
+  }
+}

@@ -1,0 +1,214 @@
+/**
+ * Every table's columns as TypeScript sees them; `migrations/` creates them. JSON columns are text, parsed by `rows/`.
+ * Instants are epoch ms. Booleans are 0 or 1, since SQLite has none.
+ */
+export interface Tables {
+  meta: { key: string; value: string };
+  applications: { name: string; description: string; created_at: number };
+  revisions: RevisionRow;
+  deployment_configs: { name: string; minimum_type: string; minimum_value: number; created_at: number };
+  deployment_groups: DeploymentGroupRow;
+  hosts: HostRow;
+  host_sequences: { host_id: string; journal_id: string; acknowledged_sequence: number };
+  group_hosts: GroupHostRow;
+  join_tokens: JoinTokenRow;
+  operator_tokens: OperatorTokenRow;
+  deployments: DeploymentRow;
+  targets: TargetRow;
+  lifecycle_events: LifecycleEventRow;
+  event_output: { target_id: number; event: string; offset: number; data: Buffer };
+  audit: AuditRow;
+}
+
+export interface RevisionRow {
+  id: string;
+  application: string;
+  label: string;
+  digest: string;
+  bundle_type: string;
+  size_bytes: number;
+  source_url: string | null;
+  description: string;
+  registered_at: number;
+  registered_by: string;
+  first_used_at: number | null;
+  last_used_at: number | null;
+}
+
+export interface DeploymentGroupRow {
+  id: string;
+  application: string;
+  name: string;
+  /** DeploymentGroupSettings as JSON. */
+  settings: string;
+  created_at: number;
+  updated_at: number;
+  last_good_revision_id: string | null;
+  last_successful_deployment_id: string | null;
+  last_attempted_deployment_id: string | null;
+}
+
+export interface HostRow {
+  id: string;
+  name: string;
+  /** Raw Ed25519 public key, base64. */
+  public_key: string;
+  /** Tags as a JSON object. */
+  tags: string;
+  zone: string | null;
+  scaling_group: string | null;
+  facts: string;
+  presence: string;
+  presence_since: number;
+  last_contact_at: number | null;
+  enrolled_at: number;
+  agent_version: string | null;
+  clock_offset_ms: number | null;
+  /** As it was at enrolment: another one means a copied key. */
+  machine_id: string | null;
+  join_token_id: string | null;
+}
+
+/** A host's part in a group: made when the host enters it, deleted when it leaves. */
+export interface GroupHostRow {
+  group_id: string;
+  host_id: string;
+  /** What the host reported as installed last. */
+  revision_id: string | null;
+  instance_health: string;
+  last_deployment_id: string | null;
+  /**
+   * What the group still owes the host: `entering` = the last good revision, in a one-host deployment, before it counts as
+   * in service; `behind` = it joined during a fleet deployment and follows on; `failed` = that was tried and failed; null =
+   * nothing.
+   */
+  converge: string | null;
+}
+
+export interface JoinTokenRow {
+  id: string;
+  secret_hash: string;
+  tags: string;
+  zone: string | null;
+  scaling_group: string | null;
+  uses_left: number;
+  created_at: number;
+  created_by: string;
+  expires_at: number;
+}
+
+export interface OperatorTokenRow {
+  id: string;
+  name: string;
+  secret_hash: string;
+  role: string;
+  created_at: number;
+  created_by: string;
+  last_used_at: number | null;
+  expires_at: number | null;
+}
+
+export interface DeploymentRow {
+  id: string;
+  /** Grows by creation: the order of history. */
+  number: number;
+  application: string;
+  group_id: string;
+  group_name: string;
+  revision_id: string;
+  revision_label: string;
+  revision_digest: string;
+  previous_revision_id: string | null;
+  previous_revision_label: string | null;
+  status: string;
+  ending_as: string | null;
+  error_code: string | null;
+  error_message: string | null;
+  creator: string;
+  created_by: string;
+  description: string;
+  config_name: string;
+  minimum_type: string;
+  minimum_value: number;
+  minimum_count: number | null;
+  total_hosts: number;
+  already_current_hosts: number;
+  /** How many targets have each status, kept in the same transactions that change them. */
+  count_pending: number;
+  /** Of the pending ones, those that were not healthy when the deployment was created. */
+  count_pending_unhealthy: number;
+  count_in_progress: number;
+  count_succeeded: number;
+  count_failed: number;
+  count_skipped: number;
+  ignore_application_stop_failures: number;
+  update_outdated_instances_only: number;
+  file_exists_behavior: string;
+  auto_rollback: string;
+  hook_environment: string;
+  /** 1 for all but one-host scale-out deployments: at most one active per group. */
+  occupies_group: number;
+  /** 1 when only a part of the group was asked for: its success does not make a last good revision by itself. */
+  is_partial: number;
+  is_active: number;
+  idempotency_key: string | null;
+  follows_deployment_id: string | null;
+  rollback_deployment_id: string | null;
+  rollback_triggering_deployment_id: string | null;
+  rollback_message: string | null;
+  stop_requested_at: number | null;
+  stop_requested_by: string | null;
+  /** 1 or 0 when the stop said so, null when the deployment's autoRollback decides. */
+  stop_rollback: number | null;
+  created_at: number;
+  started_at: number | null;
+  completed_at: number | null;
+  deadline_at: number;
+  /** Guards every change of the deployment and of the counts. */
+  version: number;
+  /** Place in the feed: grows with every change that a watcher should see. */
+  change_sequence: number;
+}
+
+export interface TargetRow {
+  id: number;
+  deployment_id: string;
+  /** Place in the plan, from 0. */
+  position: number;
+  host_id: string;
+  host_name: string;
+  status: string;
+  was_healthy: number;
+  current_event: string | null;
+  error_code: string | null;
+  message: string | null;
+  diagnostics: string | null;
+  started_at: number | null;
+  accepted_at: number | null;
+  completed_at: number | null;
+  /** By when the host must have accepted, or made progress. */
+  deadline_at: number | null;
+  /** Set while the host is away: by when it must be back. */
+  lost_deadline_at: number | null;
+  change_sequence: number;
+}
+
+export interface LifecycleEventRow {
+  target_id: number;
+  name: string;
+  status: string;
+  started_at: number | null;
+  ended_at: number | null;
+  duration_ms: number | null;
+  diagnostics: string | null;
+}
+
+export interface AuditRow {
+  sequence: number;
+  at: number;
+  actor: string;
+  action: string;
+  subject: string;
+  details: string;
+  remote_address: string | null;
+}
