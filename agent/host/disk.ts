@@ -18,6 +18,8 @@ export interface Disk {
   list(path: string): Promise<string[]>;
   makeDirectory(path: string, options: { recursive: boolean; mode?: number }): Promise<void>;
   rename(from: string, to: string): Promise<void>;
+  /** One more name for the same file or symlink (a hard link). EEXIST when `to` exists; EXDEV, EPERM, … where impossible. */
+  link(from: string, to: string): Promise<void>;
   removeFile(path: string): Promise<void>;
   /** Only an empty one. */
   removeDirectory(path: string): Promise<void>;
