@@ -1,5 +1,7 @@
+import { type AuditRecord, auditRecord } from '../../../shared/model/operator.ts';
 import { type Caller, callerName } from '../../auth/caller.ts';
 import type { Queryable } from '../database.ts';
+import type { AuditRow } from '../tables.ts';
 
 export interface AuditEntry {
   at: number;
@@ -25,4 +27,16 @@ export async function insertAudit(query: Queryable, entry: AuditEntry): Promise<
       remote_address: entry.caller.kind === 'coordinator' ? null : entry.caller.remoteAddress,
     })
     .execute();
+}
+
+export function toAuditRecord(row: AuditRow): AuditRecord {
+  return {
+    sequence: row.sequence,
+    at: row.at,
+    actor: row.actor,
+    action: row.action,
+    subject: row.subject,
+    details: auditRecord.shape.details.parse(JSON.parse(row.details)),
+    remoteAddress: row.remote_address,
+  };
 }
