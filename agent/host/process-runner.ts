@@ -7,8 +7,19 @@ export interface ProcessRunner {
   start(request: StartRequest): Promise<StartOutcome>;
   /** True while the very process that was started still runs (same id *and* same start time). */
   isRunning(handle: ProcessHandle): Promise<boolean>;
-  /** Resolves when the process has ended, or when the signal aborts. Works for processes of an earlier agent too. */
-  waitForEnd(handle: ProcessHandle, signal: AbortSignal): Promise<void>;
+  /**
+   * Resolves when the process has ended, or when the signal aborts. Works for processes of an earlier agent too. The answer
+   * is how it ended where the runner knows that by itself (a child of its own); the status file, when there is one, is
+   * the better witness.
+   */
+  waitForEnd(handle: ProcessHandle, signal: AbortSignal): Promise<ExitStatus | null>;
+  /**
+   * What became of a start whose answer was lost, because the agent died between deciding and recording. Exact as long as
+   * the host has not been booted since; after `never` that start will not happen any more, not even late.
+   */
+  findStarted(start: { statusPath: string; bootId: string }): Promise<FoundStart>;
+  /** Changes with every boot of the host. */
+  bootId(): Promise<string>;
   /** To the whole session's process group; no error when nothing is left. Never to a reused process id. */
   signalGroup(handle: ProcessHandle, signal: 'SIGTERM' | 'SIGKILL'): Promise<void>;
   /** Runs a short tool (`getent`, `setfacl`) to its end: at most `timeoutMs` and 64 KiB of output. */
@@ -25,9 +36,11 @@ export interface StartRequest {
   user?: { uid: number; gid: number; groups: readonly number[] };
   /** stdout and stderr, appended (O_APPEND). */
   outputPath: string;
-  /** Written durably by the wrapper when the process ends: {@link ExitStatus} as JSON. */
+  /** Written by the wrapper when the process ends: {@link ExitStatus} as one line of JSON. Must not exist yet. */
   statusPath: string;
 }
+
+export type FoundStart = { state: 'started'; handle: ProcessHandle } | { state: 'never' } | { state: 'unknown' };
 
 /** Enough to recognise the process again: a process id alone may be reused. Must be JSON. */
 export interface ProcessHandle {

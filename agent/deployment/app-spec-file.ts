@@ -1,0 +1,53 @@
+import { isAbsolute, join, normalize } from 'node:path';
+import type { AppSpec, AppSpecProblem } from '../../shared/appspec/appspec.ts';
+import { findAppSpec } from '../../shared/appspec/find.ts';
+import { MAX_APPSPEC_BYTES } from '../../shared/bundle/limits.ts';
+import { clip } from '../../shared/core/bounded.ts';
+import { errorMessage } from '../../shared/core/errors.ts';
+import { LIFECYCLE_EVENTS } from '../../shared/model/lifecycle-event.ts';
+import type { Disk } from '../host/disk.ts';
+
+export type LoadedAppSpec =
+  | { ok: true; appSpec: AppSpec; appSpecPath: string; warnings: readonly AppSpecProblem[] }
+  | { ok: false; message: string };
+
+/** Finds and reads the AppSpec of an unpacked bundle. `message` tells every problem, with lines. */
+export async function loadAppSpec(
+  disk: Disk,
+  archiveRoot: string,
+  options: { wanted: string; lifecycleEvents: readonly string[] },
+): Promise<LoadedAppSpec> {
+  if (leavesRoot(options.wanted))
+    return { ok: false, message: `the AppSpec file name ${options.wanted} leads out of the bundle` };
+  const candidates = [options.wanted, 'appspec.yml', 'appspec.yaml'];
+  const present = await Promise.all(
+    candidates.map(async (name) => ((await disk.status(join(archiveRoot, name))) === null ? [] : [name])),
+  );
+  const appSpecPath = findAppSpec(present.flat(), options.wanted);
+  if (appSpecPath === null)
+    return { ok: false, message: `the bundle has no AppSpec file ${options.wanted} at its root (${archiveRoot})` };
+  let text: string;
+  try {
+    text = (await disk.readFile(join(archiveRoot, appSpecPath), MAX_APPSPEC_BYTES)).toString('utf8');
+  } catch (error) {
+    return { ok: false, message: `read ${join(archiveRoot, appSpecPath)}: ${errorMessage(error)}` };
+  }
+  const known: ReadonlySet<string> = new Set(LIFECYCLE_EVENTS);
+  const customEvents = options.lifecycleEvents.some((event) => !known.has(event));
+  // An idle agent does without the YAML parser's memory.
+  const { parseAppSpec } = await import('../../shared/appspec/parse.ts');
+  const parsed = parseAppSpec(text, { fileName: appSpecPath, customEvents });
+  if (!parsed.ok) return { ok: false, message: describeProblems(appSpecPath, parsed.problems) };
+  return { ok: true, appSpec: parsed.appSpec, appSpecPath, warnings: parsed.warnings };
+}
+
+function describeProblems(fileName: string, problems: readonly AppSpecProblem[]): string {
+  const lines = problems
+    .filter((problem) => problem.severity === 'error')
+    .map((problem) => `${fileName}:${problem.line}:${problem.column}: ${problem.message}`);
+  return clip(`the AppSpec file is wrong\n${lines.join('\n')}`, 4_096);
+}
+
+function leavesRoot(name: string): boolean {
+  return isAbsolute(name) || normalize(name).split('/')[0] === '..';
+}

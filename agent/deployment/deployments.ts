@@ -1,0 +1,202 @@
+import { errorMessage } from '../../shared/core/errors.ts';
+import type { Assignment, FinishedReport, RunningEvent } from '../../shared/protocol/messages.ts';
+import { findDeployment } from '../journal/state.ts';
+import { type DeploymentParts, runDeployment } from './deployment.ts';
+import { isPathSegment } from './layout.ts';
+import { outdatedDeployments } from './retention.ts';
+
+/** Deployments that may wait on one host. The coordinator gives one at a time to each; more than this is a fault. */
+export const MAX_QUEUED = 64;
+
+export interface DeploymentsParts extends Omit<DeploymentParts, 'onEvent'> {
+  /** Deployment directories that are kept in each group, the installed one beside. */
+  maxRevisions: number;
+  /** Beside the directories: drops cached bundles that nothing needs. */
+  retainBundles(digests: ReadonlySet<string>): Promise<void>;
+  onEvent: DeploymentParts['onEvent'];
+  onFinished(deploymentId: string): void;
+  /** The journal cannot be written or an invariant is broken: the agent must end. */
+  onFailure(error: unknown): void;
+}
+
+export type Acceptance =
+  | 'accepted'
+  /** It is here already, or was; its reports are sent again if need be. */
+  | 'repeated'
+  /** Impossible to run; reported Failed. */
+  | 'refused'
+  /** Nothing was recorded: the coordinator may offer it again. */
+  | 'full';
+
+/** One deployment at a time; the others wait in the journal in the order in which they came. */
+export interface Deployments {
+  /** Returns once the answer is durable. */
+  accept(assignment: Assignment): Promise<Acceptance>;
+  /** Before the first step: finished as Skipped. Later: no effect, it goes on to its end. */
+  cancel(deploymentId: string, reason: string): Promise<void>;
+  /** Goes on with what the journal holds. */
+  start(): void;
+  running(): RunningEvent | null;
+  /** Interrupts between steps and leaves a running script running. Resolves when nothing is under way any more. */
+  stop(): Promise<void>;
+  /** Resolves when no deployment is left, or after an interruption. */
+  idle(): Promise<void>;
+}
+
+export function createDeployments(parts: DeploymentsParts): Deployments {
+  const { journal, logger } = parts;
+  const stopping = new AbortController();
+  let running: RunningEvent | null = null;
+  let working: Promise<void> | null = null;
+  let isStarted = false;
+
+  const deploymentParts: DeploymentParts = {
+    ...parts,
+    onEvent(change) {
+      running = change.hasEnded ? null : change.running;
+      parts.onEvent(change);
+    },
+  };
+
+  function wake(): void {
+    if (!isStarted || working !== null) return;
+    working = work()
+      .catch(parts.onFailure)
+      .finally(() => {
+        working = null;
+        // What arrived between the last look and here.
+        if (journal.state.deployments.length > 0 && !stopping.signal.aborted && !hasFailed) wake();
+      });
+  }
+
+  let hasFailed = false;
+  async function work(): Promise<void> {
+    try {
+      for (;;) {
+        const deployment = journal.state.deployments[0];
+        if (deployment === undefined || stopping.signal.aborted) return;
+        const { deploymentId, deploymentGroupId } = deployment.assignment;
+        if ((await runDeployment(deploymentParts, deployment, stopping.signal)) === 'interrupted') return;
+        parts.onFinished(deploymentId);
+        await removeOutdated(deploymentGroupId);
+      }
+    } catch (error) {
+      hasFailed = true;
+      throw error;
+    }
+  }
+
+  function finishNow(deploymentId: string, end: Pick<FinishedReport, 'status'> & { message: string }): void {
+    const groupId = findDeployment(journal.state, deploymentId)?.assignment.deploymentGroupId;
+    const installed = groupId === undefined ? undefined : journal.state.installed[groupId];
+    journal.append({
+      kind: 'finished',
+      report: {
+        kind: 'finished',
+        sequence: journal.nextSequence(),
+        deploymentId,
+        status: end.status,
+        at: parts.clock.now(),
+        installedRevisionId: installed?.isIntact === true ? installed.revisionId : null,
+        message: end.message,
+      },
+    });
+  }
+
+  /** True when the deployment has ended here: its end is reported (again, if the first report was acknowledged). */
+  function reportAgain(deploymentId: string): boolean {
+    const report = journal.state.finished.find((finished) => finished.deploymentId === deploymentId);
+    if (report === undefined) return false;
+    if (report.sequence > journal.state.acknowledgedSequence) return true;
+    journal.append({ kind: 'finished', report: { ...report, sequence: journal.nextSequence() } });
+    return true;
+  }
+
+  async function removeOutdated(groupId: string): Promise<void> {
+    try {
+      const { state } = journal;
+      const directory = parts.layout.groupDeployments(groupId);
+      const found = await Promise.all(
+        (await parts.disk.list(directory)).map(async (deploymentId) => {
+          const status = await parts.disk.status(`${directory}/${deploymentId}`);
+          return { deploymentId, modifiedAt: status?.modifiedAt ?? 0 };
+        }),
+      );
+      const installed = Object.values(state.installed);
+      const needed = new Set([
+        ...installed.map((revision) => revision.deploymentId),
+        ...state.deployments.map((deployment) => deployment.assignment.deploymentId),
+      ]);
+      for (const deploymentId of outdatedDeployments(found, { needed, maxRevisions: parts.maxRevisions }))
+        await parts.disk.removeTree(`${directory}/${deploymentId}`);
+      await parts.retainBundles(new Set(installed.map((revision) => revision.digest)));
+    } catch (error) {
+      // Tidying is tried again after the next deployment.
+      logger.warn({ deploymentGroupId: groupId, reason: errorMessage(error) }, 'old deployments not removed');
+    }
+  }
+
+  return {
+    async accept(assignment) {
+      const { deploymentId } = assignment;
+      if (findDeployment(journal.state, deploymentId) !== undefined) return 'repeated';
+      // Nothing may be awaited before the append: the same assignment can come twice in one breath.
+      if (reportAgain(deploymentId)) {
+        await journal.commit();
+        return 'repeated';
+      }
+      const refusal = refusalOf(assignment);
+      if (refusal !== null) {
+        logger.error({ deploymentId, reason: refusal }, 'assignment refused');
+        finishNow(deploymentId, { status: 'Failed', message: refusal });
+        await journal.commit();
+        return 'refused';
+      }
+      if (journal.state.deployments.length >= MAX_QUEUED) {
+        logger.warn({ deploymentId, queued: MAX_QUEUED }, 'assignment not accepted: too many are waiting');
+        return 'full';
+      }
+      journal.append({
+        kind: 'accepted',
+        assignment,
+        report: { kind: 'accepted', sequence: journal.nextSequence(), deploymentId, at: parts.clock.now() },
+      });
+      await journal.commit();
+      logger.info({ deploymentId, revision: assignment.revision.label }, 'assignment accepted');
+      wake();
+      return 'accepted';
+    },
+
+    async cancel(deploymentId, reason) {
+      const deployment = findDeployment(journal.state, deploymentId);
+      if (deployment?.isBegun === true) return;
+      if (deployment === undefined && reportAgain(deploymentId)) return journal.commit();
+      // Also for one that never arrived: the answer is the same, and an assignment that comes late finds it.
+      finishNow(deploymentId, { status: 'Skipped', message: `cancelled before it began: ${reason}` });
+      await journal.commit();
+      logger.info({ deploymentId, reason }, 'deployment cancelled before it began');
+    },
+
+    start() {
+      isStarted = true;
+      if (journal.state.deployments.length > 0) wake();
+    },
+    running: () => running,
+    async stop() {
+      stopping.abort();
+      await working;
+    },
+    async idle() {
+      while (working !== null) await working;
+    },
+  };
+}
+
+/** What no step could deal with. */
+function refusalOf(assignment: Assignment): string | null {
+  if (!isPathSegment(assignment.deploymentGroupId))
+    return `the deployment group id ${JSON.stringify(assignment.deploymentGroupId.slice(0, 128))} cannot name a directory`;
+  if (new Set(assignment.lifecycleEvents).size !== assignment.lifecycleEvents.length)
+    return 'a lifecycle event is in the assignment twice';
+  return null;
+}

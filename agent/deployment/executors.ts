@@ -1,0 +1,223 @@
+import { clip } from '../../shared/core/bounded.ts';
+import type { Clock } from '../../shared/core/clock.ts';
+import { errorMessage } from '../../shared/core/errors.ts';
+import { invariant } from '../../shared/core/invariant.ts';
+import type { Logger } from '../../shared/core/logger.ts';
+import type { Diagnostics } from '../../shared/model/lifecycle-event.ts';
+import type { Assignment } from '../../shared/protocol/messages.ts';
+import type { BundleOutcome } from '../bundle/bundles.ts';
+import { hookEnvironment } from '../hooks/environment.ts';
+import { type HookRunnerParts, runScript } from '../hooks/hook-runner.ts';
+import type { Disk } from '../host/disk.ts';
+import type { InstallOutcome, InstallRequest } from '../install/installer.ts';
+import type { Journal } from '../journal/journal.ts';
+import type { DeploymentProgress, EventProgress } from '../journal/records.ts';
+import { findDeployment, findEvent } from '../journal/state.ts';
+import { loadAppSpec } from './app-spec-file.ts';
+import type { DeploymentLayout, Layout } from './layout.ts';
+import type { Step, StepOf } from './plan.ts';
+
+export interface ExecutorParts {
+  disk: Disk;
+  clock: Clock;
+  logger: Logger;
+  journal: Journal;
+  layout: Layout;
+  hooks: HookRunnerParts;
+  /** The host's own variables for every hook. */
+  hostVariables: Readonly<Record<string, string>>;
+  /** Brings the assignment's bundle into `<deploymentDirectory>/deployment-archive`. */
+  prepareBundle(request: {
+    assignment: Assignment;
+    deploymentDirectory: string;
+    signal: AbortSignal;
+  }): Promise<BundleOutcome>;
+  install(request: InstallRequest): Promise<InstallOutcome>;
+  recoverInstall(request: { groupId: string; stateDirectory: string }): Promise<unknown>;
+}
+
+export interface StepContext {
+  deployment: DeploymentProgress;
+  files: DeploymentLayout;
+  /** What the journal knows of this event when an earlier agent began it. */
+  interrupted: EventProgress | null;
+  signal: AbortSignal;
+}
+
+export type EventOutcome =
+  | { kind: 'Succeeded'; diagnostics?: Diagnostics }
+  | { kind: 'Failed'; diagnostics: Diagnostics }
+  /** The agent is being stopped; the next one goes on from the journal. */
+  | { kind: 'interrupted' };
+
+type Executors = {
+  [Kind in Step['kind']]: (parts: ExecutorParts, step: StepOf<Kind>, context: StepContext) => Promise<EventOutcome>;
+};
+
+const executors: Executors = {
+  noop: async (_parts, step) => ({
+    kind: 'Succeeded',
+    diagnostics: { errorCode: 'Success', message: clip(`no script was run: ${step.reason}`, 4_096) },
+  }),
+  refuse: async (_parts, step) => failed(step.reason),
+  'await-bundle': async (_parts, step) =>
+    failed(`${step.event} comes before DownloadBundle, which brings what it needs`),
+  'download-bundle': downloadBundle,
+  install: installFiles,
+  'run-hook': runHook,
+};
+
+/** Performs one step. What goes wrong is an outcome; only a broken journal or invariant throws. */
+export async function execute(parts: ExecutorParts, step: Step, context: StepContext): Promise<EventOutcome> {
+  // The table's type pairs every kind with its executor; the compiler cannot follow that through an index.
+  const executor = executors[step.kind] as (
+    parts: ExecutorParts,
+    step: Step,
+    context: StepContext,
+  ) => Promise<EventOutcome>;
+  return executor(parts, step, context);
+}
+
+export function failed(message: string): EventOutcome {
+  return { kind: 'Failed', diagnostics: { errorCode: 'UnknownError', message: clip(message, 4_096) } };
+}
+
+async function downloadBundle(
+  parts: ExecutorParts,
+  _step: StepOf<'download-bundle'>,
+  { deployment, files, signal }: StepContext,
+): Promise<EventOutcome> {
+  const { assignment } = deployment;
+  const bundle = await attempt(() => parts.prepareBundle({ assignment, deploymentDirectory: files.directory, signal }));
+  if (signal.aborted) return { kind: 'interrupted' };
+  if (!bundle.ok) return failed(bundle.message);
+  const loaded = await loadAppSpec(parts.disk, bundle.archiveRoot, {
+    wanted: assignment.appSpecFilename,
+    lifecycleEvents: assignment.lifecycleEvents,
+  });
+  if (!loaded.ok) return failed(loaded.message);
+  for (const warning of loaded.warnings)
+    parts.logger.warn(
+      { deploymentId: assignment.deploymentId, line: warning.line, path: warning.path, warning: warning.message },
+      'appspec warning',
+    );
+  parts.journal.append({
+    kind: 'bundle-ready',
+    deploymentId: assignment.deploymentId,
+    archive: { archiveRoot: bundle.archiveRoot, appSpecPath: loaded.appSpecPath },
+  });
+  return { kind: 'Succeeded' };
+}
+
+async function installFiles(
+  parts: ExecutorParts,
+  step: StepOf<'install'>,
+  { deployment, interrupted }: StepContext,
+): Promise<EventOutcome> {
+  const { assignment, archive } = deployment;
+  invariant(archive !== null, 'Install is planned only once the bundle is here');
+  const groupId = assignment.deploymentGroupId;
+  const stateDirectory = parts.layout.groupState(groupId);
+  const outcome = await attempt(async () => {
+    await parts.disk.makeDirectory(stateDirectory, { recursive: true, mode: 0o700 });
+    if (interrupted !== null) await parts.recoverInstall({ groupId, stateDirectory });
+    return parts.install({
+      groupId,
+      deploymentId: assignment.deploymentId,
+      appSpec: step.appSpec,
+      archiveRoot: step.archiveRoot,
+      fileExistsBehavior: assignment.fileExistsBehavior,
+      stateDirectory,
+    });
+  });
+  if (!outcome.ok) {
+    if ('restored' in outcome && !outcome.restored)
+      parts.journal.append({ kind: 'install-broken', deploymentGroupId: groupId });
+    return failed(outcome.message);
+  }
+  parts.journal.append({
+    kind: 'installed',
+    deploymentGroupId: groupId,
+    revision: {
+      ...archive,
+      deploymentId: assignment.deploymentId,
+      revisionId: assignment.revision.id,
+      revisionLabel: assignment.revision.label,
+      digest: assignment.revision.digest,
+      at: parts.clock.now(),
+      isIntact: true,
+    },
+  });
+  return { kind: 'Succeeded' };
+}
+
+async function runHook(parts: ExecutorParts, step: StepOf<'run-hook'>, context: StepContext): Promise<EventOutcome> {
+  for (const [index] of step.scripts.entries()) {
+    if (context.signal.aborted) return { kind: 'interrupted' };
+    const result = await runOneScript(parts, step, { ...context, index });
+    if (result.kind === 'interrupted') return result;
+    if (result.kind === 'failed') return { kind: 'Failed', diagnostics: result.diagnostics };
+  }
+  return { kind: 'Succeeded' };
+}
+
+async function runOneScript(
+  parts: ExecutorParts,
+  step: StepOf<'run-hook'>,
+  { deployment, files, signal, index }: StepContext & { index: number },
+): ReturnType<typeof runScript> {
+  const { journal } = parts;
+  const { assignment } = deployment;
+  const { event } = step;
+  const script = step.scripts[index];
+  invariant(script !== undefined, `script ${index} of ${event} is in the plan`);
+  const place = { deploymentId: assignment.deploymentId, event, index };
+  const known = findDeployment(journal.state, assignment.deploymentId);
+  const previous = known === undefined ? undefined : findEvent(known, event)?.scripts[index];
+  return runScript(parts.hooks, {
+    script,
+    archiveRoot: step.source.archiveRoot,
+    outputPath: files.eventLog(event),
+    environmentOf: (user) =>
+      hookEnvironment({
+        assignment,
+        event,
+        hostVariables: parts.hostVariables,
+        scriptVariables: script.env,
+        user,
+      }),
+    previous: previous ?? null,
+    statusPathOf: (attemptNumber) => files.scriptStatus({ event, index, attempt: attemptNumber }),
+    signal,
+    async starting({ attempt: number, at, deadlineAt, bootId }) {
+      journal.append({
+        kind: 'script-starting',
+        ...place,
+        script: {
+          location: script.location,
+          attempt: number,
+          startedAt: at,
+          deadlineAt,
+          bootId,
+          isTimedOut: false,
+          ended: null,
+        },
+      });
+      await journal.commit();
+    },
+    async timedOut() {
+      journal.append({ kind: 'script-timed-out', ...place });
+      await journal.commit();
+    },
+    ended: (ended) => journal.append({ kind: 'script-ended', ...place, ended }),
+  });
+}
+
+/** A disk that refuses is the event's failure, told in its words. */
+async function attempt<Outcome>(perform: () => Promise<Outcome>): Promise<Outcome | { ok: false; message: string }> {
+  try {
+    return await perform();
+  } catch (error) {
+    return { ok: false, message: errorMessage(error) };
+  }
+}

@@ -1,0 +1,183 @@
+import { AppError, wrapError } from '../../shared/core/errors.ts';
+import { newUuid } from '../../shared/core/ids.ts';
+import type { Randomness } from '../../shared/core/randomness.ts';
+import type { AppendFile, Disk } from '../host/disk.ts';
+import { encodeLine, type JournalRecord, type JournalState, readLines } from './records.ts';
+import { applyRecord, emptyState, renumbered } from './state.ts';
+
+/** A journal of this size is damaged or not ours, bytes. */
+const MAX_JOURNAL_BYTES = 256 * 1_024 * 1_024;
+/** Records that may wait for the next commit. */
+const MAX_PENDING_RECORDS = 256;
+
+/**
+ * The truth on the host: one file, appended to and synced. `append` changes the state at once; the change survives a crash
+ * when the `commit` after it has returned, and nothing that must not be repeated may happen before. Commits are grouped:
+ * what was appended while one was under way shares the next.
+ */
+export interface Journal {
+  readonly state: Readonly<JournalState>;
+  /** Every report up to this one is on the disk, and only those may leave the host. */
+  readonly durableSequence: number;
+  nextSequence(): number;
+  append(...records: JournalRecord[]): void;
+  /** Rejects when the disk refuses; the journal is of no use after that, and neither is the agent. */
+  commit(): Promise<void>;
+  /** Calls `listener` after each commit. */
+  onCommit(listener: () => void): void;
+  /** Goes on under a new name; see {@link renumbered}. */
+  renumber(): Promise<void>;
+  facts(): JournalFacts;
+  close(): Promise<void>;
+}
+
+export interface JournalFacts {
+  path: string;
+  journalId: string;
+  bytes: number;
+  unacknowledgedReports: number;
+  /** Times this process rewrote the file to drop what is no longer needed. */
+  compactions: number;
+}
+
+export interface JournalParts {
+  disk: Disk;
+  path: string;
+  randomness: Randomness;
+  /** The file is rewritten once it is longer than this *and* four times its last rewritten length, bytes. */
+  compactAboveBytes?: number;
+}
+
+/** Opens the journal, creating it when there is none, and cuts a torn last write. @throws AppError when it is unreadable. */
+export async function openJournal(parts: JournalParts): Promise<Journal> {
+  const { disk, path } = parts;
+  if ((await disk.status(path)) === null) await writeCheckpoint(disk, path, emptyState(newUuid(parts.randomness)));
+  const replayed = await replay(disk, path);
+  const file = await disk.openAppend(path, 0o600);
+  if (file.length > replayed.wholeBytes) {
+    await file.truncate(replayed.wholeBytes);
+    await file.sync();
+  }
+  return createJournal(parts, replayed, file);
+}
+
+/** The state of a journal that another process may be writing. Null when there is none. @throws AppError when unreadable. */
+export async function readJournal(disk: Disk, path: string): Promise<JournalState | null> {
+  return (await disk.status(path)) === null ? null : (await replay(disk, path)).state;
+}
+
+interface Replayed {
+  state: JournalState;
+  wholeBytes: number;
+  checkpointBytes: number;
+}
+
+async function replay(disk: Disk, path: string): Promise<Replayed> {
+  const bytes = await disk.readFile(path, MAX_JOURNAL_BYTES).catch((error: unknown) => {
+    throw wrapError(`read the journal ${path}`, error);
+  });
+  const read = readLines(bytes);
+  if (!read.ok)
+    throw new AppError('internal', `the journal ${path} is unreadable at byte ${read.offset}: ${read.message}`, {
+      hint: 'Keep a copy of the file. Without it the host has forgotten what it ran: remove it only if a new deployment to this host is safe.',
+      details: { path, offset: read.offset },
+    });
+  const state = emptyState('');
+  for (const record of read.records) applyRecord(state, record);
+  return { state, wholeBytes: read.wholeBytes, checkpointBytes: bytes.indexOf(0x0a) + 1 };
+}
+
+function createJournal(parts: JournalParts, replayed: Replayed, opened: AppendFile): Journal {
+  const { disk, path } = parts;
+  const state = replayed.state;
+  const compactAboveBytes = parts.compactAboveBytes ?? 1_024 * 1_024;
+  const listeners: (() => void)[] = [];
+  let file = opened;
+  let bytes = replayed.wholeBytes;
+  let checkpointBytes = replayed.checkpointBytes;
+  let compactions = 0;
+  let durableSequence = state.lastSequence;
+  let pending: JournalRecord[] = [];
+  let inFlight: Promise<void> = Promise.resolve();
+  let next: Promise<void> | null = null;
+
+  function commit(): Promise<void> {
+    if (next !== null) return next;
+    if (pending.length === 0) return inFlight;
+    next = inFlight.then(async () => {
+      next = null;
+      await write();
+      for (const listener of listeners) listener();
+    });
+    inFlight = next;
+    return next;
+  }
+
+  async function write(): Promise<void> {
+    const records = pending;
+    pending = [];
+    const sequence = state.lastSequence;
+    try {
+      if (bytes > compactAboveBytes && bytes > 4 * checkpointBytes) await compact();
+      else {
+        const line = Buffer.from(encodeLine(records));
+        await file.append(line);
+        await file.sync();
+        bytes += line.length;
+      }
+    } catch (error) {
+      throw wrapError(`write the journal ${path}`, error);
+    }
+    durableSequence = sequence;
+  }
+
+  /** The state contains the records that are waiting, so rewriting it commits them too. */
+  async function compact(): Promise<void> {
+    checkpointBytes = await writeCheckpoint(disk, path, state);
+    await file.close();
+    file = await disk.openAppend(path, 0o600);
+    bytes = checkpointBytes;
+    compactions++;
+  }
+
+  return {
+    state,
+    get durableSequence() {
+      return durableSequence;
+    },
+    nextSequence: () => state.lastSequence + 1,
+    append(...records) {
+      for (const record of records) {
+        // The file gets the record as it was given; applying may take its objects over and change them later.
+        pending.push(structuredClone(record));
+        applyRecord(state, record);
+      }
+      // Nobody waits for this commit; whoever commits next meets its failure.
+      if (pending.length > MAX_PENDING_RECORDS) commit().catch(() => {});
+    },
+    commit,
+    onCommit: (listener) => listeners.push(listener),
+    async renumber() {
+      const record: JournalRecord = { kind: 'checkpoint', state: renumbered(state, newUuid(parts.randomness)) };
+      this.append(record);
+      await commit();
+    },
+    facts: () => ({
+      path,
+      journalId: state.journalId,
+      bytes,
+      unacknowledgedReports: state.reports.length,
+      compactions,
+    }),
+    async close() {
+      await commit();
+      await file.close();
+    },
+  };
+}
+
+async function writeCheckpoint(disk: Disk, path: string, state: JournalState): Promise<number> {
+  const line = Buffer.from(encodeLine([{ kind: 'checkpoint', state }]));
+  await disk.writeFileDurably(path, line, 0o600);
+  return line.length;
+}

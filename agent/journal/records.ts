@@ -1,0 +1,170 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { lifecycleEventName } from '../../shared/model/lifecycle-event.ts';
+import { acceptedReport, assignment, eventReport, finishedReport, report } from '../../shared/protocol/messages.ts';
+
+/**
+ * What the journal holds. docs/agent.md tells the story; `state.ts` says what each record changes. Records that are
+ * committed together are one line, and so are there together or not at all.
+ */
+
+const instant = z.number().int();
+const deploymentId = z.string();
+
+export const exitStatus = z.object({ exitCode: z.number().int().nullable(), signal: z.string().nullable() });
+
+/** A script whose start was decided. `ended` is null while it runs, and when nobody saw how it ended. */
+export const scriptProgress = z.object({
+  location: z.string(),
+  /** From 1; more than 1 when an earlier start is known never to have happened. */
+  attempt: z.number().int().positive(),
+  startedAt: instant,
+  deadlineAt: instant,
+  /** The host's boot in which it was started. */
+  bootId: z.string(),
+  /** The agent began to stop it because its time was over. */
+  isTimedOut: z.boolean(),
+  ended: exitStatus.nullable(),
+});
+export type ScriptProgress = z.infer<typeof scriptProgress>;
+
+export const eventProgress = z.object({
+  event: lifecycleEventName,
+  startedAt: instant,
+  timeoutMs: z.number().int().positive(),
+  scripts: z.array(scriptProgress),
+  report: eventReport.nullable(),
+});
+export type EventProgress = z.infer<typeof eventProgress>;
+
+/** Where a revision's files lie on this host. */
+export const archive = z.object({ archiveRoot: z.string(), appSpecPath: z.string() });
+export type Archive = z.infer<typeof archive>;
+
+export const deploymentProgress = z.object({
+  assignment,
+  acceptedAt: instant,
+  /** A step has begun: from here on it goes to its end. */
+  isBegun: z.boolean(),
+  /** Set once the bundle lies unpacked. */
+  archive: archive.nullable(),
+  events: z.array(eventProgress),
+});
+export type DeploymentProgress = z.infer<typeof deploymentProgress>;
+
+/** The last revision whose Install succeeded in a group. */
+export const installedRevision = archive.extend({
+  deploymentId,
+  revisionId: z.string(),
+  revisionLabel: z.string(),
+  digest: z.string(),
+  at: instant,
+  /** False after a later Install failed and could not put this revision's files back. */
+  isIntact: z.boolean(),
+});
+export type InstalledRevision = z.infer<typeof installedRevision>;
+
+export const journalState = z.object({
+  /** Sequence numbers count within this name. */
+  journalId: z.string(),
+  lastSequence: z.number().int().nonnegative(),
+  acknowledgedSequence: z.number().int().nonnegative(),
+  /** Not finished, in order of arrival. */
+  deployments: z.array(deploymentProgress),
+  /** Not acknowledged, in order. */
+  reports: z.array(report),
+  /** The last finished deployments, oldest first, so that a repeated assignment is recognised. */
+  finished: z.array(finishedReport),
+  installed: z.record(z.string(), installedRevision),
+  /** Finished deployments whose hook output the coordinator does not have to its end yet, oldest first. */
+  unsentOutput: z.array(z.object({ deploymentId, deploymentGroupId: z.string() })),
+});
+export type JournalState = z.infer<typeof journalState>;
+
+const scriptPlace = { deploymentId, event: lifecycleEventName, index: z.number().int().nonnegative() };
+
+export const journalRecord = z.discriminatedUnion('kind', [
+  /** Everything before it is contained in it. The first record of every journal. */
+  z.object({ kind: z.literal('checkpoint'), state: journalState }),
+  z.object({ kind: z.literal('accepted'), assignment, report: acceptedReport }),
+  z.object({ kind: z.literal('begun'), deploymentId }),
+  z.object({
+    kind: z.literal('event-started'),
+    deploymentId,
+    event: lifecycleEventName,
+    at: instant,
+    timeoutMs: z.number().int().positive(),
+  }),
+  /** Durable before the script is started. */
+  z.object({ kind: z.literal('script-starting'), ...scriptPlace, script: scriptProgress }),
+  /** Durable before the script is stopped. */
+  z.object({ kind: z.literal('script-timed-out'), ...scriptPlace }),
+  z.object({ kind: z.literal('script-ended'), ...scriptPlace, ended: exitStatus }),
+  z.object({ kind: z.literal('bundle-ready'), deploymentId, archive }),
+  z.object({ kind: z.literal('installed'), deploymentGroupId: z.string(), revision: installedRevision }),
+  z.object({ kind: z.literal('install-broken'), deploymentGroupId: z.string() }),
+  z.object({ kind: z.literal('event-ended'), report: eventReport }),
+  /** Also for a deployment that this host never began, and for a repeat of one that ended long ago. */
+  z.object({ kind: z.literal('finished'), report: finishedReport }),
+  z.object({ kind: z.literal('acknowledged'), sequence: z.number().int().nonnegative() }),
+  z.object({ kind: z.literal('output-sent'), deploymentId }),
+]);
+export type JournalRecord = z.infer<typeof journalRecord>;
+
+const HASH_LENGTH = 16;
+const batch = z.array(journalRecord).min(1);
+
+/** One line: 16 hex digits of the SHA-256 of what follows them, a space, the records as a JSON array, a newline. */
+export function encodeLine(records: readonly JournalRecord[]): string {
+  const json = JSON.stringify(records);
+  return `${hashOf(json)} ${json}\n`;
+}
+
+/** The records of a line (without its newline), or what is wrong with it. */
+export function decodeLine(line: string): { ok: true; records: JournalRecord[] } | { ok: false; message: string } {
+  const json = line.slice(HASH_LENGTH + 1);
+  if (line[HASH_LENGTH] !== ' ' || hashOf(json) !== line.slice(0, HASH_LENGTH))
+    return { ok: false, message: 'the checksum does not match' };
+  // The checksum vouches for the bytes, so what JSON.parse or the schema refuses was written by another version.
+  const parsed = batch.safeParse(JSON.parse(json));
+  if (parsed.success) return { ok: true, records: parsed.data };
+  const issue = parsed.error.issues[0];
+  return { ok: false, message: `${issue?.path.map(String).join('.')}: ${issue?.message}` };
+}
+
+export type ReadJournal =
+  | {
+      ok: true;
+      records: JournalRecord[];
+      /** Bytes up to the end of the last whole line; what follows is a torn write. */
+      wholeBytes: number;
+    }
+  | { ok: false; offset: number; message: string };
+
+/** Reads a journal. A torn last line is left out; anything else unreadable is an error with its byte offset. */
+export function readLines(bytes: Buffer): ReadJournal {
+  const records: JournalRecord[] = [];
+  let offset = 0;
+  while (offset < bytes.length) {
+    const newline = bytes.indexOf(0x0a, offset);
+    const end = newline === -1 ? bytes.length : newline;
+    const decoded =
+      newline === -1
+        ? { ok: false as const, message: 'the line has no end' }
+        : decodeLine(bytes.toString('utf8', offset, end));
+    if (!decoded.ok) {
+      const isLast = newline === -1 || newline === bytes.length - 1;
+      if (isLast && records.length > 0) break;
+      return { ok: false, offset, message: decoded.message };
+    }
+    for (const record of decoded.records) records.push(record);
+    offset = end + 1;
+  }
+  if (records[0]?.kind !== 'checkpoint')
+    return { ok: false, offset: 0, message: 'it does not begin with a checkpoint' };
+  return { ok: true, records, wholeBytes: offset };
+}
+
+function hashOf(json: string): string {
+  return createHash('sha256').update(json).digest('hex').slice(0, HASH_LENGTH);
+}
