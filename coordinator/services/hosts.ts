@@ -1,0 +1,127 @@
+import type { z } from 'zod';
+import type { hostRoutes } from '../../shared/api/hosts.ts';
+import type { Clock } from '../../shared/core/clock.ts';
+import type { Host } from '../../shared/model/host.ts';
+import type { Caller } from '../auth/caller.ts';
+import { decodeCursor, nameCursor, toPage } from '../domain/cursor.ts';
+import type { Database, Queryable } from '../storage/database.ts';
+import { insertAudit } from '../storage/rows/audit.ts';
+import { hostRow, runningDeployments, tagsOf, toHost } from '../storage/rows/hosts.ts';
+import type { HostRow } from '../storage/tables.ts';
+
+type Routes = typeof hostRoutes;
+type ListQuery = z.output<Routes['listHosts']['query']>;
+interface Parts {
+  database: Database;
+  clock: Clock;
+  /** After a commit that may change which groups select the host. */
+  hostChanged(hostId: string): Promise<void>;
+  /** After a host's row is gone: its part in running deployments fails. */
+  hostForgotten(hostId: string): Promise<void>;
+  /** Ends the host's connection and its sessions. */
+  disconnect(hostId: string): void;
+}
+/** Rows read at a time while a filter on tags looks for its page. */
+const SCAN_ROWS = 500;
+
+export function createHosts({ database, clock, hostChanged, hostForgotten, disconnect }: Parts) {
+  return {
+    async list(query: ListQuery) {
+      const rows = await findHosts(database.query, query);
+      const page = toPage(
+        rows,
+        query.limit,
+        (row) => row,
+        (row) => [row.name],
+      );
+      const running = await runningDeployments(
+        database.query,
+        page.items.map((row) => row.id),
+      );
+      return { ...page, items: page.items.map((row) => toHost(row, running.get(row.id) ?? null)) };
+    },
+
+    async get(nameOrId: string): Promise<Host> {
+      return withRunning(database.query, await hostRow(database.query, nameOrId));
+    },
+
+    /** @throws AppError `not_found` */
+    async update(nameOrId: string, body: z.output<Routes['updateHost']['body']>, caller: Caller): Promise<Host> {
+      const row = await database.transaction(async ({ query }) => {
+        const before = await hostRow(query, nameOrId);
+        const changed = {
+          ...(body.tags === undefined ? {} : { tags: JSON.stringify(body.tags) }),
+          ...(body.zone === undefined ? {} : { zone: body.zone }),
+          ...(body.scalingGroup === undefined ? {} : { scaling_group: body.scalingGroup }),
+        };
+        if (Object.keys(changed).length === 0) return before;
+        await query.updateTable('hosts').set(changed).where('id', '=', before.id).execute();
+        await insertAudit(query, {
+          at: clock.now(),
+          caller,
+          action: 'host.update',
+          subject: before.name,
+          details: { hostId: before.id, ...body },
+        });
+        return { ...before, ...changed };
+      });
+      await hostChanged(row.id);
+      return withRunning(database.query, row);
+    },
+
+    /** Its key is refused from now on. @throws AppError `not_found` */
+    async forget(nameOrId: string, caller: Caller): Promise<void> {
+      const row = await database.transaction(async ({ query }) => {
+        const before = await hostRow(query, nameOrId);
+        await query.deleteFrom('group_hosts').where('host_id', '=', before.id).execute();
+        await query.deleteFrom('host_sequences').where('host_id', '=', before.id).execute();
+        await query.deleteFrom('hosts').where('id', '=', before.id).execute();
+        await insertAudit(query, {
+          at: clock.now(),
+          caller,
+          action: 'host.forget',
+          subject: before.name,
+          details: { hostId: before.id },
+        });
+        return before;
+      });
+      disconnect(row.id);
+      await hostForgotten(row.id);
+    },
+  };
+}
+export type Hosts = ReturnType<typeof createHosts>;
+
+async function withRunning(query: Queryable, row: HostRow): Promise<Host> {
+  const running = await runningDeployments(query, [row.id]);
+  return toHost(row, running.get(row.id) ?? null);
+}
+
+/** One row more than the limit, by name. Tags are JSON text, which is looked at here so that the SQL fits any database. */
+async function findHosts(query: Queryable, filter: ListQuery): Promise<HostRow[]> {
+  const found: HostRow[] = [];
+  let after = decodeCursor(nameCursor, filter.cursor)?.[0] ?? '';
+  for (;;) {
+    let select = query.selectFrom('hosts').selectAll().where('name', '>', after);
+    if (filter.presence !== undefined) select = select.where('presence', '=', filter.presence);
+    if (filter.scalingGroup !== undefined) select = select.where('scaling_group', '=', filter.scalingGroup);
+    if (filter.namePrefix !== undefined)
+      // U+FFFF follows every character that a name may have.
+      select = select.where('name', '>=', filter.namePrefix).where('name', '<', `${filter.namePrefix}\uffff`);
+    const chunkRows = filter.tag === undefined ? filter.limit + 1 : SCAN_ROWS;
+    const rows = await select.orderBy('name').limit(chunkRows).execute();
+    for (const row of rows)
+      if (filter.tag === undefined || hasTag(row, filter.tag)) {
+        found.push(row);
+        if (found.length > filter.limit) return found;
+      }
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < chunkRows) return found;
+    after = last.name;
+  }
+}
+
+/** `key`, or `key=value`; a key may itself have an equals sign, as CodeDeploy's may. */
+function hasTag(row: HostRow, tag: string): boolean {
+  return Object.entries(tagsOf(row)).some(([key, value]) => tag === key || tag === `${key}=${value}`);
+}

@@ -1,0 +1,183 @@
+import type { Clock } from '../../shared/core/clock.ts';
+import { AppError } from '../../shared/core/errors.ts';
+import { type HostId, newSecret } from '../../shared/core/ids.ts';
+import type { Randomness } from '../../shared/core/randomness.ts';
+import type { Hello } from '../../shared/protocol/messages.ts';
+import type { Caller } from '../auth/caller.ts';
+import { isValidHostProof } from '../auth/host-proof.ts';
+import { hashSecret } from '../auth/tokens.ts';
+import type { Database } from '../storage/database.ts';
+import { insertAudit } from '../storage/rows/audit.ts';
+import type { HostRow } from '../storage/tables.ts';
+
+const CHALLENGE_MS = 60_000;
+const SESSION_MS = 3_600_000;
+/** About 4 MB at the most. A host whose challenge was pushed out by a flood asks for another one. */
+const MAX_CHALLENGES = 20_000;
+/** About 60 MB at the most; the oldest go first, and their hosts ask for another one. */
+const MAX_SESSIONS = 200_000;
+
+interface Parts {
+  database: Database;
+  clock: Clock;
+  randomness: Randomness;
+  coordinatorId: string;
+}
+interface Session {
+  hostId: string;
+  hostName: string;
+  /** Infinity for one that ends with its connection. */
+  expiresAt: number;
+}
+
+/** What a connection is told when its hello is good; `problem` fields when it is not. */
+export type HelloAnswer =
+  | { ok: true; hostId: string; hostName: string; sessionToken: string; acknowledgedSequence: number }
+  | { ok: false; code: 'unauthorized' | 'host_unknown' | 'host_cloned'; message: string; hint?: string };
+
+/**
+ * Who a host is, proven by its key. Challenges and sessions live in memory: after a restart of the coordinator hosts
+ * connect anew anyway, and asking for another session costs one signature.
+ */
+export function createSessions({ database, clock, randomness, coordinatorId }: Parts) {
+  /** Nonce to expiry, the oldest first. */
+  const challenges = new Map<string, number>();
+  /** By the hash of the token. */
+  const sessions = new Map<string, Session>();
+
+  const open = (host: HostRow, expiresAt: number): string => {
+    const token = newSecret('drover_session', randomness);
+    sessions.set(hashSecret(token), { hostId: host.id, hostName: host.name, expiresAt });
+    dropOldest(sessions, MAX_SESSIONS);
+    return token;
+  };
+
+  const hostById = (hostId: string) =>
+    database.query.selectFrom('hosts').selectAll().where('id', '=', hostId).executeTakeFirst();
+
+  return {
+    newNonce: (): string => newSecret('nonce', randomness),
+
+    createChallenge(): { nonce: string; coordinatorId: string } {
+      const nonce = newSecret('nonce', randomness);
+      challenges.set(nonce, clock.now() + CHALLENGE_MS);
+      dropOldest(challenges, MAX_CHALLENGES);
+      return { nonce, coordinatorId };
+    },
+
+    /** @throws AppError `unauthorized`, always the same one, so that host ids cannot be guessed by it */
+    async createSession(proof: { hostId: string; nonce: string; signature: string }) {
+      const challengeExpiresAt = challenges.get(proof.nonce);
+      challenges.delete(proof.nonce);
+      const host = await hostById(proof.hostId);
+      const isFresh = challengeExpiresAt !== undefined && challengeExpiresAt > clock.now();
+      if (!isFresh || host === undefined || !isValidHostProof({ ...proof, coordinatorId, publicKey: host.public_key }))
+        throw new AppError('unauthorized', 'the host is unknown, its challenge has passed, or its signature is wrong', {
+          hint: 'Ask for a new challenge and sign that; a forgotten host has to enrol again.',
+        });
+      const expiresAt = clock.now() + SESSION_MS;
+      return { sessionToken: open(host, expiresAt), expiresAt };
+    },
+
+    /** A connection's hello, for a nonce that the hub gave to this connection alone and takes once. */
+    async answerHello(hello: Hello, nonce: string): Promise<HelloAnswer> {
+      const host = await hostById(hello.hostId);
+      if (host === undefined)
+        return {
+          ok: false,
+          code: 'host_unknown',
+          message: `there is no host ${hello.hostId} here`,
+          hint: 'It was forgotten, or enrolled elsewhere: enrol it again with drover-agent enrol.',
+        };
+      const { hostId, signature } = hello;
+      if (!isValidHostProof({ hostId, signature, nonce, coordinatorId, publicKey: host.public_key }))
+        return {
+          ok: false,
+          code: 'unauthorized',
+          message: 'the signature is not one of this host over this challenge',
+          hint: 'Is this the key that the host enrolled with, and the coordinator that it enrolled at?',
+        };
+      const { machineId } = hello.facts;
+      if (host.machine_id !== null && machineId !== undefined && machineId !== host.machine_id)
+        return {
+          ok: false,
+          code: 'host_cloned',
+          message: `this key belongs to ${host.name}, which is another machine`,
+          hint: `Was its disk copied? Remove the agent's state on the copy and enrol it under its own name. If the machine was changed on purpose: drover hosts forget ${host.name}, then enrol it again.`,
+        };
+      return {
+        ok: true,
+        hostId: host.id,
+        hostName: host.name,
+        sessionToken: open(host, Number.POSITIVE_INFINITY),
+        acknowledgedSequence: await sequenceOf(host.id, hello.journalId),
+      };
+    },
+
+    /** Two machines with one key are for somebody to look at. */
+    async noteClone(hostId: string, details: Readonly<Record<string, unknown>>): Promise<void> {
+      const host = await hostById(hostId);
+      await insertAudit(database.query, {
+        at: clock.now(),
+        caller: { kind: 'coordinator' },
+        action: 'host.clone-refused',
+        subject: host?.name ?? hostId,
+        details,
+      });
+    },
+
+    /** The host that a session token belongs to; null for none. */
+    authenticate(token: string, remoteAddress: string): Caller | null {
+      const hash = hashSecret(token);
+      const session = sessions.get(hash);
+      if (session === undefined) return null;
+      if (session.expiresAt <= clock.now()) {
+        sessions.delete(hash);
+        return null;
+      }
+      // Only rows' ids are put into sessions.
+      return { kind: 'host', hostId: session.hostId as HostId, hostName: session.hostName, remoteAddress };
+    },
+
+    close(token: string): void {
+      sessions.delete(hashSecret(token));
+    },
+
+    /** All of a host's sessions, when it is forgotten: rare enough to look at every one. */
+    closeAllOf(hostId: string): void {
+      for (const [hash, session] of sessions) if (session.hostId === hostId) sessions.delete(hash);
+    },
+
+    /** Forgets what has expired. */
+    sweep(): void {
+      const now = clock.now();
+      for (const [nonce, expiresAt] of challenges) if (expiresAt <= now) challenges.delete(nonce);
+      for (const [hash, session] of sessions) if (session.expiresAt <= now) sessions.delete(hash);
+    },
+  };
+
+  /** Another journal counts from 1 again: its number replaces the old one's before the first of its reports can come. */
+  async function sequenceOf(hostId: string, journalId: string): Promise<number> {
+    const row = await database.query
+      .selectFrom('host_sequences')
+      .selectAll()
+      .where('host_id', '=', hostId)
+      .executeTakeFirst();
+    if (row?.journal_id === journalId) return row.acknowledged_sequence;
+    await database.query
+      .insertInto('host_sequences')
+      .values({ host_id: hostId, journal_id: journalId, acknowledged_sequence: 0 })
+      .onConflict((conflict) =>
+        conflict.column('host_id').doUpdateSet({ journal_id: journalId, acknowledged_sequence: 0 }),
+      )
+      .execute();
+    return 0;
+  }
+}
+export type Sessions = ReturnType<typeof createSessions>;
+
+function dropOldest(map: Map<string, unknown>, max: number): void {
+  if (map.size <= max) return;
+  const oldest = map.keys().next();
+  if (!oldest.done) map.delete(oldest.value);
+}
