@@ -1,6 +1,185 @@
-import type { Disk } from './disk.ts';
+import { constants } from 'node:fs';
+import {
+  chmod,
+  copyFile,
+  type FileHandle,
+  lchown,
+  link,
+  lstat,
+  mkdir,
+  open,
+  readdir,
+  readlink,
+  rename,
+  rm,
+  rmdir,
+  statfs,
+  symlink,
+  unlink,
+  utimes,
+} from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { AppendFile, Disk, FileStatus } from './disk.ts';
+import { unpackArchive } from './unpack.ts';
 
 /** The host's real file systems. */
 export function createNodeDisk(): Disk {
-  throw new Error('not written yet');
+  return {
+    readFile: (path, maxBytes) => withFile(path, 'r', 0, (file) => readWhole(file, path, maxBytes)),
+    readPart: (path, offset, length) =>
+      withFile(path, 'r', 0, async (file) => {
+        const buffer = Buffer.alloc(length);
+        let filled = 0;
+        while (filled < length) {
+          const { bytesRead } = await file.read(buffer, filled, length - filled, offset + filled);
+          if (bytesRead === 0) break;
+          filled += bytesRead;
+        }
+        return buffer.subarray(0, filled);
+      }),
+    async writeFileDurably(path, data, mode) {
+      // One writer per path, as everywhere in the agent; a temporary file left by a crash is written over.
+      const temporary = `${path}.tmp`;
+      try {
+        await withFile(temporary, 'w', mode, async (file) => {
+          await file.writeFile(data);
+          await file.chmod(mode);
+          await file.sync();
+        });
+        await rename(temporary, path);
+      } catch (error) {
+        await rm(temporary, { force: true });
+        throw error;
+      }
+      await syncPath(dirname(path));
+    },
+    openAppend,
+    async status(path) {
+      try {
+        return statusOf(await lstat(path));
+      } catch (error) {
+        if (isMissing(error)) return null;
+        throw error;
+      }
+    },
+    list: async (path) => (await readdir(path)).sort(),
+    async makeDirectory(path, { recursive, mode }) {
+      await mkdir(path, { recursive, ...(mode === undefined ? {} : { mode }) });
+    },
+    rename,
+    link,
+    removeFile: unlink,
+    removeDirectory: rmdir,
+    removeTree: (path) => rm(path, { recursive: true, force: true }),
+    async copyFile(from, to) {
+      const status = await lstat(from);
+      // Copies the mode too, and shares blocks where the file system can.
+      await copyFile(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+      const isOurs = status.uid === process.geteuid?.() && status.gid === process.getegid?.();
+      if (!isOurs && process.geteuid?.() === 0) {
+        await lchown(to, status.uid, status.gid);
+        // A change of owner clears setuid and setgid.
+        await chmod(to, status.mode & 0o7777);
+      }
+      await utimes(to, status.atime, status.mtime);
+    },
+    createSymlink: (linkText, path) => symlink(linkText, path),
+    readSymlink: (path) => readlink(path),
+    setMode: chmod,
+    setOwner: lchown,
+    sync: syncPath,
+    async freeBytes(path) {
+      const { bavail, bsize } = await statfs(path);
+      return bavail * bsize;
+    },
+    unpack: unpackArchive,
+  };
+}
+
+async function withFile<T>(
+  path: string,
+  flags: string,
+  mode: number,
+  use: (file: FileHandle) => Promise<T>,
+): Promise<T> {
+  const file = await open(path, flags, mode);
+  try {
+    return await use(file);
+  } finally {
+    await file.close();
+  }
+}
+
+async function readWhole(file: FileHandle, path: string, maxBytes: number): Promise<Buffer> {
+  // Files of /proc say that they are empty, so the length is found by reading.
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for (;;) {
+    const chunk = Buffer.alloc(Math.min(65_536, maxBytes + 1 - length));
+    const { bytesRead } = await file.read(chunk, 0, chunk.length, null);
+    if (bytesRead === 0) return Buffer.concat(chunks, length);
+    chunks.push(chunk.subarray(0, bytesRead));
+    length += bytesRead;
+    if (length > maxBytes)
+      throw Object.assign(new Error(`EFBIG: larger than ${maxBytes} bytes, read '${path}'`), { code: 'EFBIG', path });
+  }
+}
+
+async function openAppend(path: string, mode: number): Promise<AppendFile> {
+  const file = await open(path, 'a', mode);
+  try {
+    // The name of a new file is as mortal as its bytes.
+    await syncPath(dirname(path));
+    let length = (await file.stat()).size;
+    return {
+      get length() {
+        return length;
+      },
+      async append(data) {
+        const bytes = typeof data === 'string' ? Buffer.from(data, 'utf8') : data;
+        for (let written = 0; written < bytes.length; ) {
+          const { bytesWritten } = await file.write(bytes, written, bytes.length - written);
+          written += bytesWritten;
+          length += bytesWritten;
+        }
+      },
+      sync: () => file.datasync(),
+      async truncate(newLength) {
+        await file.truncate(newLength);
+        length = newLength;
+      },
+      close: () => file.close(),
+    };
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+function statusOf(status: Awaited<ReturnType<typeof lstat>>): FileStatus {
+  const kind = status.isFile()
+    ? 'file'
+    : status.isDirectory()
+      ? 'directory'
+      : status.isSymbolicLink()
+        ? 'symlink'
+        : 'other';
+  return {
+    kind,
+    sizeBytes: Number(status.size),
+    mode: Number(status.mode) & 0o7777,
+    uid: Number(status.uid),
+    gid: Number(status.gid),
+    modifiedAt: Math.round(Number(status.mtimeMs)),
+    inode: Number(status.ino),
+  };
+}
+
+function syncPath(path: string): Promise<void> {
+  return withFile(path, 'r', 0, (file) => file.sync());
+}
+
+function isMissing(error: unknown): boolean {
+  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : null;
+  return code === 'ENOENT' || code === 'ENOTDIR';
 }

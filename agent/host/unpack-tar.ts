@@ -1,0 +1,126 @@
+import { createReadStream } from 'node:fs';
+import { performance } from 'node:perf_hooks';
+import { pipeline } from 'node:stream/promises';
+import { setImmediate } from 'node:timers/promises';
+import { createGunzip } from 'node:zlib';
+import { Parser, type ReadEntry } from 'tar';
+import { ArchiveFault, type ArchiveLimits, type ArchiveTree } from './archive-tree.ts';
+import type { ArchiveWriter } from './archive-writer.ts';
+
+const READ_BYTES = 256 * 1_024;
+/** At most 32 files begin in one slice: even at a slow disk's 1 ms each the event loop waits 32 ms. */
+const SLICE_BYTES = 16 * 1_024;
+const YIELD_AFTER_MS = 15;
+
+export interface TarParts {
+  tree: ArchiveTree;
+  writer: ArchiveWriter;
+  isCompressed: boolean;
+  limits: ArchiveLimits;
+}
+
+/** Throws ArchiveFault. The directory's file system errors pass through. */
+export async function unpackTar(archivePath: string, parts: TarParts): Promise<void> {
+  const file = createReadStream(archivePath, { highWaterMark: READ_BYTES });
+  const consume = (chunks: AsyncIterable<Buffer>) => feed(chunks, parts);
+  try {
+    if (parts.isCompressed) await pipeline(file, createGunzip({ chunkSize: READ_BYTES }), consume);
+    else await pipeline(file, consume);
+  } catch (error) {
+    if (isZlibError(error)) throw new ArchiveFault('corrupt', `the archive is not a whole gzip file: ${error.message}`);
+    throw error;
+  }
+}
+
+async function feed(chunks: AsyncIterable<Buffer>, parts: TarParts): Promise<void> {
+  const state = { remaining: 0, hasEnded: false, sawEndMark: false };
+  const parser = createParser(parts, state);
+  // Names, padding and the end: more than this around the contents is a bomb of nothing.
+  let bytesLeft = parts.limits.maxTotalBytes + parts.limits.maxEntries * 2_048 + 1_048_576;
+  let sliceBegan = performance.now();
+  for await (const chunk of chunks) {
+    bytesLeft -= chunk.length;
+    if (bytesLeft < 0) throw new ArchiveFault('too_large', 'the archive is much larger than what it holds');
+    for (let start = 0; start < chunk.length && !state.hasEnded; ) {
+      // The rest of a large file can be written at once: it begins no other.
+      const length = Math.max(SLICE_BYTES, Math.min(state.remaining, READ_BYTES));
+      parser.write(chunk.subarray(start, start + length));
+      start += length;
+      if (performance.now() - sliceBegan < YIELD_AFTER_MS) continue;
+      await setImmediate();
+      sliceBegan = performance.now();
+    }
+  }
+  parser.end();
+  if (!state.sawEndMark) throw new ArchiveFault('corrupt', 'the archive ends early: it has no end mark');
+}
+
+interface FeedState {
+  /** Bytes of the entry that is being read. */
+  remaining: number;
+  /** After the end mark the parser would keep every byte in memory, so it gets none. */
+  hasEnded: boolean;
+  sawEndMark: boolean;
+}
+
+function createParser({ tree, writer }: TarParts, state: FeedState): Parser {
+  const parser = new Parser({
+    // A ratio says little: text of one letter is legal. The limits count what really comes out.
+    maxDecompressionRatio: Number.POSITIVE_INFINITY,
+    onwarn(code, message) {
+      throw new ArchiveFault('corrupt', `the archive is damaged: ${String(message)} (${code})`);
+    },
+    onReadEntry(entry) {
+      state.sawEndMark = false;
+      takeEntry(entry, tree, writer, state);
+    },
+  });
+  parser.on('ignoredEntry', (entry: ReadEntry) =>
+    tree.refuse(entry.path, `of a kind that is not supported (${entry.type})`),
+  );
+  parser.on('nullBlock', () => {
+    state.sawEndMark = true;
+  });
+  parser.on('eof', () => {
+    state.hasEnded = true;
+  });
+  return parser;
+}
+
+function takeEntry(entry: ReadEntry, tree: ArchiveTree, writer: ArchiveWriter, state: FeedState): void {
+  const mode = entry.mode;
+  switch (entry.type) {
+    case 'File':
+    case 'OldFile':
+    case 'ContiguousFile': {
+      writer.beginFile(tree.file(entry.path, entry.size), mode ?? 0o644);
+      state.remaining = entry.size;
+      entry.on('data', (bytes) => {
+        state.remaining -= bytes.length;
+        writer.write(bytes);
+      });
+      entry.on('end', () => writer.endFile(Math.floor((entry.mtime?.getTime() ?? 0) / 1_000)));
+      return;
+    }
+    case 'Directory': {
+      const placement = tree.directory(entry.path);
+      if (placement !== null) writer.directory(placement, mode ?? 0o755);
+      break;
+    }
+    case 'SymbolicLink': {
+      const target = entry.linkpath ?? '';
+      writer.symlink(tree.symlink(entry.path, target), target);
+      break;
+    }
+    case 'Link':
+      writer.hardLink(tree.hardLink(entry.path, entry.linkpath ?? ''));
+      break;
+    default:
+      tree.refuse(entry.path, entry.type === 'FIFO' ? 'a named pipe' : `a device (${entry.type})`);
+  }
+  entry.resume();
+}
+
+function isZlibError(error: unknown): error is Error {
+  return error instanceof Error && 'code' in error && /^Z_|^ERR_(?:ZLIB|BUFFER)/.test(String(error.code));
+}
