@@ -63,6 +63,8 @@ export const mainJob = {
       lost_deadline_at BIGINT, change_sequence BIGINT NOT NULL, UNIQUE (host_id, deployment_id))`,
     // Invariant I2: one running assignment per host.
     `CREATE UNIQUE INDEX one_running_target_per_host ON targets (host_id) WHERE status = 'InProgress'`,
+    // Who waits for this host to become free.
+    `CREATE INDEX targets_waiting ON targets (host_id) WHERE status = 'Pending'`,
     `CREATE UNIQUE INDEX targets_in_order ON targets (deployment_id, status, position)`,
     `CREATE INDEX targets_deadline ON targets (deployment_id, deadline_at) WHERE status = 'InProgress'`,
     `CREATE INDEX targets_lost ON targets (deployment_id, lost_deadline_at)

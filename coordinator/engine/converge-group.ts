@@ -1,0 +1,147 @@
+import type { DeploymentId, HostId, RevisionId } from '../../shared/core/ids.ts';
+import { hostPresence } from '../../shared/model/host.ts';
+import { minimumHealthyCount } from '../rollout/minimum-healthy.ts';
+import { decideScaleOut, type OwedHost } from '../rollout/scale-out.ts';
+import type { Database, DatabaseTransaction } from '../storage/database.ts';
+import { findDeploymentConfig } from '../storage/rows/deployment-configs.ts';
+import { settingsOf } from '../storage/rows/deployment-groups.ts';
+import type { DeploymentGroupRow } from '../storage/tables.ts';
+import { lastGoodFileExistsBehavior } from './last-good.ts';
+import { type InsertParts, insertDeployment, type NewTarget } from './new-deployment.ts';
+
+/** Hosts that one round brings in; the rest follow in the next ones. */
+const HOSTS_PER_ROUND = 500;
+
+/**
+ * One transaction: look at what the group owes, decide, create the deployments. Returns their ids. A host that is part of a
+ * running deployment of the group is left to it; when that ends, the group is looked at again.
+ */
+export async function convergeGroup(
+  database: Database,
+  parts: InsertParts,
+  groupId: string,
+  now: number,
+): Promise<string[]> {
+  return database.transaction(async (tx) => {
+    const group = await tx.query
+      .selectFrom('deployment_groups')
+      .selectAll()
+      .where('id', '=', groupId)
+      .executeTakeFirst();
+    if (group === undefined) return [];
+    const active = await tx.query
+      .selectFrom('deployments')
+      .select('id')
+      .where('group_id', '=', groupId)
+      .where('is_active', '=', 1)
+      .where('occupies_group', '=', 1)
+      .executeTakeFirst();
+    const owed = await loadOwed(tx, groupId);
+    const names = new Map(owed.map((host) => [host.hostId as string, host.name]));
+    const created: string[] = [];
+    for (const decision of decideScaleOut({
+      lastGoodRevisionId: group.last_good_revision_id as RevisionId | null,
+      activeDeploymentId: (active?.id ?? null) as DeploymentId | null,
+      owed,
+    })) {
+      if (decision.kind === 'settle') {
+        await tx.query
+          .updateTable('group_hosts')
+          .set({ converge: null })
+          .where('group_id', '=', groupId)
+          .where('host_id', '=', decision.hostId)
+          .execute();
+        continue;
+      }
+      const hostIds = decision.kind === 'bring-in' ? [decision.hostId] : decision.hostIds;
+      const targets = hostIds.map((id) => ({
+        hostId: id,
+        hostName: names.get(id) ?? id,
+        wasHealthy: decision.kind === 'follow-on',
+      }));
+      const id = await createFor(tx, parts, group, decision, targets, now);
+      if (id !== null) created.push(id);
+    }
+    return created;
+  });
+}
+
+async function loadOwed(tx: DatabaseTransaction, groupId: string): Promise<(OwedHost & { name: string })[]> {
+  const rows = await tx.selectRaw<{
+    host_id: string;
+    name: string;
+    converge: string;
+    revision_id: string | null;
+    presence: string;
+  }>(
+    `SELECT g.host_id, h.name, g.converge, g.revision_id, h.presence
+     FROM group_hosts g JOIN hosts h ON h.id = g.host_id
+     WHERE g.group_id = ? AND g.converge IN ('entering', 'behind')
+       AND NOT EXISTS (
+         SELECT 1 FROM targets t JOIN deployments d ON d.id = t.deployment_id
+         WHERE t.host_id = g.host_id AND d.group_id = g.group_id AND d.is_active = 1
+           AND t.status IN ('Pending', 'InProgress'))
+     ORDER BY h.presence = 'Online' DESC, h.name LIMIT ?`,
+    [groupId, HOSTS_PER_ROUND],
+  );
+  return rows.map((row) => ({
+    hostId: row.host_id as HostId,
+    name: row.name,
+    converge: row.converge === 'entering' ? 'entering' : 'behind',
+    revisionId: row.revision_id as RevisionId | null,
+    presence: hostPresence.parse(row.presence),
+  }));
+}
+
+async function createFor(
+  tx: DatabaseTransaction,
+  parts: InsertParts,
+  group: DeploymentGroupRow,
+  decision: { kind: 'bring-in' | 'follow-on'; revisionId: RevisionId },
+  targets: NewTarget[],
+  now: number,
+): Promise<string | null> {
+  const revision = await tx.query
+    .selectFrom('revisions')
+    .selectAll()
+    .where('id', '=', decision.revisionId)
+    .executeTakeFirst();
+  if (revision === undefined) return null;
+  const settings = settingsOf(group);
+  const config = await findDeploymentConfig(tx.query, settings.deploymentConfigName);
+  const isFollowOn = decision.kind === 'follow-on';
+  const row = await insertDeployment(
+    tx,
+    parts,
+    {
+      group,
+      revision,
+      creator: isFollowOn ? 'CodeDeployAutoUpdate' : 'autoscaling',
+      createdBy: 'coordinator',
+      description: isFollowOn
+        ? `${targets.length} hosts that joined during ${group.last_successful_deployment_id} follow on`
+        : `${targets[0]?.hostName} entered the group`,
+      configName: isFollowOn ? settings.deploymentConfigName : 'CodeDeployDefault.AllAtOnce',
+      minimum: isFollowOn ? config.minimumHealthyHosts : { type: 'FLEET_PERCENT', value: 0 },
+      // The group's minimum may be all of the few hosts that follow on: it has to leave one to start with.
+      ...(isFollowOn
+        ? {
+            minimumCount: Math.min(minimumHealthyCount(config.minimumHealthyHosts, targets.length), targets.length - 1),
+          }
+        : {}),
+      targets,
+      alreadyCurrentHosts: 0,
+      ignoreApplicationStopFailures: false,
+      updateOutdatedInstancesOnly: isFollowOn,
+      fileExistsBehavior: await lastGoodFileExistsBehavior(tx, group),
+      autoRollback: { enabled: false, events: [] },
+      hookEnvironment: settings.hookEnvironment,
+      isPartial: true,
+      idempotencyKey: null,
+      followsDeploymentId: isFollowOn ? group.last_successful_deployment_id : null,
+      rollbackTriggeringDeploymentId: null,
+    },
+    now,
+  );
+  return row.id;
+}

@@ -1,0 +1,77 @@
+import { autoRollback } from '../../shared/model/deployment-group.ts';
+import type { DatabaseTransaction } from '../storage/database.ts';
+import { settingsOf } from '../storage/rows/deployment-groups.ts';
+import { minimumOf } from '../storage/rows/deployments.ts';
+import type { DeploymentRow } from '../storage/tables.ts';
+import { lastGoodFileExistsBehavior } from './last-good.ts';
+import { type InsertParts, insertDeployment, type NewTarget } from './new-deployment.ts';
+
+/**
+ * The rollback of a deployment that has just ended: the hosts that it touched, and those of its hosts that run something
+ * else than the good revision for another reason. The others run it and are left alone, but they count in the arithmetic,
+ * so the same minimum of the same fleet holds.
+ */
+export async function createRollback(
+  tx: DatabaseTransaction,
+  parts: InsertParts,
+  failed: DeploymentRow,
+  revisionId: string,
+  now: number,
+): Promise<{ id: string } | { message: string }> {
+  const group = await tx.query
+    .selectFrom('deployment_groups')
+    .selectAll()
+    .where('id', '=', failed.group_id)
+    .executeTakeFirst();
+  const revision = await tx.query.selectFrom('revisions').selectAll().where('id', '=', revisionId).executeTakeFirst();
+  if (group === undefined || revision === undefined)
+    return {
+      message: 'The last good revision or its deployment group has been deleted: there is nothing to roll back to.',
+    };
+
+  const hosts = await tx.selectRaw<{
+    host_id: string;
+    host_name: string;
+    status: string;
+    touched: number;
+    is_good: number;
+  }>(
+    `SELECT t.host_id, t.host_name, t.status, t.started_at IS NOT NULL AS touched,
+            coalesce(g.revision_id = ?, 0) AS is_good
+     FROM targets t LEFT JOIN group_hosts g ON g.group_id = ? AND g.host_id = t.host_id
+     WHERE t.deployment_id = ? ORDER BY t.position`,
+    [revisionId, failed.group_id, failed.id],
+  );
+  const toHeal = hosts.filter((host) => host.touched === 1 || host.is_good !== 1);
+  // Broken hosts first: healing them costs no service. The sort is stable, so the plan's order stays inside each half.
+  const targets: NewTarget[] = toHeal
+    .map((host) => ({ hostId: host.host_id, hostName: host.host_name, wasHealthy: host.status === 'Succeeded' }))
+    .sort((a, b) => Number(a.wasHealthy) - Number(b.wasHealthy));
+  const row = await insertDeployment(
+    tx,
+    parts,
+    {
+      group,
+      revision,
+      creator: 'codeDeployRollback',
+      createdBy: 'coordinator',
+      description: `Rollback of ${failed.id} (${failed.revision_label}) to ${revision.label}`,
+      configName: failed.config_name,
+      minimum: minimumOf(failed),
+      ...(failed.minimum_count === null ? {} : { minimumCount: failed.minimum_count }),
+      targets,
+      alreadyCurrentHosts: failed.total_hosts - targets.length,
+      ignoreApplicationStopFailures: true,
+      updateOutdatedInstancesOnly: false,
+      fileExistsBehavior: await lastGoodFileExistsBehavior(tx, group),
+      autoRollback: autoRollback.parse(JSON.parse(failed.auto_rollback)),
+      hookEnvironment: settingsOf(group).hookEnvironment,
+      isPartial: false,
+      idempotencyKey: null,
+      followsDeploymentId: null,
+      rollbackTriggeringDeploymentId: failed.id,
+    },
+    now,
+  );
+  return { id: row.id };
+}

@@ -1,0 +1,74 @@
+import type { DatabaseTransaction } from '../storage/database.ts';
+import { settingsOf } from '../storage/rows/deployment-groups.ts';
+import type { DeploymentRow } from '../storage/tables.ts';
+
+/**
+ * What a deployment's end means for its group. Only success changes the last good revision; a part of the group makes one
+ * only when, with it, the whole group runs it. Hosts that were brought in while a fleet deployment ran are behind now.
+ * Source: AWS user guide, "Instance health": after a failed deployment the group's revision stays the same.
+ */
+export async function settleGroup(tx: DatabaseTransaction, row: DeploymentRow, now: number): Promise<void> {
+  if (row.creator === 'autoscaling' || row.creator === 'CodeDeployAutoUpdate') await settleOwedHosts(tx, row);
+  if (row.creator === 'autoscaling') return;
+  if (row.status !== 'Succeeded') return;
+  if (row.is_partial === 1 && (await runsSomethingElse(tx, row))) return;
+  const group = await tx.query
+    .updateTable('deployment_groups')
+    .set({
+      last_good_revision_id: row.revision_id,
+      last_successful_deployment_id: row.id,
+      last_attempted_deployment_id: row.id,
+      updated_at: now,
+    })
+    .where('id', '=', row.group_id)
+    .returning('settings')
+    .executeTakeFirst();
+  if (group === undefined || settingsOf(group).outdatedInstancesStrategy === 'IGNORE') return;
+  // Not a target of this deployment: it joined meanwhile. A target that failed is left to the operator.
+  await tx.query
+    .updateTable('group_hosts')
+    .set({ converge: 'behind' })
+    .where('group_id', '=', row.group_id)
+    .where((e) => e.or([e('revision_id', 'is', null), e('revision_id', '<>', row.revision_id)]))
+    .where((e) => e.or([e('converge', 'is', null), e('converge', '<>', 'entering')]))
+    .where((e) =>
+      e.not(
+        e.exists(
+          e
+            .selectFrom('targets as t')
+            .select('t.id')
+            .where('t.deployment_id', '=', row.id)
+            .whereRef('t.host_id', '=', 'group_hosts.host_id'),
+        ),
+      ),
+    )
+    .execute();
+}
+
+/**
+ * The hosts of a deployment that the group owed them: in service, behind when the group has moved on meanwhile, or failed,
+ * which is left to an operator: trying again by itself would be a loop. Those that could not be reached stay owed.
+ */
+async function settleOwedHosts(tx: DatabaseTransaction, row: DeploymentRow): Promise<void> {
+  await tx.executeMany(
+    `UPDATE group_hosts SET converge = CASE
+       WHEN t.status <> 'Succeeded' THEN 'failed'
+       WHEN (SELECT last_good_revision_id FROM deployment_groups WHERE id = group_hosts.group_id) = ? THEN NULL
+       ELSE 'behind' END
+     FROM targets t
+     WHERE t.deployment_id = ? AND t.host_id = group_hosts.host_id AND group_hosts.group_id = ?
+       AND coalesce(t.error_code, '') NOT IN ('HOST_OFFLINE', 'HOST_LOST')`,
+    [[row.revision_id, row.id, row.group_id]],
+  );
+}
+
+async function runsSomethingElse(tx: DatabaseTransaction, row: DeploymentRow): Promise<boolean> {
+  const other = await tx.query
+    .selectFrom('group_hosts')
+    .select('host_id')
+    .where('group_id', '=', row.group_id)
+    .where((e) => e.or([e('revision_id', 'is', null), e('revision_id', '<>', row.revision_id)]))
+    .limit(1)
+    .executeTakeFirst();
+  return other !== undefined;
+}

@@ -1,0 +1,200 @@
+import { sql } from 'kysely';
+import type { DeploymentId, HostId, RevisionId } from '../../shared/core/ids.ts';
+import { deployment as deploymentModel } from '../../shared/model/deployment.ts';
+import { hostPresence } from '../../shared/model/host.ts';
+import {
+  type OverdueTarget,
+  type PendingTarget,
+  type RolloutSettings,
+  type RolloutView,
+  VIEW_CHUNK,
+} from '../rollout/view.ts';
+import type { Queryable } from '../storage/database.ts';
+import type { DeploymentRow } from '../storage/tables.ts';
+
+/** The facts for one decision, or null when the deployment is gone or has ended. A few index look-ups, whatever the fleet. */
+export async function loadRolloutView(
+  query: Queryable,
+  deploymentId: DeploymentId,
+  now: number,
+  settings: RolloutSettings,
+): Promise<{ view: RolloutView; row: DeploymentRow } | null> {
+  const row = await query
+    .selectFrom('deployments')
+    .selectAll()
+    .where('id', '=', deploymentId)
+    .where('is_active', '=', 1)
+    .executeTakeFirst();
+  if (row === undefined) return null;
+  const isWaitingForEnd = row.count_pending === 0 || row.ending_as !== null;
+  const view: RolloutView = {
+    deployment: {
+      id: deploymentId,
+      status: deploymentModel.shape.status.parse(row.status),
+      creator: deploymentModel.shape.creator.parse(row.creator),
+      revisionId: row.revision_id as RevisionId,
+      minimumHealthyCount: row.minimum_count ?? 0,
+      totalHosts: row.total_hosts,
+      alreadyCurrentHosts: row.already_current_hosts,
+      ending: endingOf(row),
+      stopRequest:
+        row.stop_requested_by === null
+          ? null
+          : { by: row.stop_requested_by, rollback: row.stop_rollback === null ? null : row.stop_rollback === 1 },
+      autoRollback: deploymentModel.shape.autoRollback.parse(JSON.parse(row.auto_rollback)),
+      deadlineAt: row.deadline_at,
+    },
+    counts: {
+      pending: row.count_pending,
+      pendingUnhealthy: row.count_pending_unhealthy,
+      inProgress: row.count_in_progress,
+      succeeded: row.count_succeeded,
+      failed: row.count_failed,
+      skipped: row.count_skipped,
+    },
+    next: isWaitingForEnd ? [] : await nextTargets(query, deploymentId),
+    overdue: row.count_in_progress === 0 ? [] : await overdueTargets(query, deploymentId, now),
+    nextDeadlineAt: row.count_in_progress === 0 ? null : await nextDeadline(query, deploymentId),
+    offlineInService: isWaitingForEnd ? { count: 0, oldestSince: null } : await offlineInService(query, deploymentId),
+    hasTouchedHosts: await exists(query, deploymentId, 'touched'),
+    hasReachableFailures: row.count_failed > 0 && (await exists(query, deploymentId, 'reachable-failure')),
+    lastGoodRevisionId: await lastGoodRevision(query, row.group_id),
+    settings,
+  };
+  return { view, row };
+}
+
+function endingOf(row: DeploymentRow): RolloutView['deployment']['ending'] {
+  const as = deploymentModel.shape.endingAs.parse(row.ending_as);
+  if (as === null) return null;
+  return {
+    as,
+    error: deploymentModel.shape.errorInformation
+      .unwrap()
+      .parse({ code: row.error_code, message: row.error_message ?? '' }),
+  };
+}
+
+async function nextTargets(query: Queryable, deploymentId: string): Promise<PendingTarget[]> {
+  const rows = await query
+    .selectFrom('targets as t')
+    .leftJoin('hosts as h', 'h.id', 't.host_id')
+    .select(['t.id', 't.host_id', 't.host_name', 't.was_healthy', 'h.presence', 'h.presence_since', 't.started_at'])
+    .where('t.deployment_id', '=', deploymentId)
+    .where('t.status', '=', 'Pending')
+    .where(({ not, exists: existsIn, selectFrom }) =>
+      not(
+        existsIn(
+          selectFrom('targets as busy')
+            .select('busy.id')
+            .whereRef('busy.host_id', '=', 't.host_id')
+            .where('busy.status', '=', 'InProgress'),
+        ),
+      ),
+    )
+    .orderBy('t.position')
+    .limit(VIEW_CHUNK)
+    .execute();
+  return rows.map((row) => ({
+    targetId: row.id,
+    hostId: row.host_id as HostId,
+    hostName: row.host_name,
+    wasHealthy: row.was_healthy === 1,
+    // A host that was forgotten will not come back.
+    presence: row.presence === null ? 'Offline' : hostPresence.parse(row.presence),
+    presenceSince: row.presence_since ?? 0,
+  }));
+}
+
+async function overdueTargets(query: Queryable, deploymentId: string, now: number): Promise<OverdueTarget[]> {
+  const inProgress = query
+    .selectFrom('targets as t')
+    .leftJoin('hosts as h', 'h.id', 't.host_id')
+    .select([
+      't.id',
+      't.host_name',
+      't.was_healthy',
+      't.accepted_at',
+      't.started_at',
+      't.current_event',
+      'h.presence_since',
+    ])
+    .where('t.deployment_id', '=', deploymentId)
+    .where('t.status', '=', 'InProgress')
+    .limit(VIEW_CHUNK);
+  const lost = await inProgress.where('t.lost_deadline_at', '<=', now).execute();
+  if (lost.length > 0)
+    return lost.map((row) => ({
+      targetId: row.id,
+      hostName: row.host_name,
+      wasHealthy: row.was_healthy === 1,
+      cause: { kind: 'lost', awaySince: row.presence_since ?? now },
+    }));
+  const late = await inProgress.where('t.deadline_at', '<=', now).execute();
+  return late.map((row) => ({
+    targetId: row.id,
+    hostName: row.host_name,
+    wasHealthy: row.was_healthy === 1,
+    cause:
+      row.accepted_at === null
+        ? { kind: 'not-accepted', startedAt: row.started_at ?? now }
+        : { kind: 'no-progress', lifecycleEvent: row.current_event },
+  }));
+}
+
+async function nextDeadline(query: Queryable, deploymentId: string): Promise<number | null> {
+  const earliest = async (column: 'deadline_at' | 'lost_deadline_at') => {
+    const row = await query
+      .selectFrom('targets')
+      .select(column)
+      .where('deployment_id', '=', deploymentId)
+      .where('status', '=', 'InProgress')
+      .where(column, 'is not', null)
+      .orderBy(column)
+      .limit(1)
+      .executeTakeFirst();
+    return row?.[column] ?? Number.POSITIVE_INFINITY;
+  };
+  const at = Math.min(await earliest('deadline_at'), await earliest('lost_deadline_at'));
+  return Number.isFinite(at) ? at : null;
+}
+
+/** Reads the few hosts that are away, not the targets: the index on hosts holds only those. */
+async function offlineInService(query: Queryable, deploymentId: string): Promise<RolloutView['offlineInService']> {
+  const row = await query
+    .selectFrom('hosts as h')
+    .innerJoin('targets as t', (join) => join.onRef('t.host_id', '=', 'h.id').on('t.deployment_id', '=', deploymentId))
+    .select((e) => [e.fn.countAll<number>().as('count'), e.fn.min('h.presence_since').as('oldest')])
+    .where('h.presence', '<>', 'Online')
+    .where('h.presence', '=', 'Offline')
+    .where((e) =>
+      e.or([e('t.status', '=', 'Succeeded'), e.and([e('t.status', '=', 'Pending'), e('t.was_healthy', '=', 1)])]),
+    )
+    .executeTakeFirst();
+  const count = Number(row?.count ?? 0);
+  return { count, oldestSince: count === 0 || row?.oldest == null ? null : Number(row.oldest) };
+}
+
+async function exists(query: Queryable, deploymentId: string, what: 'touched' | 'reachable-failure'): Promise<boolean> {
+  let targets = query
+    .selectFrom('targets')
+    .select(sql<number>`1`.as('one'))
+    .where('deployment_id', '=', deploymentId)
+    .limit(1);
+  targets =
+    what === 'touched'
+      ? targets.where('status', 'in', ['Succeeded', 'Failed', 'InProgress']).where('started_at', 'is not', null)
+      : targets
+          .where('status', '=', 'Failed')
+          .where('error_code', 'not in', ['HOST_OFFLINE', 'HOST_LOST', 'HOST_REMOVED']);
+  return (await targets.executeTakeFirst()) !== undefined;
+}
+
+async function lastGoodRevision(query: Queryable, groupId: string): Promise<RevisionId | null> {
+  const row = await query
+    .selectFrom('deployment_groups')
+    .select('last_good_revision_id')
+    .where('id', '=', groupId)
+    .executeTakeFirst();
+  return (row?.last_good_revision_id ?? null) as RevisionId | null;
+}

@@ -1,0 +1,160 @@
+import { invariant } from '../../shared/core/invariant.ts';
+import { isTerminal } from '../../shared/model/deployment.ts';
+import { capacityForHealthy, capacityForUnhealthy, hasCapacityLeft } from './capacity.ts';
+import { overdueDecisions } from './deadlines.ts';
+import type { Decided, Decision } from './decision.ts';
+import { healthConstraints, healthConstraintsInvalid, manualStop, noInstances, timeout } from './health.ts';
+import { rollbackDecisions } from './rollback.ts';
+import type { PendingTarget, RolloutView } from './view.ts';
+
+/**
+ * The whole rollout of one deployment as one pure function: all facts in, all changes out. The engine calls it again after
+ * every commit until it has nothing more to say, so each call may take just the next step of the story.
+ */
+export function decide(view: RolloutView, now: number): Decided {
+  const { deployment, counts } = view;
+  if (isTerminal(deployment.status)) return nothingToDo;
+  checkCounts(view);
+
+  if (deployment.status === 'Created') return said(begin(view));
+
+  const overdue = overdueDecisions(view);
+  if (overdue.length > 0) return said(overdue);
+
+  if (deployment.ending !== null)
+    return counts.inProgress === 0
+      ? said(end(view, deployment.ending.as, deployment.ending.error))
+      : now >= deployment.deadlineAt
+        ? said([failInProgress(view)])
+        : wait(view);
+
+  if (deployment.stopRequest !== null)
+    return said([{ kind: 'begin-ending', as: 'Stopped', error: manualStop(deployment.stopRequest.by) }]);
+
+  if (now >= deployment.deadlineAt) {
+    const ending: Decision = { kind: 'begin-ending', as: 'Failed', error: timeout() };
+    return said(counts.inProgress > 0 ? [failInProgress(view), ending] : [ending]);
+  }
+
+  if (counts.pending === 0) return counts.inProgress === 0 ? said(verdict(view)) : wait(view);
+
+  if (!hasCapacityLeft(view)) return said([{ kind: 'begin-ending', as: 'Failed', error: healthConstraints(view) }]);
+
+  const started = startNext(view, now);
+  if (started.length > 0) return said(started);
+  return holdForOfflineHosts(view, now);
+}
+
+function begin(view: RolloutView): Decision[] {
+  const { deployment, counts } = view;
+  if (deployment.totalHosts === 0) return end(view, 'Failed', noInstances());
+  if (counts.pending > 0 && !hasCapacityLeft(view))
+    return [
+      { kind: 'begin-ending', as: 'Failed', error: healthConstraintsInvalid(view) },
+      ...end(view, 'Failed', healthConstraintsInvalid(view)),
+    ];
+  return [{ kind: 'begin' }];
+}
+
+/** Nothing is pending or in progress any more. Source of the rule: AWS user guide, "Minimum healthy instances". */
+function verdict(view: RolloutView): Decision[] {
+  const { deployment, counts } = view;
+  const runningIt = counts.succeeded + deployment.alreadyCurrentHosts;
+  const isEnough = runningIt >= Math.max(1, deployment.minimumHealthyCount);
+  // A rollback that leaves a reachable host on another revision has not brought the group back.
+  const isHealed = deployment.creator !== 'codeDeployRollback' || !view.hasReachableFailures;
+  return isEnough && isHealed ? end(view, 'Succeeded', null) : end(view, 'Failed', healthConstraints(view));
+}
+
+function end(
+  view: RolloutView,
+  status: 'Succeeded' | 'Failed' | 'Stopped',
+  error: ReturnType<typeof noInstances> | null,
+) {
+  const decisions: Decision[] = [{ kind: 'end', status, error }];
+  if (status !== 'Succeeded') decisions.push(...rollbackDecisions(view, status));
+  return decisions;
+}
+
+/**
+ * The targets whose turn it is, in the order of the plan. An unhealthy host is down already, so starting it costs no
+ * service; a healthy one starts only while more than the minimum are in service. An offline host fails at its turn, at once
+ * and by name; one that may still return is passed over until it is known.
+ */
+function startNext(view: RolloutView, now: number): Decision[] {
+  let forUnhealthy = capacityForUnhealthy(view);
+  let forHealthy = capacityForHealthy(view);
+  const decisions: Decision[] = [];
+  for (const target of view.next) {
+    if (forUnhealthy <= 0) break;
+    if (target.presence === 'Reconnecting') continue;
+    if (target.presence === 'Offline') {
+      // Its failure changes what else may start: the next round decides on the new counts.
+      if (decisions.length === 0) decisions.push(failOffline(target));
+      break;
+    }
+    if (target.wasHealthy && forHealthy <= 0) continue;
+    decisions.push({
+      kind: 'start-target',
+      targetId: target.targetId,
+      hostId: target.hostId,
+      wasHealthy: target.wasHealthy,
+      acceptBy: now + view.settings.acceptTimeoutMs,
+    });
+    forUnhealthy--;
+    // An unhealthy host that starts was out of service before: it moves from pending to in progress.
+    if (target.wasHealthy) forHealthy--;
+  }
+  return decisions;
+}
+
+/** Only hosts that would cost too much service are left to start, since others are down: wait for those, then give up. */
+function holdForOfflineHosts(view: RolloutView, now: number): Decided {
+  const { offlineInService, counts, settings } = view;
+  const canStartNone = view.next.every((target) => target.presence === 'Online') && view.next.length > 0;
+  if (counts.inProgress > 0 || !canStartNone || offlineInService.oldestSince === null) return wait(view);
+  const giveUpAt = offlineInService.oldestSince + settings.hostLostAfterMs;
+  if (now >= giveUpAt) return said([{ kind: 'begin-ending', as: 'Failed', error: healthConstraints(view) }]);
+  return { decisions: [], wakeAt: Math.min(giveUpAt, wait(view).wakeAt ?? giveUpAt) };
+}
+
+function failOffline(target: PendingTarget): Decision {
+  return {
+    kind: 'fail-target',
+    targetId: target.targetId,
+    from: 'Pending',
+    wasHealthy: target.wasHealthy,
+    errorCode: 'HOST_OFFLINE',
+    message: `${target.hostName} is offline since ${new Date(target.presenceSince).toISOString()}: nothing was sent to it.`,
+  };
+}
+
+function failInProgress(view: RolloutView): Decision {
+  return {
+    kind: 'fail-in-progress',
+    errorCode: 'DEPLOYMENT_TIMEOUT',
+    message: `The deployment's time was over at ${new Date(view.deployment.deadlineAt).toISOString()}.`,
+  };
+}
+
+function wait(view: RolloutView): Decided {
+  const { deadlineAt } = view.deployment;
+  return { decisions: [], wakeAt: Math.min(deadlineAt, view.nextDeadlineAt ?? deadlineAt) };
+}
+
+function said(decisions: Decision[]): Decided {
+  return { decisions, wakeAt: null };
+}
+const nothingToDo: Decided = { decisions: [], wakeAt: null };
+
+function checkCounts({ deployment, counts }: RolloutView): void {
+  const sum = counts.pending + counts.inProgress + counts.succeeded + counts.failed + counts.skipped;
+  invariant(
+    sum + deployment.alreadyCurrentHosts === deployment.totalHosts,
+    `${deployment.id}: ${sum} targets and ${deployment.alreadyCurrentHosts} current hosts are not ${deployment.totalHosts}`,
+  );
+  invariant(
+    counts.pendingUnhealthy >= 0 && counts.pendingUnhealthy <= counts.pending,
+    `${deployment.id}: ${counts.pendingUnhealthy} unhealthy of ${counts.pending} pending`,
+  );
+}

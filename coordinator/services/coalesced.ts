@@ -1,0 +1,40 @@
+import type { Clock, Timer } from '../../shared/core/clock.ts';
+
+/**
+ * Gathers keyed values for a moment and hands them over together; of two values with one key the later wins. Handed over
+ * one group at a time, in order.
+ */
+export interface Coalesced<Value> {
+  add(key: string, value: Value): void;
+  /** Hands over what is there now, and resolves when all of it has been dealt with. */
+  flush(): Promise<void>;
+}
+
+export function createCoalesced<Value>(parts: {
+  clock: Clock;
+  windowMs: number;
+  handle(values: ReadonlyMap<string, Value>): Promise<void>;
+  onError(error: unknown): void;
+}): Coalesced<Value> {
+  let gathered = new Map<string, Value>();
+  let timer: Timer | null = null;
+  let running: Promise<void> = Promise.resolve();
+
+  function flush(): Promise<void> {
+    timer?.cancel();
+    timer = null;
+    if (gathered.size === 0) return running;
+    const values = gathered;
+    gathered = new Map();
+    running = running.then(() => parts.handle(values)).catch(parts.onError);
+    return running;
+  }
+
+  return {
+    add(key, value) {
+      gathered.set(key, value);
+      timer ??= parts.clock.setTimer(parts.windowMs, () => void flush());
+    },
+    flush,
+  };
+}

@@ -1,0 +1,209 @@
+import { sql } from 'kysely';
+import type { z } from 'zod';
+import type { cause, deploymentRoutes } from '../../shared/api/deployments.ts';
+import { AppError } from '../../shared/core/errors.ts';
+import type { Deployment } from '../../shared/model/deployment.ts';
+import { IN_PLACE_EVENTS, type LifecycleEvent } from '../../shared/model/lifecycle-event.ts';
+import type { Target, TargetWithEvents } from '../../shared/model/target.ts';
+import type { Database } from '../storage/database.ts';
+import { deploymentRow, toDeployment } from '../storage/rows/deployments.ts';
+import { toLifecycleEvent, toTarget } from '../storage/rows/targets.ts';
+import type { TargetRow } from '../storage/tables.ts';
+
+type Routes = typeof deploymentRoutes;
+type ListQuery = z.infer<Routes['listDeployments']['query']>;
+type TargetsQuery = z.infer<Routes['listTargets']['query']>;
+type OutputQuery = z.infer<Routes['getOutput']['query']>;
+type Output = z.infer<Routes['getOutput']['reply']>;
+export type Cause = z.infer<typeof cause>;
+interface Page<Item> {
+  items: Item[];
+  nextCursor: string | null;
+}
+
+/** What is known of deployments: reads only. All throw AppError `not_found` for what is not there. */
+export interface DeploymentHistory {
+  list(query: ListQuery): Promise<Page<Deployment>>;
+  get(id: string): Promise<Deployment>;
+  listTargets(id: string, query: TargetsQuery): Promise<Page<Target>>;
+  getTarget(id: string, host: string): Promise<TargetWithEvents>;
+  getOutput(params: { deployment: string; host: string; event: string }, query: OutputQuery): Promise<Output>;
+  listCauses(id: string): Promise<{ items: Cause[] }>;
+}
+
+const MAX_CAUSES = 50;
+
+export function createDeploymentHistory(parts: { database: Database }): DeploymentHistory {
+  const { query } = parts.database;
+
+  async function targetRow(deploymentId: string, host: string): Promise<TargetRow> {
+    await deploymentRow(query, deploymentId);
+    const row = await query
+      .selectFrom('targets')
+      .selectAll()
+      .where('deployment_id', '=', deploymentId)
+      .where((e) => e.or([e('host_id', '=', host), e('host_name', '=', host)]))
+      .executeTakeFirst();
+    if (row === undefined)
+      throw new AppError('not_found', `${host} is no target of ${deploymentId}`, {
+        hint: `Its targets: drover status ${deploymentId}`,
+      });
+    return row;
+  }
+
+  return {
+    async list(filter) {
+      let rows = query
+        .selectFrom('deployments')
+        .selectAll()
+        .orderBy('number', 'desc')
+        .limit(filter.limit + 1);
+      if (filter.application !== undefined) rows = rows.where('application', '=', filter.application);
+      if (filter.deploymentGroup !== undefined) rows = rows.where('group_name', '=', filter.deploymentGroup);
+      if (filter.status !== undefined) rows = rows.where('status', '=', filter.status);
+      if (filter.creator !== undefined) rows = rows.where('creator', '=', filter.creator);
+      if (filter.active !== undefined) rows = rows.where('is_active', '=', filter.active ? 1 : 0);
+      if (filter.since !== undefined) rows = rows.where('created_at', '>=', filter.since);
+      if (filter.until !== undefined) rows = rows.where('created_at', '<', filter.until);
+      if (filter.idPrefix !== undefined)
+        rows = rows.where(sql<number>`substr(id, 1, ${filter.idPrefix.length})`, '=', filter.idPrefix as never);
+      if (filter.cursor !== undefined) rows = rows.where('number', '<', numberIn(filter.cursor));
+      const found = await rows.execute();
+      return pageOf(found, filter.limit, (row) => String(row.number), toDeployment);
+    },
+    async get(id) {
+      return toDeployment(await deploymentRow(query, id));
+    },
+    async listTargets(id, filter) {
+      await deploymentRow(query, id);
+      let rows = query
+        .selectFrom('targets')
+        .selectAll()
+        .where('deployment_id', '=', id)
+        .orderBy('position')
+        .limit(filter.limit + 1);
+      if (filter.status !== undefined) rows = rows.where('status', '=', filter.status);
+      if (filter.cursor !== undefined) rows = rows.where('position', '>', numberIn(filter.cursor));
+      return pageOf(await rows.execute(), filter.limit, (row) => String(row.position), toTarget);
+    },
+    async getTarget(id, host) {
+      const row = await targetRow(id, host);
+      const events = await query.selectFrom('lifecycle_events').selectAll().where('target_id', '=', row.id).execute();
+      const known = new Map(events.map((event) => [event.name, toLifecycleEvent(event)]));
+      const isOver = row.status !== 'Pending' && row.status !== 'InProgress';
+      const inOrder = IN_PLACE_EVENTS.map(
+        (name) =>
+          known.get(name) ?? notReported(name, isOver ? (row.started_at === null ? 'Skipped' : 'Unknown') : 'Pending'),
+      );
+      return { ...toTarget(row), lifecycleEvents: inOrder };
+    },
+    async getOutput({ deployment, host, event }, { offset, limitBytes }) {
+      const row = await targetRow(deployment, host);
+      const pieces = await query
+        .selectFrom('event_output')
+        .select(['offset', 'data'])
+        .where('target_id', '=', row.id)
+        .where('event', '=', event)
+        .where((e) => e(sql<number>`"offset" + length(data)`, '>', offset))
+        .where('offset', '<', offset + limitBytes)
+        .orderBy('offset')
+        .execute();
+      const end = await query
+        .selectFrom('event_output')
+        .select(['offset', 'data'])
+        .where('target_id', '=', row.id)
+        .where('event', '=', event)
+        .orderBy('offset', 'desc')
+        .limit(1)
+        .executeTakeFirst();
+      const bytes = Buffer.concat(
+        pieces.map((piece) =>
+          piece.data.subarray(Math.max(0, offset - piece.offset), offset + limitBytes - piece.offset),
+        ),
+      );
+      return {
+        offset,
+        text: bytes.toString('utf8'),
+        nextOffset: offset + bytes.length,
+        length: end === undefined ? 0 : end.offset + end.data.length,
+        isTruncated: end !== undefined && end.data.length === 0,
+      };
+    },
+    async listCauses(id) {
+      await deploymentRow(query, id);
+      const failed = await query
+        .selectFrom('targets')
+        .select(['host_name', 'current_event', 'error_code', 'message', 'diagnostics', 'completed_at'])
+        .where('deployment_id', '=', id)
+        .where('status', '=', 'Failed')
+        .orderBy('completed_at')
+        .execute();
+      return { items: groupCauses(failed).slice(0, MAX_CAUSES) };
+    },
+  };
+}
+
+type FailedTarget = Pick<
+  TargetRow,
+  'host_name' | 'current_event' | 'error_code' | 'message' | 'diagnostics' | 'completed_at'
+>;
+
+/** Equal failures told once: the same event, script and kind of error. The first one's words speak for all. */
+function groupCauses(failed: readonly FailedTarget[]): Cause[] {
+  const causes = new Map<string, Cause>();
+  for (const row of failed) {
+    const { diagnostics } = toTarget({ ...row, error_code: null, status: 'Failed' } as TargetRow);
+    const errorCode = diagnostics?.errorCode ?? row.error_code ?? 'UnknownError';
+    const event = diagnostics === null ? null : row.current_event;
+    const key = JSON.stringify([event, diagnostics?.scriptName, errorCode, diagnostics?.exitCode]);
+    const known = causes.get(key);
+    if (known !== undefined) {
+      known.hostCount++;
+      if (known.hostNames.length < 5) known.hostNames.push(row.host_name);
+      continue;
+    }
+    causes.set(key, {
+      lifecycleEvent: event,
+      scriptName: diagnostics?.scriptName ?? null,
+      errorCode,
+      message: diagnostics?.message ?? row.message ?? '',
+      exitCode: diagnostics?.exitCode ?? null,
+      logTail: diagnostics?.logTail ?? null,
+      hostCount: 1,
+      hostNames: [row.host_name],
+      firstAt: row.completed_at ?? 0,
+    });
+  }
+  return [...causes.values()].sort((a, b) => b.hostCount - a.hostCount);
+}
+
+function notReported(name: string, status: LifecycleEvent['status']): LifecycleEvent {
+  return {
+    name,
+    status,
+    startedAt: null,
+    endedAt: null,
+    durationMs: null,
+    diagnostics: null,
+  };
+}
+
+function pageOf<Row, Item>(
+  rows: readonly Row[],
+  limit: number,
+  cursorOf: (row: Row) => string,
+  toItem: (row: Row) => Item,
+): Page<Item> {
+  const shown = rows.slice(0, limit);
+  const last = shown.at(-1);
+  return {
+    items: shown.map(toItem),
+    nextCursor: rows.length > limit && last !== undefined ? cursorOf(last) : null,
+  };
+}
+
+function numberIn(cursor: string): number {
+  const number = Number(cursor);
+  if (!Number.isSafeInteger(number)) throw new AppError('invalid', 'cursor: not one that this list gave');
+  return number;
+}

@@ -1,0 +1,281 @@
+import type { z } from 'zod';
+import type { createDeploymentBody, deploymentRoutes } from '../../shared/api/deployments.ts';
+import type { Clock } from '../../shared/core/clock.ts';
+import { AppError } from '../../shared/core/errors.ts';
+import type { Randomness } from '../../shared/core/randomness.ts';
+import { type Deployment, deploymentCan } from '../../shared/model/deployment.ts';
+import { type Caller, callerName } from '../auth/caller.ts';
+import type { Engine } from '../engine/engine.ts';
+import { insertDeployment } from '../engine/new-deployment.ts';
+import type { ChangeSequence } from '../storage/change-sequence.ts';
+import type { Database, DatabaseTransaction } from '../storage/database.ts';
+import { insertAudit } from '../storage/rows/audit.ts';
+import { findDeploymentConfig } from '../storage/rows/deployment-configs.ts';
+import { settingsOf } from '../storage/rows/deployment-groups.ts';
+import { deploymentRow, toDeployment } from '../storage/rows/deployments.ts';
+import { findRevision } from '../storage/rows/revisions.ts';
+import type { DeploymentGroupRow } from '../storage/tables.ts';
+import { selectTargets } from './target-plan.ts';
+
+type CreateBody = z.infer<typeof createDeploymentBody>;
+type Routes = typeof deploymentRoutes;
+type StopBody = z.infer<Routes['stopDeployment']['body']>;
+type RollbackBody = z.infer<Routes['rollbackGroup']['body']>;
+
+export interface DeploymentsParts {
+  database: Database;
+  changes: ChangeSequence;
+  clock: Clock;
+  randomness: Randomness;
+  engine: Pick<Engine, 'wakeDeployment' | 'wakeGroup'>;
+  settings: { deploymentTimeoutMs: number };
+  changed(deploymentId: string): void;
+}
+
+export interface Deployments {
+  /** @throws AppError `not_found`; `conflict` with `details.activeDeploymentId`, or with `details.reason: 'nothing_to_do'` */
+  create(body: CreateBody, caller: Caller): Promise<Deployment>;
+  /** @throws AppError `not_found`; `conflict` when it has ended */
+  stop(id: string, body: StopBody, caller: Caller): Promise<z.infer<Routes['stopDeployment']['reply']>>;
+  /** @throws AppError `not_found`; `conflict` when there is nothing to go back to */
+  rollbackGroup(group: { application: string; group: string }, body: RollbackBody, caller: Caller): Promise<Deployment>;
+  /** A host is gone for good: its part in running deployments fails. Call it in the transaction that deletes it. */
+  failForgottenHost(tx: DatabaseTransaction, hostId: string): Promise<string[]>;
+}
+
+export function createDeployments(parts: DeploymentsParts): Deployments {
+  const { database, clock, engine } = parts;
+  const insertParts = {
+    randomness: parts.randomness,
+    changes: parts.changes,
+    deploymentTimeoutMs: parts.settings.deploymentTimeoutMs,
+  };
+
+  async function create(body: CreateBody, caller: Caller): Promise<Deployment> {
+    const { row, isNew } = await database.transaction(async (tx) => {
+      const earlier = await findByKey(tx, body.idempotencyKey);
+      if (earlier !== undefined) {
+        checkSameRequest(earlier, body);
+        return { row: earlier, isNew: false };
+      }
+      const group = await findGroup(tx, body.application, body.deploymentGroup);
+      const revision = await findRevision(tx.query, body.application, body.revision);
+      const settings = settingsOf(group);
+      const configName = body.deploymentConfigName ?? settings.deploymentConfigName;
+      const config = await findDeploymentConfig(tx.query, configName);
+      await refuseSecondActive(tx, group);
+      const plan = await selectTargets(tx, group, revision.id, body);
+      const now = clock.now();
+      const created = await insertDeployment(
+        tx,
+        insertParts,
+        {
+          group,
+          revision,
+          creator: 'user',
+          createdBy: callerName(caller),
+          description: body.description,
+          configName,
+          minimum: config.minimumHealthyHosts,
+          targets: plan.targets,
+          alreadyCurrentHosts: 0,
+          ignoreApplicationStopFailures: body.ignoreApplicationStopFailures,
+          updateOutdatedInstancesOnly: body.updateOutdatedInstancesOnly,
+          fileExistsBehavior: body.fileExistsBehavior,
+          autoRollback: body.autoRollback ?? settings.autoRollback,
+          hookEnvironment: settings.hookEnvironment,
+          isPartial: plan.isPartial,
+          idempotencyKey: body.idempotencyKey ?? null,
+          followsDeploymentId: null,
+          rollbackTriggeringDeploymentId: null,
+        },
+        now,
+      );
+      await insertAudit(tx.query, {
+        at: now,
+        caller,
+        action: 'deployment.create',
+        subject: created.id,
+        details: {
+          application: group.application,
+          deploymentGroup: group.name,
+          revision: revision.label,
+          digest: revision.digest,
+          hosts: plan.targets.length,
+          description: body.description,
+        },
+      });
+      return { row: created, isNew: true };
+    });
+    if (isNew) engine.wakeDeployment(row.id);
+    return toDeployment(row);
+  }
+
+  async function stop(id: string, body: StopBody, caller: Caller) {
+    const row = await database.transaction(async (tx) => {
+      const current = await deploymentRow(tx.query, id);
+      if (!deploymentCan.stop(toDeployment(current)))
+        throw new AppError('conflict', `${id} has ended already: it is ${current.status}`, {
+          hint: `See how it ended: drover status ${id}`,
+          details: { status: current.status },
+        });
+      // The first stop stands; a later one may still say whether to roll back.
+      const now = clock.now();
+      const stopped = await tx.query
+        .updateTable('deployments')
+        .set({
+          stop_requested_at: current.stop_requested_at ?? now,
+          stop_requested_by: current.stop_requested_by ?? callerName(caller),
+          stop_rollback: body.rollback === undefined ? current.stop_rollback : body.rollback ? 1 : 0,
+          version: current.version + 1,
+          change_sequence: parts.changes.next(),
+        })
+        .where('id', '=', id)
+        .returningAll()
+        .executeTakeFirstOrThrow();
+      await insertAudit(tx.query, {
+        at: now,
+        caller,
+        action: 'deployment.stop',
+        subject: id,
+        details: { reason: body.reason, rollback: body.rollback ?? null },
+      });
+      return stopped;
+    });
+    engine.wakeDeployment(id);
+    parts.changed(id);
+    const deployment = toDeployment(row);
+    return {
+      stopStatus: deployment.overview.InProgress > 0 ? ('Pending' as const) : ('Succeeded' as const),
+      deployment,
+    };
+  }
+
+  async function rollbackGroup(
+    { application, group: groupName }: { application: string; group: string },
+    body: RollbackBody,
+    caller: Caller,
+  ): Promise<Deployment> {
+    const to = body.to ?? (await revisionToGoBackTo(application, groupName));
+    return create(
+      {
+        application,
+        deploymentGroup: groupName,
+        revision: to,
+        description: body.description === '' ? 'Rolled back by hand' : body.description,
+        ignoreApplicationStopFailures: true,
+        updateOutdatedInstancesOnly: false,
+        fileExistsBehavior: 'DISALLOW',
+        ...(body.idempotencyKey === undefined ? {} : { idempotencyKey: body.idempotencyKey }),
+      },
+      caller,
+    );
+  }
+
+  /**
+   * When the last deployment of the whole group failed, its last good revision is the way back; when it succeeded, the good
+   * revision before it is.
+   */
+  async function revisionToGoBackTo(application: string, groupName: string): Promise<string> {
+    const group = await database.transaction((tx) => findGroup(tx, application, groupName));
+    const history = await database.query
+      .selectFrom('deployments as d')
+      .innerJoin('revisions as r', 'r.id', 'd.revision_id')
+      .select(['d.status', 'd.revision_id', 'd.is_partial'])
+      .where('d.group_id', '=', group.id)
+      .where('d.is_active', '=', 0)
+      .where('d.creator', 'in', ['user', 'codeDeployRollback'])
+      .orderBy('d.number', 'desc')
+      .limit(200)
+      .execute();
+    const runs = history[0];
+    const good = history.filter((d) => d.status === 'Succeeded' && d.is_partial === 0).map((d) => d.revision_id);
+    const runsGood = runs !== undefined && runs.status === 'Succeeded';
+    const back = runsGood ? good.find((id) => id !== runs.revision_id) : (group.last_good_revision_id ?? good[0]);
+    if (back === undefined || back === null)
+      throw new AppError('conflict', `${application}/${groupName} has no earlier good revision to roll back to`, {
+        hint: `Name one: drover rollback ${application}/${groupName} --to REVISION`,
+        details: { reason: 'no_rollback_target' },
+      });
+    return back;
+  }
+
+  async function failForgottenHost(tx: DatabaseTransaction, hostId: string): Promise<string[]> {
+    const targets = await tx.selectRaw<{ id: number; deployment_id: string; status: string; was_healthy: number }>(
+      `SELECT id, deployment_id, status, was_healthy FROM targets WHERE host_id = ? AND status IN ('Pending', 'InProgress')`,
+      [hostId],
+    );
+    const now = clock.now();
+    for (const target of targets) {
+      const isPending = target.status === 'Pending' ? 1 : 0;
+      await tx.executeMany(
+        `UPDATE targets SET status = 'Failed', error_code = 'HOST_REMOVED', message = 'The host was forgotten.',
+           completed_at = ?, lost_deadline_at = NULL, change_sequence = ? WHERE id = ?`,
+        [[now, parts.changes.next(), target.id]],
+      );
+      await tx.executeMany(
+        `UPDATE deployments SET count_pending = count_pending - ?, count_pending_unhealthy = count_pending_unhealthy - ?,
+           count_in_progress = count_in_progress - ?, count_failed = count_failed + 1, version = version + 1,
+           change_sequence = ? WHERE id = ?`,
+        [
+          [
+            isPending,
+            isPending === 1 && target.was_healthy === 0 ? 1 : 0,
+            1 - isPending,
+            parts.changes.next(),
+            target.deployment_id,
+          ],
+        ],
+      );
+    }
+    return targets.map((target) => target.deployment_id);
+  }
+
+  return { create, stop, rollbackGroup, failForgottenHost };
+}
+
+async function findByKey(tx: DatabaseTransaction, key: string | undefined) {
+  if (key === undefined) return undefined;
+  return tx.query.selectFrom('deployments').selectAll().where('idempotency_key', '=', key).executeTakeFirst();
+}
+
+function checkSameRequest(earlier: { id: string; application: string; group_name: string }, body: CreateBody): void {
+  if (earlier.application === body.application && earlier.group_name === body.deploymentGroup) return;
+  throw new AppError('conflict', `the idempotency key was used for ${earlier.id}, of another group`, {
+    hint: 'Use a new key for every deployment that you mean to create.',
+  });
+}
+
+async function findGroup(tx: DatabaseTransaction, application: string, name: string): Promise<DeploymentGroupRow> {
+  const row = await tx.query
+    .selectFrom('deployment_groups')
+    .selectAll()
+    .where('application', '=', application)
+    .where('name', '=', name)
+    .executeTakeFirst();
+  if (row === undefined)
+    throw new AppError('not_found', `there is no deployment group ${application}/${name}`, {
+      hint: `List them: drover groups ls ${application}`,
+    });
+  return row;
+}
+
+/** The message names the active one in the words that clients of CodeDeploy parse, and a field says it as well. */
+async function refuseSecondActive(tx: DatabaseTransaction, group: DeploymentGroupRow): Promise<void> {
+  const active = await tx.query
+    .selectFrom('deployments')
+    .select(['id', 'created_by', 'created_at'])
+    .where('group_id', '=', group.id)
+    .where('is_active', '=', 1)
+    .where('occupies_group', '=', 1)
+    .executeTakeFirst();
+  if (active === undefined) return;
+  throw new AppError(
+    'conflict',
+    `The Deployment Group '${group.name}' already has an active Deployment '${active.id}'`,
+    {
+      hint: `Watch it: drover watch ${active.id}. Stop it: drover stop ${active.id}`,
+      details: { reason: 'active_deployment', activeDeploymentId: active.id, createdBy: active.created_by },
+    },
+  );
+}

@@ -1,0 +1,95 @@
+import { isSelected } from '../domain/target-selection.ts';
+import type { Database, DatabaseTransaction } from '../storage/database.ts';
+import { settingsOf } from '../storage/rows/deployment-groups.ts';
+import { tagsOf } from '../storage/rows/hosts.ts';
+import type { DeploymentGroupRow, HostRow } from '../storage/tables.ts';
+
+export interface Membership {
+  /** After a host was enrolled or its tags, name or scaling group changed: it may enter groups and leave others. */
+  hostChanged(hostId: string): Promise<void>;
+  /** After a group was created or its selection changed. */
+  groupChanged(groupId: string): Promise<void>;
+}
+
+type SelectedHost = Pick<HostRow, 'id' | 'name' | 'tags' | 'scaling_group'>;
+
+/**
+ * Keeps `group_hosts` equal to what the selections say. A host that enters a group with a last good revision is owed that
+ * revision before it counts as in service; one that leaves takes its row along, and what is deployed stays on it.
+ */
+export function createMembership(parts: { database: Database; wakeGroup(groupId: string): void }): Membership {
+  const { database } = parts;
+  return {
+    async hostChanged(hostId) {
+      const entered = await database.transaction(async (tx) => {
+        const host = await tx.query
+          .selectFrom('hosts')
+          .select(['id', 'name', 'tags', 'scaling_group'])
+          .where('id', '=', hostId)
+          .executeTakeFirst();
+        const groups = await tx.query.selectFrom('deployment_groups').selectAll().execute();
+        const into = host === undefined ? [] : groups.filter((group) => selects(group, host));
+        await leave(tx, hostId, new Set(into.map((group) => group.id)));
+        for (const group of into) await enter(tx, group, [hostId]);
+        return into;
+      });
+      for (const group of entered) parts.wakeGroup(group.id);
+    },
+    async groupChanged(groupId) {
+      await database.transaction(async (tx) => {
+        const group = await tx.query
+          .selectFrom('deployment_groups')
+          .selectAll()
+          .where('id', '=', groupId)
+          .executeTakeFirst();
+        if (group !== undefined) await reconcileGroup(tx, group);
+      });
+      parts.wakeGroup(groupId);
+    },
+  };
+}
+
+/** Brings a group's rows to what it selects now, and returns the hosts. */
+export async function reconcileGroup(tx: DatabaseTransaction, group: DeploymentGroupRow): Promise<SelectedHost[]> {
+  const hosts = await tx.query.selectFrom('hosts').select(['id', 'name', 'tags', 'scaling_group']).execute();
+  const { selection } = settingsOf(group);
+  const selected = hosts.filter((host) => isSelected(selection, asSelectable(host)));
+  const wanted = new Set(selected.map((host) => host.id));
+  const rows = await tx.query.selectFrom('group_hosts').select('host_id').where('group_id', '=', group.id).execute();
+  await tx.executeMany(
+    'DELETE FROM group_hosts WHERE group_id = ? AND host_id = ?',
+    rows.filter((row) => !wanted.has(row.host_id)).map((row) => [group.id, row.host_id]),
+  );
+  const known = new Set(rows.map((row) => row.host_id));
+  await enter(
+    tx,
+    group,
+    selected.filter((host) => !known.has(host.id)).map((host) => host.id),
+  );
+  return selected;
+}
+
+async function enter(tx: DatabaseTransaction, group: DeploymentGroupRow, hostIds: readonly string[]): Promise<void> {
+  const converge = group.last_good_revision_id === null ? null : 'entering';
+  await tx.executeMany(
+    `INSERT INTO group_hosts (group_id, host_id, revision_id, instance_health, last_deployment_id, converge)
+     VALUES (?, ?, NULL, 'Unknown', NULL, ?) ON CONFLICT (group_id, host_id) DO NOTHING`,
+    hostIds.map((hostId) => [group.id, hostId, converge]),
+  );
+}
+
+async function leave(tx: DatabaseTransaction, hostId: string, stays: ReadonlySet<string>): Promise<void> {
+  const rows = await tx.query.selectFrom('group_hosts').select('group_id').where('host_id', '=', hostId).execute();
+  await tx.executeMany(
+    'DELETE FROM group_hosts WHERE group_id = ? AND host_id = ?',
+    rows.filter((row) => !stays.has(row.group_id)).map((row) => [row.group_id, hostId]),
+  );
+}
+
+function selects(group: DeploymentGroupRow, host: SelectedHost): boolean {
+  return isSelected(settingsOf(group).selection, asSelectable(host));
+}
+
+function asSelectable(host: SelectedHost) {
+  return { name: host.name, tags: tagsOf(host), scalingGroup: host.scaling_group };
+}

@@ -1,0 +1,69 @@
+import type { OutputChunk } from '../../shared/protocol/messages.ts';
+import type { DatabaseTransaction } from '../storage/database.ts';
+
+export interface OutputAcknowledgement {
+  deploymentId: string;
+  event: string;
+  length: number;
+}
+
+/**
+ * Stores pieces of hook output at their places and says how long each output is now. A piece that was stored before is
+ * recognised by its offset; one that leaves a gap is not stored, and the host sends from the length that it is told.
+ * Beyond the bound a piece is acknowledged and dropped, and an empty piece at the end remembers how much there was.
+ */
+export async function writeOutput(
+  tx: DatabaseTransaction,
+  received: readonly { hostId: string; chunk: OutputChunk }[],
+  maxOutputBytes: number,
+): Promise<Map<string, OutputAcknowledgement[]>> {
+  const acknowledgements = new Map<string, OutputAcknowledgement[]>();
+  for (const { hostId, chunk } of received) {
+    const [target] = await tx.selectRaw<{ id: number }>(
+      'SELECT id FROM targets WHERE host_id = ? AND deployment_id = ?',
+      [hostId, chunk.deploymentId],
+    );
+    const data = Buffer.from(chunk.data, 'base64');
+    const end = chunk.offset + data.length;
+    // A deployment that is gone: acknowledged, so that the host stops sending.
+    const length =
+      target === undefined ? end : await store(tx, target.id, chunk.event, chunk.offset, data, maxOutputBytes);
+    const list = acknowledgements.get(hostId) ?? [];
+    const known = list.find((ack) => ack.deploymentId === chunk.deploymentId && ack.event === chunk.event);
+    if (known !== undefined) known.length = length;
+    else list.push({ deploymentId: chunk.deploymentId, event: chunk.event, length });
+    acknowledgements.set(hostId, list);
+  }
+  return acknowledgements;
+}
+
+async function store(
+  tx: DatabaseTransaction,
+  targetId: number,
+  event: string,
+  offset: number,
+  data: Buffer,
+  maxOutputBytes: number,
+): Promise<number> {
+  const [last] = await tx.selectRaw<{ offset: number; bytes: number }>(
+    `SELECT "offset", length(data) AS bytes FROM event_output WHERE target_id = ? AND event = ?
+     ORDER BY "offset" DESC LIMIT 1`,
+    [targetId, event],
+  );
+  const length = last === undefined ? 0 : last.offset + last.bytes;
+  const end = offset + data.length;
+  if (offset > length || end <= length) return length;
+  const fresh = data.subarray(length - offset);
+  if (length >= maxOutputBytes) {
+    await tx.executeMany('DELETE FROM event_output WHERE target_id = ? AND event = ? AND length(data) = 0', [
+      [targetId, event],
+    ]);
+    await tx.executeMany('INSERT INTO event_output (target_id, event, "offset", data) VALUES (?, ?, ?, ?)', [
+      [targetId, event, end, Buffer.alloc(0)],
+    ]);
+  } else
+    await tx.executeMany('INSERT INTO event_output (target_id, event, "offset", data) VALUES (?, ?, ?, ?)', [
+      [targetId, event, length, fresh],
+    ]);
+  return end;
+}

@@ -1,0 +1,242 @@
+import type { Diagnostics } from '../../shared/model/lifecycle-event.ts';
+import type { Report, RunningEvent } from '../../shared/protocol/messages.ts';
+import type { ChangeSequence } from '../storage/change-sequence.ts';
+import type { DatabaseTransaction, SqlValue } from '../storage/database.ts';
+
+/** What one frame brought. */
+export interface Delivery {
+  hostId: string;
+  items: readonly Report[];
+  running: readonly RunningEvent[];
+}
+
+export interface BatchOutcome {
+  /** Highest committed sequence of every host in the batch. */
+  acknowledged: Map<string, number>;
+  /** Hosts whose reports did not follow on: they send again from the acknowledged one. */
+  outOfOrder: Set<string>;
+  changed: Set<string>;
+  /** Deployments whose counts changed, and those that wait for a host that became free. */
+  wake: Set<string>;
+  committedReports: number;
+  ignoredReports: number;
+}
+
+export interface BatchSettings {
+  /** Given to an event that has not said how long it may take, ms. Source: 3600 s, AWS user guide, "Limits". */
+  eventTimeoutMs: number;
+  /** On top of what an event may take, for the report to arrive, ms. */
+  reportSlackMs: number;
+}
+
+interface TargetFacts {
+  id: number;
+  deploymentId: string;
+  groupId: string;
+  revisionId: string;
+  status: string;
+  /** Set while the batch is put together; written once. */
+  currentEvent: string | null;
+  accepted: boolean;
+  deadlineAt: number | null;
+  touched: boolean;
+}
+
+const SELECT_TARGET = `SELECT t.id, t.deployment_id AS deploymentId, d.group_id AS groupId, d.revision_id AS revisionId,
+    t.status, t.current_event AS currentEvent, t.accepted_at IS NOT NULL AS accepted, t.deadline_at AS deadlineAt,
+    0 AS touched
+  FROM targets t JOIN deployments d ON d.id = t.deployment_id WHERE t.host_id = ? AND t.deployment_id = ?`;
+
+const UPSERT_EVENT = `INSERT INTO lifecycle_events (target_id, name, status, started_at, ended_at, duration_ms, diagnostics)
+  VALUES (?, ?, ?, ?, ?, ?, ?)
+  ON CONFLICT (target_id, name) DO UPDATE SET status = excluded.status, started_at = coalesce(started_at, excluded.started_at),
+    ended_at = excluded.ended_at, duration_ms = excluded.duration_ms, diagnostics = excluded.diagnostics
+  WHERE lifecycle_events.status NOT IN ('Succeeded', 'Failed', 'Skipped')`;
+
+const UPDATE_TARGET = `UPDATE targets SET current_event = ?, accepted_at = coalesce(accepted_at, ?), deadline_at = ?,
+    change_sequence = ? WHERE id = ? AND status = 'InProgress'`;
+
+const FINISH_TARGET = `UPDATE targets SET status = ?, completed_at = ?, error_code = ?, message = ?, diagnostics = CASE WHEN ? = 'Failed' THEN (
+      SELECT e.diagnostics FROM lifecycle_events e WHERE e.target_id = targets.id AND e.status = 'Failed'
+      ORDER BY e.ended_at DESC LIMIT 1) END,
+    lost_deadline_at = NULL, change_sequence = ? WHERE id = ? AND status = 'InProgress'`;
+
+const LATE_FINISH = `UPDATE targets SET message = substr(coalesce(message, '') || ' ' || ?, 1, 4096), change_sequence = ?
+  WHERE id = ? AND status <> 'InProgress'`;
+
+// No row: the host has left the group meanwhile, and what it runs is no longer the group's business.
+const UPDATE_GROUP_HOST = `UPDATE group_hosts SET revision_id = ?, instance_health = ?, last_deployment_id = ?
+  WHERE group_id = ? AND host_id = ?`;
+
+const ACKNOWLEDGE = `UPDATE host_sequences SET acknowledged_sequence = ? WHERE host_id = ? AND acknowledged_sequence < ?`;
+
+const ADD_COUNTS = `UPDATE deployments SET count_in_progress = count_in_progress - ?, count_succeeded = count_succeeded + ?,
+    count_failed = count_failed + ?, count_skipped = count_skipped + ?, version = version + 1, change_sequence = ?
+  WHERE id = ?`;
+
+const WAITING_FOR_HOST = `SELECT DISTINCT deployment_id AS id FROM targets WHERE host_id = ? AND status = 'Pending'`;
+
+/**
+ * Writes what hosts reported, all in the transaction given. Every report is recognised by its sequence: a repeat changes
+ * nothing, one that does not follow on is refused. Instants are the coordinator's: an event began `durationMs` before its
+ * report came. What is written per row goes through prepared statements, since this is the path that ten thousand hosts
+ * take at once.
+ */
+export async function writeBatch(
+  tx: DatabaseTransaction,
+  parts: { changes: ChangeSequence; settings: BatchSettings; acknowledgedSequence(hostId: string): number },
+  deliveries: readonly Delivery[],
+  now: number,
+): Promise<BatchOutcome> {
+  const { changes, settings } = parts;
+  const outcome: BatchOutcome = {
+    acknowledged: new Map(),
+    outOfOrder: new Set(),
+    changed: new Set(),
+    wake: new Set(),
+    committedReports: 0,
+    ignoredReports: 0,
+  };
+  const targets = new Map<string, TargetFacts | null>();
+  const events: SqlValue[][] = [];
+  const finishes: SqlValue[][] = [];
+  const lateFinishes: SqlValue[][] = [];
+  const groupHosts: SqlValue[][] = [];
+  const counts = new Map<string, { ended: number; succeeded: number; failed: number; skipped: number }>();
+
+  for (const { hostId, items, running } of deliveries) {
+    let acknowledged = outcome.acknowledged.get(hostId) ?? parts.acknowledgedSequence(hostId);
+    for (const item of items) {
+      if (item.sequence <= acknowledged) {
+        outcome.ignoredReports++;
+        continue;
+      }
+      if (item.sequence !== acknowledged + 1) {
+        outcome.outOfOrder.add(hostId);
+        break;
+      }
+      acknowledged = item.sequence;
+      await writeReport(hostId, item);
+    }
+    outcome.acknowledged.set(hostId, acknowledged);
+    for (const event of running) await writeRunning(hostId, event);
+  }
+
+  const updates: SqlValue[][] = [];
+  for (const target of targets.values())
+    if (target?.touched === true) {
+      updates.push([target.currentEvent, target.accepted ? now : null, target.deadlineAt, changes.next(), target.id]);
+      outcome.changed.add(target.deploymentId);
+    }
+  await tx.executeMany(UPSERT_EVENT, events);
+  await tx.executeMany(UPDATE_TARGET, updates);
+  await tx.executeMany(FINISH_TARGET, finishes);
+  await tx.executeMany(LATE_FINISH, lateFinishes);
+  await tx.executeMany(UPDATE_GROUP_HOST, groupHosts);
+  await tx.executeMany(
+    ADD_COUNTS,
+    [...counts].map(([id, c]) => [c.ended, c.succeeded, c.failed, c.skipped, changes.next(), id]),
+  );
+  await tx.executeMany(
+    ACKNOWLEDGE,
+    [...outcome.acknowledged].map(([hostId, sequence]) => [sequence, hostId, sequence]),
+  );
+  return outcome;
+
+  async function targetOf(hostId: string, deploymentId: string): Promise<TargetFacts | null> {
+    const key = `${hostId} ${deploymentId}`;
+    const known = targets.get(key);
+    if (known !== undefined) return known;
+    const rows = await tx.selectRaw<TargetFacts>(SELECT_TARGET, [hostId, deploymentId]);
+    const found = rows[0] === undefined ? null : { ...rows[0], touched: false, accepted: Boolean(rows[0].accepted) };
+    targets.set(key, found);
+    return found;
+  }
+
+  async function writeReport(hostId: string, item: Report): Promise<void> {
+    const target = await targetOf(hostId, item.deploymentId);
+    if (target === null) {
+      // The deployment or the host's part in it is gone: nothing to keep, and nothing to send again.
+      outcome.ignoredReports++;
+      return;
+    }
+    outcome.committedReports++;
+    target.touched = true;
+    target.accepted = true;
+    switch (item.kind) {
+      case 'accepted':
+        target.deadlineAt = now + settings.eventTimeoutMs + settings.reportSlackMs;
+        return;
+      case 'event':
+        target.deadlineAt = now + settings.eventTimeoutMs + settings.reportSlackMs;
+        // A failure stays in view: it is what the operator asks for.
+        if (item.status !== 'Skipped') target.currentEvent = item.event;
+        events.push([
+          target.id,
+          item.event,
+          item.status,
+          item.status === 'Skipped' ? null : now - Math.round(item.durationMs),
+          item.status === 'Skipped' ? null : now,
+          item.status === 'Skipped' ? null : item.durationMs,
+          diagnosticsText(item.diagnostics),
+        ]);
+        return;
+      case 'finished':
+        return finish(hostId, target, item);
+    }
+  }
+
+  async function finish(
+    hostId: string,
+    target: TargetFacts,
+    item: Extract<Report, { kind: 'finished' }>,
+  ): Promise<void> {
+    groupHosts.push([
+      item.installedRevisionId,
+      item.status === 'Succeeded' ? 'Healthy' : 'Unhealthy',
+      target.deploymentId,
+      target.groupId,
+      hostId,
+    ]);
+    outcome.changed.add(target.deploymentId);
+    if (target.status !== 'InProgress') {
+      lateFinishes.push([
+        `The host reported ${item.status} afterwards, at ${new Date(now).toISOString()}.`,
+        changes.next(),
+        target.id,
+      ]);
+      return;
+    }
+    target.status = item.status;
+    finishes.push([
+      item.status,
+      now,
+      item.status === 'Failed' ? 'HOOK_FAILED' : null,
+      item.message ?? null,
+      item.status,
+      changes.next(),
+      target.id,
+    ]);
+    const count = counts.get(target.deploymentId) ?? { ended: 0, succeeded: 0, failed: 0, skipped: 0 };
+    count.ended++;
+    if (item.status === 'Succeeded') count.succeeded++;
+    else if (item.status === 'Failed') count.failed++;
+    else count.skipped++;
+    counts.set(target.deploymentId, count);
+    outcome.wake.add(target.deploymentId);
+    for (const waiting of await tx.selectRaw<{ id: string }>(WAITING_FOR_HOST, [hostId])) outcome.wake.add(waiting.id);
+  }
+
+  async function writeRunning(hostId: string, event: RunningEvent): Promise<void> {
+    const target = await targetOf(hostId, event.deploymentId);
+    if (target === null || target.status !== 'InProgress') return;
+    target.touched = true;
+    target.currentEvent = event.event;
+    target.deadlineAt = now + event.timeoutMs + settings.reportSlackMs;
+    events.push([target.id, event.event, 'InProgress', now, null, null, null]);
+  }
+}
+
+function diagnosticsText(diagnostics: Diagnostics | undefined): string | null {
+  return diagnostics === undefined ? null : JSON.stringify(diagnostics);
+}

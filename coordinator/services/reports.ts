@@ -1,0 +1,210 @@
+import type { Clock, Timer } from '../../shared/core/clock.ts';
+import { errorMessage } from '../../shared/core/errors.ts';
+import type { Logger } from '../../shared/core/logger.ts';
+import type { CoordinatorMessage, OutputChunk, Report, RunningEvent } from '../../shared/protocol/messages.ts';
+import type { ChangeSequence } from '../storage/change-sequence.ts';
+import type { Database } from '../storage/database.ts';
+import { type OutputAcknowledgement, writeOutput } from './output-batch.ts';
+import { type BatchOutcome, type BatchSettings, type Delivery, writeBatch } from './report-batch.ts';
+
+export interface ReportSettings extends BatchSettings {
+  /** How long a report may wait for others before they are committed together, ms. */
+  commitWindowMs: number;
+  /** Output kept for one event of one host, bytes; the rest is acknowledged and dropped. */
+  maxOutputBytes: number;
+}
+
+export interface ReportParts {
+  database: Database;
+  changes: ChangeSequence;
+  clock: Clock;
+  logger: Logger;
+  settings: ReportSettings;
+  acknowledge(hostId: string, message: CoordinatorMessage): void;
+  wakeDeployment(deploymentId: string): void;
+  changed(deploymentId: string): void;
+  metrics: ReportMetrics;
+}
+
+export interface ReportMetrics {
+  committed(reports: number, ignored: number, durationMs: number): void;
+}
+
+export interface Reports {
+  /**
+   * The highest committed sequence of the journal that a host speaks of; 0 for a new journal, whose numbers begin again.
+   * Call it before the host's first report.
+   */
+  openJournal(hostId: string, journalId: string): Promise<number>;
+  closeJournal(hostId: string): void;
+  receive(hostId: string, items: readonly Report[], running: readonly RunningEvent[]): void;
+  receiveOutput(hostId: string, chunks: readonly OutputChunk[]): void;
+  /** False while more is queued than the bound: stop reading from hosts until it is true again. */
+  hasRoom(): boolean;
+  /** Resolves when everything received has been committed or given up. */
+  drained(): Promise<void>;
+}
+
+interface Journal {
+  acknowledged: number;
+}
+type QueuedDelivery = Delivery & { journal: Journal };
+
+/** Beyond this many queued reports a flush does not wait for its window. */
+const FULL_BATCH = 500;
+/** The most reports and output chunks that may wait; the hub stops reading beyond. */
+const MAX_QUEUED = 20_000;
+/** The most reports in one transaction. */
+const MAX_BATCH = 2_000;
+/** After a failed commit; hosts keep what was not acknowledged. */
+const RETRY_MS = 250;
+
+/**
+ * Where reports become facts: they are committed in groups, every few milliseconds or some hundred, and acknowledged only
+ * after the commit. What is queued here and not yet committed may be lost in a crash; the hosts send it again.
+ */
+export function createReports(parts: ReportParts): Reports {
+  const { database, clock, logger, settings } = parts;
+  /** By host: the journal that its channel speaks of now. Another channel is another object, even of the same journal. */
+  const journals = new Map<string, Journal>();
+  const deliveries: QueuedDelivery[] = [];
+  const chunks: { hostId: string; chunk: OutputChunk }[] = [];
+  let queuedItems = 0;
+  let timer: Timer | null = null;
+  let isFlushing = false;
+  let drainWaiters: (() => void)[] = [];
+
+  function schedule(): void {
+    if (isFlushing) return;
+    if (queuedItems >= FULL_BATCH) {
+      timer?.cancel();
+      timer = null;
+      void flush();
+    } else timer ??= clock.setTimer(settings.commitWindowMs, () => void flush());
+  }
+
+  async function flush(): Promise<void> {
+    if (isFlushing) return;
+    isFlushing = true;
+    timer?.cancel();
+    timer = null;
+    while (deliveries.length > 0 || chunks.length > 0) {
+      const batch = takeBatch();
+      try {
+        await commit(batch);
+      } catch (error) {
+        logger.error({ error: errorMessage(error), deliveries: batch.deliveries.length }, 'report commit failed');
+        // Nothing was acknowledged: the same again, first. The queue's bound keeps hosts from sending more meanwhile.
+        deliveries.unshift(...batch.deliveries);
+        chunks.unshift(...batch.chunks);
+        queuedItems += batch.items;
+        await new Promise<void>((resolve) => clock.setTimer(RETRY_MS, resolve));
+      }
+    }
+    isFlushing = false;
+    for (const resolve of drainWaiters) resolve();
+    drainWaiters = [];
+  }
+
+  function takeBatch() {
+    let items = 0;
+    let count = 0;
+    while (count < deliveries.length && items < MAX_BATCH)
+      items += Math.max(1, deliveries[count]?.items.length ?? 0, deliveries[count++]?.running.length ?? 0);
+    const pieces = chunks.splice(0, MAX_BATCH);
+    const batch = { deliveries: deliveries.splice(0, count), chunks: pieces, items: items + pieces.length };
+    queuedItems -= batch.items;
+    return batch;
+  }
+
+  async function commit(batch: ReturnType<typeof takeBatch>): Promise<void> {
+    const startedAt = clock.now();
+    // What an earlier channel brought is dropped: the host says it again on the new one, from what it was told there.
+    const current = batch.deliveries.filter((delivery) => journals.get(delivery.hostId) === delivery.journal);
+    const { outcome, output } = await database.transaction(async (tx) => ({
+      outcome: await writeBatch(
+        tx,
+        { changes: parts.changes, settings, acknowledgedSequence: acknowledgedOf },
+        current,
+        clock.now(),
+      ),
+      output: await writeOutput(tx, batch.chunks, settings.maxOutputBytes),
+    }));
+    acknowledge(outcome, output);
+    parts.metrics.committed(outcome.committedReports, outcome.ignoredReports, clock.now() - startedAt);
+    for (const id of outcome.wake) parts.wakeDeployment(id);
+    for (const id of outcome.changed) parts.changed(id);
+  }
+
+  function acknowledge(outcome: BatchOutcome, output: ReadonlyMap<string, OutputAcknowledgement[]>): void {
+    for (const [hostId, sequence] of outcome.acknowledged) {
+      const journal = journals.get(hostId);
+      // Opened anew while this was committed: that channel was told an older number, which is true as well.
+      if (journal !== undefined && sequence > journal.acknowledged) journal.acknowledged = sequence;
+      const ofOutput = output.get(hostId);
+      parts.acknowledge(
+        hostId,
+        ofOutput === undefined
+          ? { kind: 'acknowledged', sequence }
+          : { kind: 'acknowledged', sequence, output: ofOutput },
+      );
+    }
+    for (const [hostId, ofOutput] of output)
+      if (!outcome.acknowledged.has(hostId))
+        parts.acknowledge(hostId, { kind: 'acknowledged', sequence: acknowledgedOf(hostId), output: ofOutput });
+    for (const hostId of outcome.outOfOrder)
+      parts.acknowledge(hostId, {
+        kind: 'problem',
+        code: 'out_of_order',
+        message: `reports did not follow on from ${acknowledgedOf(hostId)}`,
+        fatal: false,
+      });
+  }
+
+  function acknowledgedOf(hostId: string): number {
+    return journals.get(hostId)?.acknowledged ?? 0;
+  }
+
+  return {
+    async openJournal(hostId, journalId) {
+      const sequence = await database.transaction(async (tx) => {
+        const row = await tx.query
+          .selectFrom('host_sequences')
+          .selectAll()
+          .where('host_id', '=', hostId)
+          .executeTakeFirst();
+        if (row?.journal_id === journalId) return row.acknowledged_sequence;
+        await tx.query
+          .insertInto('host_sequences')
+          .values({ host_id: hostId, journal_id: journalId, acknowledged_sequence: 0 })
+          .onConflict((conflict) =>
+            conflict.column('host_id').doUpdateSet({ journal_id: journalId, acknowledged_sequence: 0 }),
+          )
+          .execute();
+        return 0;
+      });
+      journals.set(hostId, { acknowledged: sequence });
+      return sequence;
+    },
+    closeJournal: (hostId) => void journals.delete(hostId),
+    receive(hostId, items, running) {
+      const journal = journals.get(hostId);
+      if (journal === undefined) return;
+      deliveries.push({ hostId, items, running, journal });
+      queuedItems += Math.max(1, items.length, running.length);
+      schedule();
+    },
+    receiveOutput(hostId, received) {
+      for (const chunk of received) chunks.push({ hostId, chunk });
+      queuedItems += received.length;
+      schedule();
+    },
+    hasRoom: () => queuedItems < MAX_QUEUED,
+    async drained() {
+      if (!isFlushing && deliveries.length === 0 && chunks.length === 0) return;
+      const done = new Promise<void>((resolve) => drainWaiters.push(resolve));
+      void flush();
+      await done;
+    },
+  };
+}
