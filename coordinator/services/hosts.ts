@@ -4,7 +4,7 @@ import type { Clock } from '../../shared/core/clock.ts';
 import type { Host } from '../../shared/model/host.ts';
 import type { Caller } from '../auth/caller.ts';
 import { decodeCursor, nameCursor, toPage } from '../domain/cursor.ts';
-import type { Database, Queryable } from '../storage/database.ts';
+import type { Database, DatabaseTransaction, Queryable } from '../storage/database.ts';
 import { insertAudit } from '../storage/rows/audit.ts';
 import { hostRow, runningDeployments, tagsOf, toHost } from '../storage/rows/hosts.ts';
 import type { HostRow } from '../storage/tables.ts';
@@ -16,15 +16,18 @@ interface Parts {
   clock: Clock;
   /** After a commit that may change which groups select the host. */
   hostChanged(hostId: string): Promise<void>;
-  /** After a host's row is gone: its part in running deployments fails. */
-  hostForgotten(hostId: string): Promise<void>;
+  /** In the transaction that deletes a host: its part in running deployments fails. Tells which these are. */
+  failForgottenHost(tx: DatabaseTransaction, hostId: string): Promise<string[]>;
+  /** After the commit: these deployments must be looked at again. */
+  wakeDeployment(deploymentId: string): void;
   /** Ends the host's connection and its sessions. */
   disconnect(hostId: string): void;
 }
 /** Rows read at a time while a filter on tags looks for its page. */
 const SCAN_ROWS = 500;
 
-export function createHosts({ database, clock, hostChanged, hostForgotten, disconnect }: Parts) {
+export function createHosts(parts: Parts) {
+  const { database, clock } = parts;
   return {
     async list(query: ListQuery) {
       const rows = await findHosts(database.query, query);
@@ -65,14 +68,16 @@ export function createHosts({ database, clock, hostChanged, hostForgotten, disco
         });
         return { ...before, ...changed };
       });
-      await hostChanged(row.id);
+      await parts.hostChanged(row.id);
       return withRunning(database.query, row);
     },
 
     /** Its key is refused from now on. @throws AppError `not_found` */
     async forget(nameOrId: string, caller: Caller): Promise<void> {
-      const row = await database.transaction(async ({ query }) => {
+      const { row, deploymentIds } = await database.transaction(async (tx) => {
+        const { query } = tx;
         const before = await hostRow(query, nameOrId);
+        const affected = await parts.failForgottenHost(tx, before.id);
         await query.deleteFrom('group_hosts').where('host_id', '=', before.id).execute();
         await query.deleteFrom('host_sequences').where('host_id', '=', before.id).execute();
         await query.deleteFrom('hosts').where('id', '=', before.id).execute();
@@ -83,10 +88,10 @@ export function createHosts({ database, clock, hostChanged, hostForgotten, disco
           subject: before.name,
           details: { hostId: before.id },
         });
-        return before;
+        return { row: before, deploymentIds: affected };
       });
-      disconnect(row.id);
-      await hostForgotten(row.id);
+      parts.disconnect(row.id);
+      for (const id of deploymentIds) parts.wakeDeployment(id);
     },
   };
 }

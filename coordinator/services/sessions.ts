@@ -30,9 +30,9 @@ interface Session {
   expiresAt: number;
 }
 
-/** What a connection is told when its hello is good; `problem` fields when it is not. */
+/** Whether a connection's hello is good; `problem` fields when it is not. */
 export type HelloAnswer =
-  | { ok: true; hostId: string; hostName: string; sessionToken: string; acknowledgedSequence: number }
+  | { ok: true; hostId: string; hostName: string }
   | { ok: false; code: 'unauthorized' | 'host_unknown' | 'host_cloned'; message: string; hint?: string };
 
 /**
@@ -45,7 +45,7 @@ export function createSessions({ database, clock, randomness, coordinatorId }: P
   /** By the hash of the token. */
   const sessions = new Map<string, Session>();
 
-  const open = (host: HostRow, expiresAt: number): string => {
+  const open = (host: Pick<HostRow, 'id' | 'name'>, expiresAt: number): string => {
     const token = newSecret('drover_session', randomness);
     sessions.set(hashSecret(token), { hostId: host.id, hostName: host.name, expiresAt });
     dropOldest(sessions, MAX_SESSIONS);
@@ -105,13 +105,12 @@ export function createSessions({ database, clock, randomness, coordinatorId }: P
           message: `this key belongs to ${host.name}, which is another machine`,
           hint: `Was its disk copied? Remove the agent's state on the copy and enrol it under its own name. If the machine was changed on purpose: drover hosts forget ${host.name}, then enrol it again.`,
         };
-      return {
-        ok: true,
-        hostId: host.id,
-        hostName: host.name,
-        sessionToken: open(host, Number.POSITIVE_INFINITY),
-        acknowledgedSequence: await sequenceOf(host.id, hello.journalId),
-      };
+      return { ok: true, hostId: host.id, hostName: host.name };
+    },
+
+    /** A token that ends with its connection: the caller closes it. */
+    openForConnection(host: { hostId: string; hostName: string }): string {
+      return open({ id: host.hostId, name: host.hostName }, Number.POSITIVE_INFINITY);
     },
 
     /** Two machines with one key are for somebody to look at. */
@@ -155,24 +154,6 @@ export function createSessions({ database, clock, randomness, coordinatorId }: P
       for (const [hash, session] of sessions) if (session.expiresAt <= now) sessions.delete(hash);
     },
   };
-
-  /** Another journal counts from 1 again: its number replaces the old one's before the first of its reports can come. */
-  async function sequenceOf(hostId: string, journalId: string): Promise<number> {
-    const row = await database.query
-      .selectFrom('host_sequences')
-      .selectAll()
-      .where('host_id', '=', hostId)
-      .executeTakeFirst();
-    if (row?.journal_id === journalId) return row.acknowledged_sequence;
-    await database.query
-      .insertInto('host_sequences')
-      .values({ host_id: hostId, journal_id: journalId, acknowledged_sequence: 0 })
-      .onConflict((conflict) =>
-        conflict.column('host_id').doUpdateSet({ journal_id: journalId, acknowledged_sequence: 0 }),
-      )
-      .execute();
-    return 0;
-  }
 }
 export type Sessions = ReturnType<typeof createSessions>;
 
