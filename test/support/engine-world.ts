@@ -1,0 +1,333 @@
+import type { Caller } from '../../coordinator/auth/caller.ts';
+import { createEngine, type Engine } from '../../coordinator/engine/engine.ts';
+import { createFeed, type Feed } from '../../coordinator/engine/feed.ts';
+import { createDeploymentHistory, type DeploymentHistory } from '../../coordinator/services/deployment-history.ts';
+import { createDeployments, type Deployments } from '../../coordinator/services/deployments.ts';
+import { createMembership, type Membership } from '../../coordinator/services/membership.ts';
+import { createPresence, type Presence } from '../../coordinator/services/presence.ts';
+import { createReadiness, type Readiness } from '../../coordinator/services/readiness.ts';
+import { createReports, type Reports } from '../../coordinator/services/reports.ts';
+import { type ChangeSequence, loadChangeSequence } from '../../coordinator/storage/change-sequence.ts';
+import type { Database } from '../../coordinator/storage/database.ts';
+import { openSqlite } from '../../coordinator/storage/sqlite.ts';
+import { silentLogger } from '../../shared/core/logger.ts';
+import type { Deployment } from '../../shared/model/deployment.ts';
+import { deploymentGroupSettings, type HostSelection } from '../../shared/model/deployment-group.ts';
+import { IN_PLACE_EVENTS } from '../../shared/model/lifecycle-event.ts';
+import type { Assignment, CoordinatorMessage, Hello, Report } from '../../shared/protocol/messages.ts';
+import { createFakeClock, type FakeClock } from './fake-clock.ts';
+import { seededRandomness } from './fake-randomness.ts';
+
+export const ANN: Caller = { kind: 'operator', name: 'ann', role: 'deployer', remoteAddress: '127.0.0.1' };
+
+/** What a host does with an assignment: by default everything succeeds at once. */
+export type Behaviour = (assignment: Assignment, host: WorldHost) => 'succeed' | 'fail' | 'hang' | 'ignore';
+
+export interface WorldHost {
+  id: string;
+  name: string;
+  sequence: number;
+  isConnected: boolean;
+  behaviour: Behaviour;
+  installed: string | null;
+  /** Deployments in the order in which the host was told to start them. */
+  started: string[];
+  held: Set<string>;
+}
+
+/**
+ * The production engine, services and storage (SQLite in memory) with hosts that are played: no sockets, no files, and a
+ * clock that moves only when told.
+ */
+export interface EngineWorld {
+  clock: FakeClock;
+  database: Database;
+  engine: Engine;
+  deployments: Deployments;
+  history: DeploymentHistory;
+  membership: Membership;
+  presence: Presence;
+  readiness: Readiness;
+  reports: Reports;
+  feed: Feed;
+  hosts: Map<string, WorldHost>;
+  addHost(
+    name: string,
+    options?: { tags?: Record<string, string>; scalingGroup?: string; behaviour?: Behaviour },
+  ): Promise<WorldHost>;
+  connect(host: WorldHost): Promise<void>;
+  disconnect(host: WorldHost): void;
+  /** A host that hangs ends its deployment now. */
+  finish(host: WorldHost, deploymentId: string, outcome: 'succeed' | 'fail'): void;
+  addRevision(label: string): Promise<string>;
+  addGroup(
+    name: string,
+    options?: { config?: string; selection?: Partial<HostSelection>; settings?: object },
+  ): Promise<string>;
+  deploy(revision: string, options?: object): Promise<Deployment>;
+  get(id: string): Promise<Deployment>;
+  /** Lets everything happen that needs no time, and `byMs` of time. */
+  run(byMs?: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+export async function createEngineWorld(): Promise<EngineWorld> {
+  const clock = createFakeClock();
+  const randomness = seededRandomness(7);
+  const database = openSqlite(':memory:');
+  await database.migrate();
+  await database.query.insertInto('applications').values({ name: 'app', description: '', created_at: 0 }).execute();
+  const changes: ChangeSequence = await loadChangeSequence(database);
+  const hosts = new Map<string, WorldHost>();
+  const settings = {
+    acceptTimeoutMs: 300_000,
+    hostLostAfterMs: 300_000,
+    deploymentTimeoutMs: 43_200_000,
+    offlineAfterMs: 15_000,
+    eventTimeoutMs: 3_600_000,
+    reportSlackMs: 60_000,
+    commitWindowMs: 3,
+    maxOutputBytes: 1_000_000,
+  };
+  const send = (hostId: string, message: CoordinatorMessage) => {
+    const host = hosts.get(hostId);
+    if (host === undefined || !host.isConnected) return false;
+    receive(host, message);
+    return true;
+  };
+  const feed = createFeed({ database, clock });
+  const engine = createEngine({
+    database,
+    changes,
+    clock,
+    randomness,
+    logger: silentLogger,
+    settings,
+    send,
+    changed: (id) => feed.changed(id),
+    fatal: (error) => {
+      throw error;
+    },
+  });
+  const wake = { wakeDeployment: engine.wakeDeployment, wakeGroup: engine.wakeGroup };
+  const reports = createReports({
+    database,
+    changes,
+    clock,
+    logger: silentLogger,
+    settings,
+    acknowledge: () => {},
+    ...wake,
+    changed: (id) => feed.changed(id),
+    metrics: { committed: () => {} },
+  });
+  const presence = createPresence({ database, clock, logger: silentLogger, settings, send, ...wake });
+  const membership = createMembership({ database, wakeGroup: engine.wakeGroup });
+  const deployments = createDeployments({
+    database,
+    changes,
+    clock,
+    randomness,
+    engine,
+    settings,
+    changed: (id) => feed.changed(id),
+  });
+
+  function report(host: WorldHost, item: Record<string, unknown>): void {
+    // The played hosts speak the protocol's own shape; the sequence is all that is added here.
+    reports.receive(host.id, [{ ...item, sequence: ++host.sequence } as unknown as Report], []);
+  }
+
+  function receive(host: WorldHost, message: CoordinatorMessage): void {
+    if (message.kind !== 'assignment') return;
+    const { assignment } = message;
+    if (host.held.has(assignment.deploymentId)) return;
+    const does = host.behaviour(assignment, host);
+    if (does === 'ignore') return;
+    host.held.add(assignment.deploymentId);
+    host.started.push(assignment.deploymentId);
+    report(host, { kind: 'accepted', deploymentId: assignment.deploymentId, at: clock.now() });
+    host.installed = does === 'hang' ? host.installed : assignment.revision.id;
+    if (does !== 'hang') finish(host, assignment.deploymentId, does);
+  }
+
+  function finish(host: WorldHost, deploymentId: string, outcome: 'succeed' | 'fail'): void {
+    const event = (name: string, status: string, diagnostics?: object) =>
+      report(host, {
+        kind: 'event',
+        deploymentId,
+        event: name,
+        status,
+        startedAt: clock.now(),
+        durationMs: 2,
+        ...(diagnostics === undefined ? {} : { diagnostics }),
+      });
+    for (const name of IN_PLACE_EVENTS) {
+      const fails = outcome === 'fail' && name === 'ValidateService';
+      event(
+        name,
+        fails ? 'Failed' : 'Succeeded',
+        fails
+          ? {
+              errorCode: 'ScriptFailed',
+              scriptName: 'validate.sh',
+              message: 'exited 3',
+              exitCode: 3,
+              logTail: 'no answer\n',
+            }
+          : undefined,
+      );
+    }
+    report(host, {
+      kind: 'finished',
+      deploymentId,
+      status: outcome === 'succeed' ? 'Succeeded' : 'Failed',
+      at: clock.now(),
+      installedRevisionId: host.installed,
+    });
+  }
+
+  const world: EngineWorld = {
+    clock,
+    database,
+    engine,
+    deployments,
+    history: createDeploymentHistory({ database }),
+    membership,
+    presence,
+    readiness: createReadiness({ database }),
+    reports,
+    feed,
+    hosts,
+    async addHost(name, options = {}) {
+      const host: WorldHost = {
+        id: `h-${name}`,
+        name,
+        sequence: 0,
+        isConnected: false,
+        behaviour: options.behaviour ?? (() => 'succeed'),
+        installed: null,
+        started: [],
+        held: new Set(),
+      };
+      hosts.set(host.id, host);
+      await database.query
+        .insertInto('hosts')
+        .values({
+          id: host.id,
+          name,
+          public_key: `key-${name}`,
+          tags: JSON.stringify(options.tags ?? { role: 'web' }),
+          zone: null,
+          scaling_group: options.scalingGroup ?? null,
+          facts: '{}',
+          presence: 'Reconnecting',
+          presence_since: clock.now(),
+          last_contact_at: null,
+          enrolled_at: clock.now(),
+          agent_version: null,
+          clock_offset_ms: null,
+          machine_id: null,
+          join_token_id: null,
+        })
+        .execute();
+      await world.connect(host);
+      await membership.hostChanged(host.id);
+      return host;
+    },
+    async connect(host) {
+      host.isConnected = true;
+      await reports.openJournal(host.id, `journal-${host.name}`);
+      presence.connected(host.id, {
+        deployments: [...host.held],
+        agentVersion: '0',
+        at: clock.now(),
+        facts: {},
+      } as unknown as Hello);
+      await presence.settled();
+    },
+    disconnect(host) {
+      host.isConnected = false;
+      presence.disconnected(host.id);
+    },
+    finish,
+    async addRevision(label) {
+      const id = `r-${label}`;
+      await database.query
+        .insertInto('revisions')
+        .values({
+          id,
+          application: 'app',
+          label,
+          digest: Buffer.from(label).toString('hex').padEnd(64, '0'),
+          bundle_type: 'tgz',
+          size_bytes: 1,
+          source_url: null,
+          description: '',
+          registered_at: clock.now(),
+          registered_by: 'ann',
+          first_used_at: null,
+          last_used_at: null,
+        })
+        .execute();
+      return id;
+    },
+    async addGroup(name, options = {}) {
+      const id = `g-${name}`;
+      await database.query
+        .insertInto('deployment_groups')
+        .values({
+          id,
+          application: 'app',
+          name,
+          settings: JSON.stringify(
+            deploymentGroupSettings.parse({
+              selection: { tagFilters: [{ type: 'KEY_AND_VALUE', key: 'role', value: 'web' }], ...options.selection },
+              deploymentConfigName: options.config ?? 'CodeDeployDefault.HalfAtATime',
+              autoRollback: { enabled: true, events: ['DEPLOYMENT_FAILURE'] },
+              outdatedInstancesStrategy: 'UPDATE',
+              hookEnvironment: {},
+              ...options.settings,
+            }),
+          ),
+          created_at: clock.now(),
+          updated_at: clock.now(),
+          last_good_revision_id: null,
+          last_successful_deployment_id: null,
+          last_attempted_deployment_id: null,
+        })
+        .execute();
+      await membership.groupChanged(id);
+      return id;
+    },
+    deploy: (revision, options = {}) =>
+      deployments.create(
+        {
+          application: 'app',
+          deploymentGroup: 'prod',
+          revision,
+          description: '',
+          ignoreApplicationStopFailures: false,
+          updateOutdatedInstancesOnly: false,
+          fileExistsBehavior: 'DISALLOW',
+          ...options,
+        },
+        ANN,
+      ),
+    get: (id) => world.history.get(id),
+    async run(byMs = 20) {
+      await clock.advance(byMs);
+      await engine.idle();
+      await reports.drained();
+      await clock.advance(0);
+    },
+    async close() {
+      await presence.stop();
+      await engine.stop();
+      await database.close();
+    },
+  };
+  await presence.start();
+  await engine.start();
+  return world;
+}
