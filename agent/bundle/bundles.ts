@@ -1,9 +1,13 @@
+import { join } from 'node:path';
 import type { Clock } from '../../shared/core/clock.ts';
 import type { Logger } from '../../shared/core/logger.ts';
 import type { Randomness } from '../../shared/core/randomness.ts';
 import type { BundleType } from '../../shared/model/revision.ts';
 import type { BundleDownload } from '../connection/transport.ts';
 import type { Disk } from '../host/disk.ts';
+import { fetchBundle } from './fetch.ts';
+import { type CachedFile, planRetention } from './retention.ts';
+import { adoptDirectory, type UnpackedBundle, unpackInto } from './unpack.ts';
 
 export interface BundleRequest {
   /** Lower-case hex SHA-256 of the archive. */
@@ -51,7 +55,7 @@ export interface Bundles {
   prepare(request: BundleRequest): Promise<BundleOutcome>;
   /** The same from a local archive or directory, for `drover-agent local`. */
   prepareLocal(request: LocalBundleRequest): Promise<BundleOutcome>;
-  /** Removes cached archives, the least recently used first, until at most `maxBytes` are left; never one in `digests`. */
+  /** Removes cached archives, the oldest first, until at most `maxBytes` are left, and half downloads; never one in `digests`. */
   retain(keep: { digests: ReadonlySet<string>; maxBytes: number }): Promise<void>;
 }
 
@@ -73,6 +77,77 @@ export interface BundleParts {
   limits: BundleLimits;
 }
 
-export function createBundles(_parts: BundleParts): Bundles {
-  throw new Error('not written yet');
+const ARCHIVE_DIRECTORY = 'deployment-archive';
+
+/**
+ * What is on disk: `<cache>/<digest>.part` while a download runs or waits to be resumed, `<cache>/<digest>` once its
+ * SHA-256 has been checked and it was synced, `<deployment>/deployment-archive` unpacked from that. The first two survive
+ * a restart; the last is made anew by each call.
+ */
+export function createBundles(parts: BundleParts): Bundles {
+  const { disk, limits, cacheDirectory } = parts;
+  const unpackLimits = { maxTotalBytes: limits.maxUnpackedBytes, maxEntries: limits.maxEntries };
+
+  return {
+    async prepare(request) {
+      if (request.sizeBytes > limits.maxBundleBytes)
+        return failed(
+          'too_large',
+          `the bundle has ${request.sizeBytes} bytes, more than the limit of ${limits.maxBundleBytes}`,
+        );
+      await disk.makeDirectory(cacheDirectory, { recursive: true, mode: 0o700 });
+      const fetched = await fetchBundle(parts, request);
+      if (!fetched.ok) return fetched;
+      return asOutcome(fetched.downloadedBytes, request.signal, () =>
+        unpackInto(disk, {
+          archivePath: join(cacheDirectory, request.digest),
+          bundleType: request.bundleType,
+          directory: join(request.deploymentDirectory, ARCHIVE_DIRECTORY),
+          limits: unpackLimits,
+        }),
+      );
+    },
+    async prepareLocal({ path, bundleType, deploymentDirectory, signal }) {
+      const directory = join(deploymentDirectory, ARCHIVE_DIRECTORY);
+      const status = await disk.status(path);
+      if (status === null) return failed('not_found', `there is no bundle at ${path}`);
+      const wanted = bundleType === 'directory' ? 'directory' : 'file';
+      // A link to an archive is fine; only what it leads to can tell what it is.
+      if (status.kind !== wanted && !(wanted === 'file' && status.kind === 'symlink'))
+        return failed('corrupt', `${path} is not a ${wanted}, but the bundle type is ${bundleType}`);
+      return asOutcome(0, signal, () =>
+        bundleType === 'directory'
+          ? adoptDirectory(disk, { from: path, directory, limits: unpackLimits })
+          : unpackInto(disk, { archivePath: path, bundleType, directory, limits: unpackLimits }),
+      );
+    },
+    async retain(keep) {
+      if ((await disk.status(cacheDirectory)) === null) return;
+      const files: CachedFile[] = [];
+      for (const name of await disk.list(cacheDirectory)) {
+        const status = await disk.status(join(cacheDirectory, name));
+        if (status?.kind === 'file') files.push({ name, sizeBytes: status.sizeBytes, modifiedAt: status.modifiedAt });
+      }
+      for (const name of planRetention(files, keep)) {
+        await disk.removeFile(join(cacheDirectory, name));
+        parts.logger.info({ file: name }, 'cached bundle removed');
+      }
+    },
+  };
+}
+
+async function asOutcome(
+  downloadedBytes: number,
+  signal: AbortSignal,
+  unpack: () => Promise<UnpackedBundle>,
+): Promise<BundleOutcome> {
+  if (signal.aborted) return failed('aborted', 'the deployment was cancelled before the bundle was unpacked');
+  const unpacked = await unpack();
+  if (!unpacked.ok) return unpacked;
+  if (signal.aborted) return failed('aborted', 'the deployment was cancelled while the bundle was unpacked');
+  return { ok: true, archiveRoot: unpacked.archiveRoot, downloadedBytes };
+}
+
+function failed(reason: BundleFailure, message: string): BundleOutcome & { ok: false } {
+  return { ok: false, reason, message };
 }

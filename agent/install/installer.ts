@@ -1,9 +1,26 @@
+import { dirname } from 'node:path';
 import type { AppSpec } from '../../shared/appspec/appspec.ts';
+import { errnoOf, errorMessage } from '../../shared/core/errors.ts';
+import { InvariantViolation, invariant } from '../../shared/core/invariant.ts';
 import type { Logger } from '../../shared/core/logger.ts';
 import type { FileExistsBehavior } from '../../shared/model/deployment-group.ts';
 import type { Accounts } from '../host/accounts.ts';
 import type { Disk } from '../host/disk.ts';
 import type { ProcessRunner } from '../host/process-runner.ts';
+import { directoryFacts, type Instructions, planInstructions } from './instructions.ts';
+import { forEachParallel } from './parallel.ts';
+import { applyContext, applyPermission, type PermissionPlan, planPermissions } from './permissions.ts';
+import {
+  type Journal,
+  type Manifest,
+  readJournal,
+  readManifest,
+  removeJournal,
+  writeJournal,
+  writeManifest,
+} from './records.ts';
+import { readSources } from './sources.ts';
+import { finish, switchFiles, syncDirectories, undo } from './transaction.ts';
 
 export interface InstallParts {
   disk: Disk;
@@ -28,15 +45,238 @@ export type InstallOutcome =
   /** `restored`: the host's files are as they were before. */
   | { ok: false; message: string; restored: boolean };
 
-/** Puts the revision's files in place of the previous install's. Repeating a finished install does it again, harmlessly. */
-export function install(_parts: InstallParts, _request: InstallRequest): Promise<InstallOutcome> {
-  throw new Error('not written yet');
+/** Faults told in one message; the rest is counted. */
+const MAX_FAULTS_TOLD = 10;
+
+/**
+ * Puts the revision's files in place of the previous install's. Everything that can be known to fail is checked first;
+ * then all new files are written beside their destinations, and only then each is renamed into place, which takes
+ * milliseconds. The manifest is the commit: until it is written every failure and every crash leads back to the old files.
+ * Repeating a finished install does it again, harmlessly.
+ */
+export async function install(parts: InstallParts, request: InstallRequest): Promise<InstallOutcome> {
+  const { disk, logger } = parts;
+  let plan: Plan;
+  try {
+    await disk.makeDirectory(request.stateDirectory, { recursive: true, mode: 0o700 });
+    await recoverInstall(parts, request);
+  } catch (error) {
+    return failedBefore(error, 'an earlier install could not be brought to its end: ', false);
+  }
+  try {
+    plan = await planInstall(parts, request);
+  } catch (error) {
+    return failedBefore(error, 'nothing was changed, because the host could not be examined: ', true);
+  }
+  if (plan.faults.length > 0) return { ok: false, message: faultMessage(plan.faults), restored: true };
+  for (const object of plan.permissions.unused)
+    logger.warn({ object }, 'permission is about nothing that this install put there');
+
+  const { previous } = plan;
+  let journal = plan.journal;
+  try {
+    await writeJournal(disk, request, journal);
+    await stage(parts, plan);
+    await syncDirectories(disk, journal);
+    journal = { ...journal, phase: 'switching' };
+    await writeJournal(disk, request, journal);
+    await switchFiles(disk, journal, (path) => makeDirectory(parts, plan, path));
+    await labelFiles(parts, plan, previous);
+    await changeDirectories(parts, plan);
+    await syncDirectories(disk, journal);
+    await writeManifest(disk, request, plan.manifest);
+  } catch (error) {
+    const fate = await giveUp(parts, request, { journal, previous });
+    if (fate !== 'committed') {
+      logger.error({ error: errorMessage(error), restored: fate === 'restored' }, 'install failed');
+      return {
+        ok: false,
+        message: `${failureMessage(error)}${fate === 'restored' ? '' : '; the previous files could not be brought back completely'}`,
+        restored: fate === 'restored',
+      };
+    }
+  }
+  await complete(parts, request, journal);
+  return { ok: true, installedFiles: plan.manifest.files.length, removedFiles: journal.removes.length };
 }
 
 /** Call at agent start, and before an install: brings a group that died in the middle of an install to its old files or its new ones. */
-export function recoverInstall(
-  _parts: InstallParts,
-  _request: { groupId: string; stateDirectory: string },
+export async function recoverInstall(
+  parts: InstallParts,
+  request: { groupId: string; stateDirectory: string },
 ): Promise<'nothing' | 'restored' | 'completed'> {
-  throw new Error('not written yet');
+  const { disk } = parts;
+  const journal = await readJournal(disk, request);
+  if (journal === null) return 'nothing';
+  const manifest = await readManifest(disk, request);
+  if (manifest !== null && manifest.sequence >= journal.sequence) {
+    await finish(parts, journal);
+    await removeJournal(disk, request);
+    return 'completed';
+  }
+  await undo(parts, journal);
+  await removeJournal(disk, request);
+  parts.logger.warn({ deploymentId: journal.deploymentId }, 'interrupted install undone');
+  return 'restored';
+}
+
+interface Plan extends Instructions {
+  previous: Manifest | null;
+  permissions: PermissionPlan;
+}
+
+async function planInstall(parts: InstallParts, request: InstallRequest): Promise<Plan> {
+  const { disk } = parts;
+  const wanted = await readSources(disk, request.appSpec, request.archiveRoot);
+  const previous = await readManifest(disk, request);
+  const instructions = await planInstructions(disk, {
+    groupId: request.groupId,
+    deploymentId: request.deploymentId,
+    wanted,
+    previous,
+    fileExistsBehavior: request.appSpec.fileExistsBehavior ?? request.fileExistsBehavior,
+  });
+  const { manifest, journal } = instructions;
+  const files = new Set(manifest.files);
+  const permissions = await planPermissions(parts, {
+    permissions: request.appSpec.permissions,
+    files,
+    directories: manifest.directories,
+  });
+  const hasContext = (path: string) => (permissions.byPath.get(path)?.permission.context ?? null) !== null;
+  const selinuxPaths = [...manifest.files, ...manifest.directories].filter(hasContext);
+  const had = new Set(previous?.selinuxPaths);
+  const created = new Set(journal.createdDirectories);
+  const changed = manifest.directories.filter((path) => !created.has(path) && permissions.byPath.has(path));
+  const space = await checkSpace(disk, instructions);
+  return {
+    ...instructions,
+    previous,
+    permissions,
+    faults: [...wanted.faults, ...instructions.faults, ...permissions.faults, ...space],
+    manifest: { ...manifest, selinuxPaths },
+    journal: {
+      ...journal,
+      changedDirectories: await directoryFacts(disk, changed),
+      newSelinuxPaths: selinuxPaths.filter((path) => !had.has(path)),
+      unneededSelinuxPaths: journal.unneededSelinuxPaths.filter((path) => !selinuxPaths.includes(path)),
+    },
+  };
+}
+
+/** New files stand beside the old ones until the switch. Directories with equally many free bytes are taken for one file system. */
+async function checkSpace(disk: Disk, { sources }: Instructions): Promise<string[]> {
+  const neededBytes = new Map<string, number>();
+  for (const [staged, source] of sources) {
+    const home = dirname(staged);
+    // A block is the least that a file takes.
+    neededBytes.set(home, (neededBytes.get(home) ?? 0) + Math.ceil(source.sizeBytes / 4_096) * 4_096);
+  }
+  const byFreeBytes = new Map<number, { home: string; bytes: number }>();
+  for (const [home, bytes] of neededBytes) {
+    const freeBytes = await disk.freeBytes(home);
+    const entry = byFreeBytes.get(freeBytes) ?? { home, bytes: 0 };
+    byFreeBytes.set(freeBytes, { home: entry.home, bytes: entry.bytes + bytes });
+  }
+  return [...byFreeBytes]
+    .filter(([freeBytes, { bytes }]) => bytes > freeBytes)
+    .map(
+      ([freeBytes, { home, bytes }]) =>
+        `the disk of ${home} has ${freeBytes} bytes free, but the new files need ${bytes}`,
+    );
+}
+
+async function stage(parts: InstallParts, plan: Plan): Promise<void> {
+  const { disk } = parts;
+  await forEachParallel(plan.journal.places, async ({ path, staged }) => {
+    const source = plan.sources.get(staged);
+    invariant(source !== undefined, `no source for ${path}`);
+    const resolved = plan.permissions.byPath.get(path);
+    if (source.kind === 'symlink') {
+      await disk.createSymlink(await disk.readSymlink(source.source), staged);
+      // A link has an owner of its own, but its mode and ACL would be those of what it leads to.
+      if (resolved !== undefined && (resolved.uid !== -1 || resolved.gid !== -1))
+        await disk.setOwner(staged, resolved.uid, resolved.gid);
+      return;
+    }
+    await disk.copyFile(source.source, staged);
+    if (resolved !== undefined) await applyPermission(parts, staged, resolved, source.mode);
+    await disk.sync(staged);
+  });
+}
+
+async function makeDirectory(parts: InstallParts, plan: Plan, path: string): Promise<void> {
+  await parts.disk.makeDirectory(path, { recursive: false });
+  const resolved = plan.permissions.byPath.get(path);
+  if (resolved === undefined) return;
+  const mode = (await parts.disk.status(path))?.mode ?? 0o755;
+  await applyPermission(parts, path, resolved, mode);
+}
+
+async function labelFiles(parts: InstallParts, plan: Plan, previous: Manifest | null): Promise<void> {
+  const had = new Set(previous?.selinuxPaths);
+  for (const path of plan.manifest.selinuxPaths) {
+    const resolved = plan.permissions.byPath.get(path);
+    if (resolved !== undefined) await applyContext(parts.run, path, resolved.permission, had.has(path));
+  }
+}
+
+async function changeDirectories(parts: InstallParts, plan: Plan): Promise<void> {
+  for (const { path, mode } of plan.journal.changedDirectories) {
+    const resolved = plan.permissions.byPath.get(path);
+    if (resolved !== undefined) await applyPermission(parts, path, resolved, mode);
+  }
+}
+
+/**
+ * After a failure: back to the old files. When the failure was in writing the manifest, the manifest may be there all the
+ * same; then the install either stands or is left to recoverInstall, for undoing it under a new manifest would be worse.
+ */
+async function giveUp(
+  parts: InstallParts,
+  request: InstallRequest,
+  { journal, previous }: { journal: Journal; previous: Manifest | null },
+): Promise<'restored' | 'committed' | 'unknown'> {
+  const { disk, logger } = parts;
+  try {
+    const manifest = await readManifest(disk, request);
+    if (manifest !== null && manifest.sequence > (previous?.sequence ?? 0)) {
+      await disk.sync(request.stateDirectory);
+      return 'committed';
+    }
+    await undo(parts, journal);
+    // Nothing was changed when not even the journal could be written.
+    if ((await readJournal(disk, request)) !== null) await removeJournal(disk, request);
+    return 'restored';
+  } catch (error) {
+    logger.error({ error: errorMessage(error) }, 'install could not be undone');
+    return 'unknown';
+  }
+}
+
+/** The new files are in place and that is written down; what is left is tidying, and the next start can do it too. */
+async function complete(parts: InstallParts, request: InstallRequest, journal: Journal): Promise<void> {
+  try {
+    await finish(parts, journal);
+    await removeJournal(parts.disk, request);
+  } catch (error) {
+    parts.logger.warn({ error: errorMessage(error) }, 'install is done, but its leftovers could not be removed yet');
+  }
+}
+
+function failedBefore(error: unknown, doing: string, restored: boolean): InstallOutcome {
+  if (error instanceof InvariantViolation) throw error;
+  return { ok: false, message: `${doing}${errorMessage(error)}`, restored };
+}
+
+function faultMessage(faults: readonly string[]): string {
+  const told = faults.slice(0, MAX_FAULTS_TOLD).join('; ');
+  const more = faults.length - MAX_FAULTS_TOLD;
+  return `nothing was changed, because ${told}${more > 0 ? `; and ${more} more` : ''}`;
+}
+
+function failureMessage(error: unknown): string {
+  const errno = errnoOf(error);
+  const isFull = errno === 'ENOSPC' || errno === 'EDQUOT';
+  return isFull ? `the disk became full during the install: ${errorMessage(error)}` : errorMessage(error);
 }

@@ -1,0 +1,174 @@
+import { posix } from 'node:path';
+import type { FileExistsBehavior } from '../../shared/model/deployment-group.ts';
+import type { Disk, FileStatus } from '../host/disk.ts';
+import { forEachParallel } from './parallel.ts';
+import { type DirectoryFacts, type Journal, type Manifest, temporaryPrefix } from './records.ts';
+import { byDepth, type SourceFile, type WantedTree } from './sources.ts';
+
+export interface Instructions {
+  journal: Journal;
+  manifest: Manifest;
+  /** By staged path. */
+  sources: ReadonlyMap<string, SourceFile>;
+  faults: readonly string[];
+}
+
+export interface InstructionsRequest {
+  groupId: string;
+  deploymentId: string;
+  wanted: WantedTree;
+  previous: Manifest | null;
+  fileExistsBehavior: FileExistsBehavior;
+}
+
+/** Compares what is wanted with what is there. Changes nothing; what stands in the way comes back as faults. */
+export async function planInstructions(disk: Disk, request: InstructionsRequest): Promise<Instructions> {
+  const { wanted, previous } = request;
+  const faults: string[] = [];
+  const ours = new Set(previous?.files);
+  const ourDirectories = new Set(previous?.directories);
+  const wantedDirectories = new Set(wanted.directories);
+  const found = await look(disk, [...wanted.files.keys(), ...wanted.directories, ...ours]);
+
+  // A file of the previous install may make way for a directory, and the other way round.
+  const removable = new Set([...ours].filter((path) => !wanted.files.has(path) && isFileOrLink(found.get(path))));
+  const createdDirectories = new Set<string>();
+  for (const path of wanted.directories) {
+    const status = found.get(path) ?? null;
+    // What is seen below a link that makes way for a directory is not there afterwards.
+    if (status === null || removable.has(path) || createdDirectories.has(posix.dirname(path)))
+      createdDirectories.add(path);
+    else if (status.kind !== 'directory' && !(await leadsToDirectory(disk, path, status)))
+      faults.push(`${path} must be a directory, but it is a file that no install of this deployment group put there`);
+  }
+
+  const kept: string[] = [];
+  const replaced = new Set<string>();
+  const cleared = new Set<string>();
+  for (const path of wanted.files.keys()) {
+    const status = found.get(path) ?? null;
+    if (status === null || isBelow(path, createdDirectories)) kept.push(path);
+    else if (status.kind === 'directory') {
+      const fault = await planClearing(disk, path, { removable, ourDirectories, cleared });
+      if (fault === null) kept.push(path);
+      else faults.push(fault);
+    } else if (ours.has(path) && isFileOrLink(status)) {
+      replaced.add(path);
+      kept.push(path);
+    } else if (request.fileExistsBehavior === 'RETAIN') continue;
+    else if (request.fileExistsBehavior === 'DISALLOW')
+      faults.push(`a specified file already exists at this location: ${path} (file_exists_behavior is DISALLOW)`);
+    else if (!isFileOrLink(status))
+      faults.push(`${path} exists and is neither a file nor a link, so it is not overwritten`);
+    else {
+      replaced.add(path);
+      kept.push(path);
+    }
+  }
+
+  const stays = (path: string) => !createdDirectories.has(path) && !cleared.has(path);
+  const sequence = (previous?.sequence ?? 0) + 1;
+  const names = namer(disk, temporaryPrefix(request.groupId, sequence), stays);
+  const sources = new Map<string, SourceFile>();
+  const places: Journal['places'] = [];
+  for (const path of kept.sort()) {
+    const staged = await names(path, 'new');
+    const source = wanted.files.get(path);
+    if (source !== undefined) sources.set(staged, source);
+    places.push({ path, staged, backup: replaced.has(path) ? await names(path, 'old') : null });
+  }
+  const removes: Journal['removes'] = [];
+  for (const path of [...removable].sort()) removes.push({ path, backup: await names(path, 'old') });
+
+  const stillOurs = wanted.directories.filter((path) => ourDirectories.has(path) || createdDirectories.has(path));
+  const common = { format: 1 as const, groupId: request.groupId, deploymentId: request.deploymentId, sequence };
+  return {
+    faults,
+    sources,
+    manifest: { ...common, files: kept, directories: stillOurs, selinuxPaths: [] },
+    journal: {
+      ...common,
+      phase: 'staging',
+      places,
+      removes,
+      createdDirectories: [...createdDirectories].sort(byDepth),
+      clearedDirectories: await directoryFacts(disk, [...cleared].sort(byDepth)),
+      changedDirectories: [],
+      newSelinuxPaths: [],
+      unneededDirectories: [...ourDirectories].filter((path) => !wantedDirectories.has(path) && !cleared.has(path)),
+      unneededSelinuxPaths: previous?.selinuxPaths ?? [],
+    },
+  };
+}
+
+async function look(disk: Disk, paths: readonly string[]): Promise<ReadonlyMap<string, FileStatus | null>> {
+  const found = new Map<string, FileStatus | null>();
+  await forEachParallel([...new Set(paths)], async (path) => {
+    found.set(path, await disk.status(path));
+  });
+  return found;
+}
+
+function isFileOrLink(status: FileStatus | null | undefined): boolean {
+  return status?.kind === 'file' || status?.kind === 'symlink';
+}
+
+function isBelow(path: string, directories: ReadonlySet<string>): boolean {
+  return directories.has(posix.dirname(path));
+}
+
+/** As the kernel would follow it, 40 links at most. */
+async function leadsToDirectory(disk: Disk, path: string, status: FileStatus): Promise<boolean> {
+  let place = path;
+  let at: FileStatus | null = status;
+  for (let hops = 0; at?.kind === 'symlink' && hops < 40; hops++) {
+    place = posix.resolve(posix.dirname(place), await disk.readSymlink(place));
+    at = await disk.status(place);
+  }
+  return at?.kind === 'directory';
+}
+
+/** A directory makes way for a file only when an earlier install made it and all that is in it goes anyway. */
+async function planClearing(
+  disk: Disk,
+  path: string,
+  known: { removable: ReadonlySet<string>; ourDirectories: ReadonlySet<string>; cleared: Set<string> },
+): Promise<string | null> {
+  const foreign = (what: string) => `${path} must be a file, but it is a directory ${what}`;
+  if (!known.ourDirectories.has(path)) return foreign('that no install of this deployment group made');
+  for (const name of await disk.list(path)) {
+    const inner = posix.join(path, name);
+    if (known.removable.has(inner)) continue;
+    if ((await disk.status(inner))?.kind !== 'directory')
+      return foreign(`that holds ${inner}, which no install of this deployment group put there`);
+    const fault = await planClearing(disk, inner, known);
+    if (fault !== null) return fault;
+  }
+  known.cleared.add(path);
+  return null;
+}
+
+/** Temporary files stand in the nearest directory that is there before, during and after: the same file system, most likely. */
+function namer(disk: Disk, prefix: string, stays: (path: string) => boolean) {
+  const homes = new Map<string, string>();
+  let count = 0;
+  const homeOf = async (directory: string): Promise<string> => {
+    const known = homes.get(directory);
+    if (known !== undefined) return known;
+    const isHome = directory === '/' || (stays(directory) && (await disk.status(directory)) !== null);
+    const home = isHome ? directory : await homeOf(posix.dirname(directory));
+    homes.set(directory, home);
+    return home;
+  };
+  return async (path: string, ending: 'new' | 'old') =>
+    posix.join(await homeOf(posix.dirname(path)), `${prefix}${count++}.${ending}`);
+}
+
+export async function directoryFacts(disk: Disk, paths: readonly string[]): Promise<DirectoryFacts[]> {
+  const facts: DirectoryFacts[] = [];
+  for (const path of paths) {
+    const status = await disk.status(path);
+    if (status !== null) facts.push({ path, mode: status.mode, uid: status.uid, gid: status.gid });
+  }
+  return facts;
+}
