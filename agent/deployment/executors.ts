@@ -112,7 +112,7 @@ async function downloadBundle(
 async function installFiles(
   parts: ExecutorParts,
   step: StepOf<'install'>,
-  { deployment, interrupted }: StepContext,
+  { deployment }: StepContext,
 ): Promise<EventOutcome> {
   const { assignment, archive } = deployment;
   invariant(archive !== null, 'Install is planned only once the bundle is here');
@@ -120,7 +120,8 @@ async function installFiles(
   const stateDirectory = parts.layout.groupState(groupId);
   const outcome = await attempt(async () => {
     await parts.disk.makeDirectory(stateDirectory, { recursive: true, mode: 0o700 });
-    if (interrupted !== null) await parts.recoverInstall({ groupId, stateDirectory });
+    // An earlier agent, or an earlier deployment, may have died in the middle of its install.
+    await parts.recoverInstall({ groupId, stateDirectory });
     return parts.install({
       groupId,
       deploymentId: assignment.deploymentId,

@@ -14,6 +14,7 @@ export interface Layout {
   status: string;
   cache: string;
   deployments: string;
+  groups: string;
   groupDeployments(groupId: string): string;
   groupState(groupId: string): string;
   deployment(groupId: string, deploymentId: string): DeploymentLayout;
@@ -32,14 +33,16 @@ export interface DeploymentLayout {
 
 export function layoutOf(stateDirectory: string): Layout {
   const deployments = join(stateDirectory, 'deployments');
+  const groups = join(stateDirectory, 'groups');
   return {
     journal: join(stateDirectory, 'journal'),
     identity: join(stateDirectory, 'identity.json'),
     status: join(stateDirectory, 'status.json'),
     cache: join(stateDirectory, 'cache'),
     deployments,
+    groups,
     groupDeployments: (groupId) => join(deployments, groupId),
-    groupState: (groupId) => join(stateDirectory, 'groups', groupId),
+    groupState: (groupId) => join(groups, groupId),
     deployment(groupId, deploymentId) {
       const directory = join(deployments, groupId, deploymentId);
       const logs = join(directory, 'logs');

@@ -29,8 +29,13 @@ export interface NodeProcessRunnerParts {
   toolEnvironment: Readonly<Record<string, string>>;
 }
 
+export interface NodeProcessRunner extends ProcessRunner {
+  /** This very process, so that another one can see whether it still runs. */
+  findSelf(): Promise<ProcessHandle | null>;
+}
+
 /** Processes of the real host (Linux, /proc). */
-export function createNodeProcessRunner(parts: NodeProcessRunnerParts): ProcessRunner {
+export function createNodeProcessRunner(parts: NodeProcessRunnerParts): NodeProcessRunner {
   const children = new Map<string, Promise<ExitStatus>>();
   let knownBootId: string | null = null;
 
@@ -41,6 +46,11 @@ export function createNodeProcessRunner(parts: NodeProcessRunnerParts): ProcessR
 
   return {
     bootId,
+
+    async findSelf() {
+      const stat = readStat(process.pid);
+      return stat === null ? null : { pid: process.pid, startTime: `${await bootId()}:${stat.startTicks}` };
+    },
 
     async start(request) {
       const boot = await bootId();

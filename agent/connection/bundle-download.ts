@@ -1,0 +1,53 @@
+import type { IncomingMessage } from 'node:http';
+import { AppError, isAppError } from '../../shared/core/errors.ts';
+import { networkError } from '../../shared/sdk/network-errors.ts';
+import type { HttpClient } from './http-client.ts';
+import type { BundleDownload } from './transport.ts';
+
+const ANSWER_TIMEOUT_MS = 30_000;
+
+export interface BundleDownloadParts {
+  http: HttpClient;
+  /** The token of the session that stands, waiting for one if there is none: only a session may download. */
+  sessionToken(signal: AbortSignal): Promise<string>;
+}
+
+/** Bundles from the coordinator, with `Range` for what is missing. */
+export function createBundleDownload(parts: BundleDownloadParts): BundleDownload {
+  return {
+    async open({ digest, offset, signal }) {
+      const answer = await parts.http.stream({
+        method: 'GET',
+        path: `/v1/hosts/self/bundles/${digest}`,
+        bearer: await parts.sessionToken(signal),
+        headers: offset === 0 ? {} : { range: `bytes=${offset}-` },
+        timeoutMs: ANSWER_TIMEOUT_MS,
+        signal,
+      });
+      const range = parseContentRange(answer.headers['content-range']);
+      const begin = answer.statusCode === 206 && range !== null ? range.offset : 0;
+      const length = Number(answer.headers['content-length'] ?? Number.NaN);
+      const totalBytes = range?.totalBytes ?? length;
+      if (!Number.isSafeInteger(totalBytes) || totalBytes < 0) {
+        answer.destroy();
+        throw new AppError('unavailable', 'the coordinator did not say how long the bundle is');
+      }
+      return { offset: begin, totalBytes, chunks: chunksOf(answer) };
+    },
+  };
+}
+
+/** `bytes 5-9/10`. Source: RFC 9110, 14.4. */
+export function parseContentRange(header: string | undefined): { offset: number; totalBytes: number } | null {
+  const match = /^bytes (\d+)-\d+\/(\d+)$/.exec(header ?? '');
+  return match === null ? null : { offset: Number(match[1]), totalBytes: Number(match[2]) };
+}
+
+async function* chunksOf(answer: IncomingMessage): AsyncGenerator<Uint8Array> {
+  try {
+    // Without an encoding set, a response yields Buffers.
+    for await (const chunk of answer) yield chunk as Buffer;
+  } catch (error) {
+    throw isAppError(error) ? error : networkError('the coordinator', error);
+  }
+}

@@ -1,0 +1,108 @@
+import { agentRoutes } from '../../shared/api/hosts.ts';
+import type { Clock } from '../../shared/core/clock.ts';
+import { AppError, wrapError } from '../../shared/core/errors.ts';
+import type { Randomness } from '../../shared/core/randomness.ts';
+import type { HostFacts } from '../../shared/model/host.ts';
+import type { Disk } from '../host/disk.ts';
+import type { HttpClient } from './http-client.ts';
+import {
+  createIdentity,
+  type Enrolment,
+  type Identity,
+  loadIdentity,
+  proveHost,
+  publicKeyOf,
+  saveIdentity,
+} from './identity.ts';
+
+const TIMEOUT_MS = 30_000;
+
+export interface EnrolRequest {
+  identityPath: string;
+  coordinatorUrl: string;
+  joinToken: string;
+  /** What the host would like to be called. */
+  name: string;
+  facts: HostFacts;
+  /** Enrol a host that has enrolled already, with a new key: to the coordinator it is another host. */
+  force: boolean;
+}
+
+/**
+ * Exchanges a join token for an identity. The key is on the disk before it is shown to anybody, so an enrolment that was
+ * cut off is simply repeated: the same token and key get the same host.
+ * @throws AppError `conflict` when this host has enrolled already, and whatever the coordinator says.
+ */
+export async function enrol(
+  parts: { disk: Disk; http: HttpClient; clock: Clock; randomness: Randomness },
+  request: EnrolRequest,
+): Promise<Enrolment> {
+  const existing = await loadIdentity(parts.disk, request.identityPath);
+  if (existing?.enrolment != null && !request.force)
+    throw new AppError('conflict', `this host is enrolled already, as ${existing.enrolment.hostName}`, {
+      hint: 'Nothing is to be done. To make it another host with a new key, use --force.',
+      details: { hostId: existing.enrolment.hostId },
+    });
+  const isFresh = existing === null || existing.enrolment !== null;
+  const identity: Identity = isFresh ? createIdentity(parts.randomness) : existing;
+  // With --force the old identity stays until the new one has enrolled; a key that never enrolled is kept for the next try.
+  if (existing === null) await saveIdentity(parts.disk, request.identityPath, identity);
+  const { path, reply } = agentRoutes.enrol;
+  const answer = await parts.http.json({
+    method: 'POST',
+    path,
+    body: {
+      joinToken: request.joinToken,
+      publicKey: publicKeyOf(identity),
+      name: request.name,
+      facts: request.facts,
+    },
+    timeoutMs: TIMEOUT_MS,
+  });
+  const enrolment: Enrolment = {
+    ...parseAnswer(() => reply.parse(answer)),
+    coordinatorUrl: request.coordinatorUrl,
+    enrolledAt: parts.clock.now(),
+  };
+  await saveIdentity(parts.disk, request.identityPath, { ...identity, enrolment });
+  return enrolment;
+}
+
+/** A token for this host's own questions, beside any session that the agent holds. */
+export async function openSession(http: HttpClient, identity: Identity, hostId: string): Promise<string> {
+  const challenge = await http.json({
+    method: 'POST',
+    path: agentRoutes.createChallenge.path,
+    body: {},
+    timeoutMs: TIMEOUT_MS,
+  });
+  const { nonce, coordinatorId } = parseAnswer(() => agentRoutes.createChallenge.reply.parse(challenge));
+  const signature = proveHost(identity, { nonce, coordinatorId, hostId });
+  const session = await http.json({
+    method: 'POST',
+    path: agentRoutes.createSession.path,
+    body: { hostId, nonce, signature },
+    timeoutMs: TIMEOUT_MS,
+  });
+  return parseAnswer(() => agentRoutes.createSession.reply.parse(session)).sessionToken;
+}
+
+/** Whether this host may be put behind a load balancer, and why not. */
+export async function askReadiness(http: HttpClient, sessionToken: string) {
+  const answer = await http.json({
+    method: 'GET',
+    path: agentRoutes.readiness.path,
+    bearer: sessionToken,
+    timeoutMs: TIMEOUT_MS,
+  });
+  return parseAnswer(() => agentRoutes.readiness.reply.parse(answer));
+}
+export type Readiness = Awaited<ReturnType<typeof askReadiness>>;
+
+function parseAnswer<Value>(parse: () => Value): Value {
+  try {
+    return parse();
+  } catch (error) {
+    throw wrapError('the coordinator answered in an unknown form', error);
+  }
+}

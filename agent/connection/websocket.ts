@@ -1,0 +1,84 @@
+import { type RawData, WebSocket } from 'ws';
+import { AppError } from '../../shared/core/errors.ts';
+import { MAX_FRAME_BYTES } from '../../shared/protocol/messages.ts';
+import { networkError } from '../../shared/sdk/network-errors.ts';
+import type { Connection, ConnectionHandlers, Transport } from './transport.ts';
+
+const HANDSHAKE_TIMEOUT_MS = 10_000;
+/** Frames that wait for the network, bytes. */
+const MAX_QUEUED_BYTES = 1_024 * 1_024;
+/** The closing handshake is not waited for longer than this, ms. */
+const CLOSE_REASON_BYTES = 120;
+
+export function createWebSocketTransport(parts: { coordinatorUrl: string; ca: string | null }): Transport {
+  const url = new URL(parts.coordinatorUrl);
+  url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
+  url.pathname = `${url.pathname.replace(/\/$/, '')}/v1/agents/connect`;
+  return {
+    name: 'websocket',
+    connect: (handlers) => connect(url, parts.ca, handlers),
+  };
+}
+
+function connect(url: URL, ca: string | null, handlers: ConnectionHandlers): Promise<Connection> {
+  return new Promise((resolve, reject) => {
+    const socket = new WebSocket(url, {
+      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+      maxPayload: MAX_FRAME_BYTES,
+      // Compression costs 300 KB for each connection on either side, and frames are small.
+      perMessageDeflate: false,
+      ...(ca === null ? {} : { ca }),
+    });
+    let isOpen = false;
+    let closeReason: string | null = null;
+    socket.on('unexpected-response', (_request, response) => {
+      response.resume();
+      reject(
+        new AppError('unavailable', `${url.href} answered ${response.statusCode} instead of opening a WebSocket`, {
+          hint: 'A proxy in between may not let WebSockets through.',
+          details: { upgradeStatus: response.statusCode },
+        }),
+      );
+      socket.terminate();
+    });
+    socket.on('error', (error) => {
+      closeReason ??= error.message;
+      if (!isOpen) reject(networkError(url.origin, error));
+    });
+    socket.on('open', () => {
+      isOpen = true;
+      resolve(asConnection(socket, (reason) => (closeReason ??= reason)));
+    });
+    // A frame may share a packet with the upgrade's answer, and then comes right after 'open', before `resolve` is noticed:
+    // the session takes frames from the first one on.
+    socket.on('message', (data, isBinary) => {
+      if (!isBinary) handlers.onFrame(asText(data));
+    });
+    socket.on('close', (code, reason) => {
+      if (isOpen) handlers.onClosed(closeReason ?? (reason.toString('utf8') || `closed with code ${code}`));
+      else reject(networkError(url.origin, new Error('closed during the handshake')));
+    });
+  });
+}
+
+function asConnection(socket: WebSocket, onOwnClose: (reason: string) => void): Connection {
+  return {
+    send(frame) {
+      if (socket.readyState !== WebSocket.OPEN || socket.bufferedAmount > MAX_QUEUED_BYTES) return false;
+      socket.send(frame);
+      return true;
+    },
+    get queuedBytes() {
+      return socket.bufferedAmount;
+    },
+    close(reason) {
+      onOwnClose(reason);
+      socket.close(1000, reason.slice(0, CLOSE_REASON_BYTES));
+    },
+  };
+}
+
+function asText(data: RawData): string {
+  if (Array.isArray(data)) return Buffer.concat(data).toString('utf8');
+  return Buffer.from(data as Buffer).toString('utf8');
+}

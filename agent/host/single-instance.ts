@@ -1,0 +1,28 @@
+import { createHash } from 'node:crypto';
+import { createServer } from 'node:net';
+import { AppError, errnoOf } from '../../shared/core/errors.ts';
+
+/**
+ * Makes this the only process on a state directory, for as long as it lives: two agents on one journal would destroy it. A name
+ * in the kernel (abstract unix socket) and not a file, because the kernel takes it back however the process ends.
+ * @throws AppError `conflict` when another process has it
+ */
+export function claimStateDirectory(stateDirectory: string): Promise<void> {
+  const name = createHash('sha256').update(stateDirectory).digest('hex').slice(0, 32);
+  // The name only has to be held: whoever connects is sent away.
+  const server = createServer((socket) => socket.destroy());
+  return new Promise((resolve, reject) => {
+    server.once('error', (error) => {
+      if (errnoOf(error) !== 'EADDRINUSE') return reject(error);
+      reject(
+        new AppError('conflict', `another drover-agent already works on ${stateDirectory}`, {
+          hint: 'Stop it first (systemctl stop drover-agent), or give this one a stateDirectory of its own.',
+        }),
+      );
+    });
+    server.listen({ path: `\0drover-agent-${name}` }, () => {
+      server.unref();
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,255 @@
+import { join } from 'node:path';
+import type { Clock } from '../shared/core/clock.ts';
+import { AppError } from '../shared/core/errors.ts';
+import { newDeploymentId } from '../shared/core/ids.ts';
+import { silentLogger } from '../shared/core/logger.ts';
+import type { Randomness } from '../shared/core/randomness.ts';
+import type { FileExistsBehavior } from '../shared/model/deployment-group.ts';
+import type { Diagnostics } from '../shared/model/lifecycle-event.ts';
+import type { BundleType } from '../shared/model/revision.ts';
+import type { Assignment } from '../shared/protocol/messages.ts';
+import { type Bundles, createBundles } from './bundle/bundles.ts';
+import type { AgentConfig } from './config.ts';
+import { loadAppSpec } from './deployment/app-spec-file.ts';
+import { createDeployments } from './deployment/deployments.ts';
+import { isPathSegment, type Layout, layoutOf } from './deployment/layout.ts';
+import { plan, type Step } from './deployment/plan.ts';
+import type { Accounts } from './host/accounts.ts';
+import type { Disk } from './host/disk.ts';
+import type { ProcessRunner } from './host/process-runner.ts';
+import { install, recoverInstall } from './install/installer.ts';
+import { type Journal, openJournal } from './journal/journal.ts';
+
+export interface LocalOptions {
+  /** An archive, or a directory. */
+  bundlePath: string;
+  bundleType: BundleType | 'directory';
+  fileExistsBehavior: FileExistsBehavior;
+  deploymentGroupId: string;
+  deploymentGroupName: string;
+  application: string;
+  events: readonly string[];
+  appSpecFilename: string;
+}
+
+export interface LocalParts {
+  config: AgentConfig;
+  disk: Disk;
+  processes: ProcessRunner;
+  accounts: Accounts;
+  clock: Clock;
+  randomness: Randomness;
+  ownAccount: { uid: number; name: string; home: string };
+  /** Stops between steps when it aborts. */
+  signal: AbortSignal;
+  onEventEnded(event: LocalEvent): void;
+}
+
+export interface LocalEvent {
+  name: string;
+  status: 'Succeeded' | 'Failed' | 'Skipped';
+  durationMs: number;
+  diagnostics: Diagnostics | null;
+}
+
+export interface LocalResult {
+  deploymentId: string;
+  status: 'Succeeded' | 'Failed' | 'Skipped' | 'Interrupted';
+  message: string | null;
+  lifecycleEvents: LocalEvent[];
+}
+
+/** Local deployments have a state of their own: the agent's journal belongs to the running agent. */
+export function localDirectory(stateDirectory: string): string {
+  return join(stateDirectory, 'local');
+}
+
+/** Deploys a bundle on this host without a coordinator, by the same steps as any other deployment. */
+export async function deployLocally(parts: LocalParts, options: LocalOptions): Promise<LocalResult> {
+  const { disk, clock, config } = parts;
+  const assignment = assignmentOf(parts, options);
+  const { deploymentId } = assignment;
+  const layout = await prepareLayout(parts);
+  const journal = await openJournal({ disk, path: layout.journal, randomness: parts.randomness });
+  abandonEarlier(journal, clock.now());
+  const installParts = { disk, accounts: parts.accounts, run: parts.processes.run, logger: silentLogger };
+  const bundles = localBundles(parts, layout);
+  let failure: unknown = null;
+  const deployments = createDeployments({
+    disk,
+    clock,
+    logger: silentLogger,
+    journal,
+    layout,
+    hooks: { ...parts, logger: silentLogger, maxOutputBytes: config.hooks.maxOutputBytes },
+    hostVariables: config.hooks.environment,
+    prepareBundle: ({ deploymentDirectory, signal }) =>
+      bundles.prepareLocal({ path: options.bundlePath, bundleType: options.bundleType, deploymentDirectory, signal }),
+    install: (request) => install(installParts, request),
+    recoverInstall: (request) => recoverInstall(installParts, request),
+    retainBundles: async () => {},
+    maxRevisions: config.limits.maxRevisions,
+    onEvent({ running, hasEnded }) {
+      if (!hasEnded) return;
+      const ended = eventsOf(journal, deploymentId).find((event) => event.name === running.event);
+      if (ended !== undefined) parts.onEventEnded(ended);
+    },
+    onFinished: () => {},
+    onFailure: (error) => {
+      failure = error;
+    },
+  });
+  const interrupt = () => void deployments.stop();
+  parts.signal.addEventListener('abort', interrupt, { once: true });
+  deployments.start();
+  await deployments.accept(assignment);
+  await deployments.idle();
+  parts.signal.removeEventListener('abort', interrupt);
+  if (failure !== null) throw failure;
+  const finished = journal.state.finished.find((report) => report.deploymentId === deploymentId);
+  const result: LocalResult = {
+    deploymentId,
+    status: finished?.status ?? 'Interrupted',
+    message: finished?.message ?? null,
+    lifecycleEvents: eventsOf(journal, deploymentId),
+  };
+  // Nobody will ever ask for these reports.
+  journal.append({ kind: 'acknowledged', sequence: journal.state.lastSequence }, { kind: 'output-sent', deploymentId });
+  await journal.close();
+  return result;
+}
+
+/** The steps that {@link deployLocally} would take. */
+export async function planLocally(parts: LocalParts, options: LocalOptions): Promise<Step[]> {
+  const { disk } = parts;
+  const layout = await prepareLayout(parts);
+  const assignment = assignmentOf(parts, options);
+  const lookup = { wanted: options.appSpecFilename, lifecycleEvents: options.events };
+  const temporary = join(layout.deployments, `plan-${assignment.deploymentId}`);
+  try {
+    const archiveRoot = await unpackForPlan(parts, layout, { options, temporary });
+    const loaded = await loadAppSpec(disk, archiveRoot, lookup);
+    if (!loaded.ok) throw new AppError('invalid', loaded.message);
+    const installed = await installedHere(parts, layout, options);
+    const downloaded = { revisionLabel: options.bundlePath, archiveRoot: options.bundlePath, appSpec: loaded.appSpec };
+    return plan({ assignment, installed, downloaded });
+  } finally {
+    await disk.removeTree(temporary);
+  }
+}
+
+async function unpackForPlan(
+  parts: LocalParts,
+  layout: Layout,
+  { options, temporary }: { options: LocalOptions; temporary: string },
+): Promise<string> {
+  if (options.bundleType === 'directory') return options.bundlePath;
+  await parts.disk.makeDirectory(temporary, { recursive: true, mode: 0o700 });
+  const outcome = await localBundles(parts, layout).prepareLocal({
+    path: options.bundlePath,
+    bundleType: options.bundleType,
+    deploymentDirectory: temporary,
+    signal: parts.signal,
+  });
+  if (!outcome.ok) throw new AppError('invalid', outcome.message);
+  return outcome.archiveRoot;
+}
+
+async function installedHere(parts: LocalParts, layout: Layout, options: LocalOptions) {
+  const journal = await openJournal({ disk: parts.disk, path: layout.journal, randomness: parts.randomness });
+  const installed = journal.state.installed[options.deploymentGroupId];
+  await journal.close();
+  if (installed === undefined) return null;
+  const loaded = await loadAppSpec(parts.disk, installed.archiveRoot, {
+    wanted: installed.appSpecPath,
+    lifecycleEvents: options.events,
+  });
+  return loaded.ok
+    ? { revisionLabel: installed.revisionLabel, archiveRoot: installed.archiveRoot, appSpec: loaded.appSpec }
+    : { unreadable: loaded.message };
+}
+
+async function prepareLayout(parts: LocalParts): Promise<Layout> {
+  const layout = layoutOf(localDirectory(parts.config.stateDirectory));
+  await parts.disk.makeDirectory(layout.deployments, { recursive: true, mode: 0o755 });
+  await parts.disk.makeDirectory(layout.cache, { recursive: true, mode: 0o700 });
+  return layout;
+}
+
+function localBundles(parts: LocalParts, layout: Layout): Bundles {
+  const { limits } = parts.config;
+  return createBundles({
+    disk: parts.disk,
+    download: {
+      open: () => Promise.reject(new AppError('not_implemented', 'a local deployment downloads nothing')),
+    },
+    clock: parts.clock,
+    randomness: parts.randomness,
+    logger: silentLogger,
+    cacheDirectory: layout.cache,
+    limits: {
+      maxBundleBytes: limits.maxBundleBytes,
+      maxUnpackedBytes: limits.maxUnpackedBytes,
+      maxEntries: limits.maxBundleEntries,
+      maxAttempts: 1,
+      reserveBytes: limits.reserveBytes,
+    },
+  });
+}
+
+function assignmentOf(parts: LocalParts, options: LocalOptions): Assignment {
+  if (!isPathSegment(options.deploymentGroupId))
+    throw new AppError('invalid', `--group: ${JSON.stringify(options.deploymentGroupId)} cannot name a directory`);
+  return {
+    deploymentId: `${newDeploymentId(parts.randomness)}-local`,
+    application: options.application,
+    deploymentGroupId: options.deploymentGroupId,
+    deploymentGroupName: options.deploymentGroupName,
+    creator: 'user',
+    revision: {
+      id: 'local',
+      label: 'local',
+      // Nothing is downloaded, so nothing is verified; the field must only have its form.
+      digest: '0'.repeat(64),
+      bundleType: options.bundleType === 'directory' ? 'tar' : options.bundleType,
+      sizeBytes: 0,
+    },
+    lifecycleEvents: [...options.events],
+    fileExistsBehavior: options.fileExistsBehavior,
+    ignoreApplicationStopFailures: false,
+    appSpecFilename: options.appSpecFilename,
+    hookEnvironment: {},
+  };
+}
+
+/** A local deployment that was interrupted is not continued: its bundle may be gone, and whoever began it left. */
+function abandonEarlier(journal: Journal, at: number): void {
+  for (const { assignment } of [...journal.state.deployments])
+    journal.append({
+      kind: 'finished',
+      report: {
+        kind: 'finished',
+        sequence: journal.nextSequence(),
+        deploymentId: assignment.deploymentId,
+        status: 'Failed',
+        at,
+        installedRevisionId: null,
+        message: 'interrupted, and followed by another local deployment',
+      },
+    });
+}
+
+function eventsOf(journal: Journal, deploymentId: string): LocalEvent[] {
+  return journal.state.reports.flatMap((report) =>
+    report.kind === 'event' && report.deploymentId === deploymentId
+      ? [
+          {
+            name: report.event,
+            status: report.status,
+            durationMs: report.durationMs,
+            diagnostics: report.diagnostics ?? null,
+          },
+        ]
+      : [],
+  );
+}

@@ -1,0 +1,270 @@
+import { join } from 'node:path';
+import { AppError, errorMessage } from '../shared/core/errors.ts';
+import type { Logger } from '../shared/core/logger.ts';
+import { systemClock } from '../shared/core/system-clock.ts';
+import { systemRandomness } from '../shared/core/system-randomness.ts';
+import { PROGRAM_VERSION } from '../shared/protocol/versions.ts';
+import { startAgent } from './agent.ts';
+import { type CliActions, type GlobalOptions, runCli } from './cli.ts';
+import { type AgentConfig, loadConfig } from './config.ts';
+import { createBundleDownload } from './connection/bundle-download.ts';
+import { enrol } from './connection/enrolment.ts';
+import { createHttpClient, type HttpClient } from './connection/http-client.ts';
+import { loadIdentity } from './connection/identity.ts';
+import { createLongPollTransport } from './connection/long-poll.ts';
+import { createWebSocketTransport } from './connection/websocket.ts';
+import { type Layout, layoutOf } from './deployment/layout.ts';
+import { createAccounts } from './host/accounts.ts';
+import { collectFacts } from './host/facts.ts';
+import { parseFailpoint, withFailpoint } from './host/failpoint-disk.ts';
+import { createNodeDisk } from './host/node-disk.ts';
+import { createNodeProcessRunner } from './host/node-process-runner.ts';
+import { loadOfLastMinute, ownAccount, ownHostname } from './host/own-account.ts';
+import { claimStateDirectory } from './host/single-instance.ts';
+import { createSystemd, type Systemd, withoutSystemd } from './host/systemd.ts';
+import { deployLocally, type LocalParts, localDirectory, planLocally } from './local.ts';
+import { collectStatus } from './status.ts';
+import { waitReady } from './wait-ready.ts';
+
+const MAX_CA_BYTES = 1_024 * 1_024;
+const MAX_TOKEN_BYTES = 4_096;
+
+const environment = process.env;
+const failpoint = environment['DROVER_FAILPOINT'];
+const disk =
+  failpoint === undefined
+    ? createNodeDisk()
+    : withFailpoint(createNodeDisk(), parseFailpoint(failpoint), () => {
+        process.kill(process.pid, 'SIGKILL');
+        // The signal arrives before this returns to anything that could write.
+        for (;;);
+      });
+const processes = createNodeProcessRunner({ clock: systemClock, toolEnvironment: toolEnvironment() });
+const accounts = createAccounts({ disk, run: processes.run });
+
+const actions: CliActions = {
+  run: runAgent,
+
+  async enrol(global, request) {
+    const { config, layout } = await open(global);
+    const coordinatorUrl = request.coordinatorUrl ?? config.coordinatorUrl;
+    if (coordinatorUrl === null)
+      throw new AppError('invalid', 'no coordinator is named', {
+        hint: 'Give --coordinator https://…, or coordinatorUrl in the configuration.',
+      });
+    const http = await createHttp(config, coordinatorUrl);
+    try {
+      await disk.makeDirectory(config.stateDirectory, { recursive: true, mode: 0o711 });
+      return await enrol(
+        { disk, http, clock: systemClock, randomness: systemRandomness },
+        {
+          identityPath: layout.identity,
+          coordinatorUrl,
+          joinToken: await readJoinToken(request),
+          name: request.name ?? config.name ?? nameFromHostname(),
+          facts: await collectFacts(disk, config.stateDirectory),
+          force: request.force,
+        },
+      );
+    } finally {
+      http.close();
+    }
+  },
+
+  async status(global) {
+    const { layout } = await open(global);
+    return collectStatus({ disk, processes, version: PROGRAM_VERSION }, layout);
+  },
+
+  async waitReady(global, { timeoutMs, onWaiting }) {
+    const { config, layout } = await open(global);
+    const result = await waitReady(
+      {
+        clock: systemClock,
+        loadIdentity: () => loadIdentity(disk, layout.identity),
+        createHttp: (coordinatorUrl) => createHttp(config, config.coordinatorUrl ?? coordinatorUrl),
+        onWaiting,
+      },
+      timeoutMs,
+    );
+    return { isReady: result.isReady, reason: result.isReady ? '' : result.reason };
+  },
+
+  async deployLocally(global, options, onEventEnded) {
+    const { config } = await open(global);
+    await claimStateDirectory(localDirectory(config.stateDirectory));
+    const interrupt = new AbortController();
+    process.once('SIGINT', () => interrupt.abort());
+    process.once('SIGTERM', () => interrupt.abort());
+    return deployLocally(localParts(config, interrupt.signal, onEventEnded), options);
+  },
+
+  async planLocally(global, options) {
+    const { config } = await open(global);
+    await claimStateDirectory(localDirectory(config.stateDirectory));
+    return planLocally(
+      localParts(config, new AbortController().signal, () => {}),
+      options,
+    );
+  },
+};
+
+// Timers do not keep the process alive, and some commands only wait.
+const keepAlive = setInterval(() => {}, 2 ** 30);
+process.exitCode = await runCli(process.argv.slice(2), actions, {
+  out: (text) => process.stdout.write(text),
+  err: (text) => process.stderr.write(text),
+  workingDirectory: process.cwd(),
+});
+clearInterval(keepAlive);
+
+async function runAgent(global: GlobalOptions): Promise<number> {
+  const { config, layout } = await open(global);
+  const identity = await loadIdentity(disk, layout.identity);
+  if (identity?.enrolment == null)
+    throw new AppError('not_found', `this host is not enrolled (no identity in ${layout.identity})`, {
+      hint: 'Enrol it first: drover-agent enrol --coordinator https://… --token-file FILE',
+    });
+  await claimStateDirectory(config.stateDirectory);
+  const logger = await createLogger(config.logLevel);
+  const { enrolment } = identity;
+  const coordinatorUrl = config.coordinatorUrl ?? enrolment.coordinatorUrl;
+  const http = await createHttp(config, coordinatorUrl);
+  const systemd = systemdOf(logger);
+  const ended = whenAskedToEnd(logger);
+  const agent = await startAgent({
+    config,
+    layout,
+    identity,
+    enrolment,
+    disk,
+    processes,
+    accounts,
+    clock: systemClock,
+    randomness: systemRandomness,
+    logger,
+    transports: {
+      websocket: createWebSocketTransport({ coordinatorUrl, ca: await readCa(config) }),
+      longPoll: createLongPollTransport({ http, clock: systemClock }),
+    },
+    createDownload: (sessionToken) => createBundleDownload({ http, sessionToken }),
+    facts: () => collectFacts(disk, config.stateDirectory),
+    loadOfLastMinute,
+    ownAccount: ownAccount(),
+    ownProcess: await processes.findSelf(),
+    onFailure: (error) => {
+      logger.error({ reason: errorMessage(error) }, 'the agent cannot go on and ends');
+      ended.fail();
+    },
+  });
+  logger.info({ version: PROGRAM_VERSION, hostId: enrolment.hostId, coordinatorUrl }, 'agent started');
+  await systemd.ready(`host ${enrolment.hostName}`);
+  const reason = await ended.promise;
+  // What cannot be written cannot be drained either; everything that counts is on the disk.
+  if (reason === 'failure') process.exit(1);
+  await systemd.stopping();
+  await agent.stop();
+  logger.info({}, 'agent stopped');
+  http.close();
+  // A running hook is a child whose end this process would otherwise wait for.
+  process.exit(0);
+}
+
+function whenAskedToEnd(logger: Logger): { promise: Promise<'signal' | 'failure'>; fail(): void } {
+  let fail = () => {};
+  const promise = new Promise<'signal' | 'failure'>((resolve) => {
+    fail = () => resolve('failure');
+    for (const signal of ['SIGTERM', 'SIGINT'] as const)
+      process.once(signal, () => {
+        logger.info({ signal }, 'asked to stop');
+        resolve('signal');
+        // Who asks twice does not want to wait.
+        process.once(signal, () => process.exit(1));
+      });
+  });
+  return { promise, fail: () => fail() };
+}
+
+async function open(global: GlobalOptions): Promise<{ config: AgentConfig; layout: Layout }> {
+  const loaded = await loadConfig(disk, global.configPath ?? environment['DROVER_AGENT_CONFIG'] ?? null);
+  const stateDirectory = global.stateDirectory ?? loaded.stateDirectory;
+  return { config: { ...loaded, stateDirectory }, layout: layoutOf(stateDirectory) };
+}
+
+async function createHttp(config: AgentConfig, coordinatorUrl: string): Promise<HttpClient> {
+  return createHttpClient({ coordinatorUrl, ca: await readCa(config), clock: systemClock });
+}
+
+async function readCa(config: AgentConfig): Promise<string | null> {
+  if (config.caFile === null) return null;
+  try {
+    return (await disk.readFile(config.caFile, MAX_CA_BYTES)).toString('utf8');
+  } catch (error) {
+    throw new AppError('invalid', `read caFile ${config.caFile}: ${errorMessage(error)}`, { cause: error });
+  }
+}
+
+async function readJoinToken(request: { joinToken: string | null; joinTokenFile: string | null }): Promise<string> {
+  const path = request.joinTokenFile === '-' ? '/dev/stdin' : request.joinTokenFile;
+  if (path !== null)
+    try {
+      const file = path.startsWith('/') ? path : join(process.cwd(), path);
+      return (await disk.readPart(file, 0, MAX_TOKEN_BYTES)).toString('utf8').trim();
+    } catch (error) {
+      throw new AppError('invalid', `--token-file ${path}: ${errorMessage(error)}`, { cause: error });
+    }
+  const token = request.joinToken ?? environment['DROVER_JOIN_TOKEN'];
+  if (token === undefined)
+    throw new AppError('invalid', 'no join token is given', {
+      hint: 'Give --token-file FILE, or DROVER_JOIN_TOKEN. An admin makes one: drover hosts enrol-token',
+    });
+  return token;
+}
+
+/** A hostname with the characters that a host's name may not have replaced. */
+function nameFromHostname(): string {
+  return ownHostname()
+    .replace(/[^A-Za-z0-9+=,.@_-]/g, '-')
+    .slice(0, 100);
+}
+
+async function createLogger(level: AgentConfig['logLevel']): Promise<Logger> {
+  // Only `run` logs; the other commands start faster without.
+  const { pino } = await import('pino');
+  const logger: Logger = pino(
+    { level, base: null, timestamp: pino.stdTimeFunctions.isoTime },
+    pino.destination({ fd: 1, sync: true }),
+  );
+  return logger;
+}
+
+function systemdOf(logger: Logger): Systemd {
+  if (environment['NOTIFY_SOCKET'] === undefined) return withoutSystemd;
+  const watchdogUs = Number(environment['WATCHDOG_USEC'] ?? 0);
+  const watchdogMs = watchdogUs > 0 ? watchdogUs / 1_000 : null;
+  return createSystemd({ run: processes.run, clock: systemClock, logger, watchdogMs });
+}
+
+/** Tools find their files, speak English, and reach systemd; nothing else of the agent's environment is theirs. */
+function toolEnvironment(): Record<string, string> {
+  const socket = environment['NOTIFY_SOCKET'];
+  return {
+    PATH: environment['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin',
+    LC_ALL: 'C',
+    ...(socket === undefined ? {} : { NOTIFY_SOCKET: socket }),
+  };
+}
+
+function localParts(config: AgentConfig, signal: AbortSignal, onEventEnded: LocalParts['onEventEnded']): LocalParts {
+  return {
+    config,
+    disk,
+    processes,
+    accounts,
+    clock: systemClock,
+    randomness: systemRandomness,
+    ownAccount: ownAccount(),
+    signal,
+    onEventEnded,
+  };
+}

@@ -1,0 +1,190 @@
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { IN_PLACE_EVENTS } from '../../shared/model/lifecycle-event.ts';
+import { AgentProcess, anAssignment, hooksAppSpec, makeBundle, type TestBundle } from '../support/agent-process.ts';
+import { type FakeCoordinator, startFakeCoordinator } from '../support/fake-coordinator.ts';
+
+const SEVEN = Object.fromEntries(
+  ['ApplicationStop', 'BeforeInstall', 'AfterInstall', 'ApplicationStart', 'ValidateService'].map((event) => [
+    event,
+    ['scripts/note.sh'],
+  ]),
+);
+
+describe('an agent and its deployments', function () {
+  this.timeout(60_000);
+  let coordinator: FakeCoordinator;
+  let agent: AgentProcess;
+
+  beforeEach(async () => {
+    coordinator = await startFakeCoordinator();
+    agent = new AgentProcess(coordinator);
+    await agent.enrol();
+  });
+  afterEach(async () => {
+    await agent.remove();
+    await coordinator.close();
+  });
+
+  async function noting(trace: string): Promise<TestBundle> {
+    const bundle = await makeBundle(hooksAppSpec(SEVEN), {
+      'scripts/note.sh': `#!/bin/sh\necho "$LIFECYCLE_EVENT $DROVER_REVISION" | tee -a ${trace}\n`,
+    });
+    coordinator.addBundle(bundle.digest, bundle.bytes);
+    return bundle;
+  }
+
+  it('walks the seven events, reports each, streams the output, and stops with the installed revision', async () => {
+    const trace = join(agent.directory, 'trace');
+    const bundle = await noting(trace);
+    agent.start();
+    await agent.connected();
+    const [first, second] = [anAssignment(bundle), anAssignment(bundle)];
+    for (const assignment of [first, second]) {
+      coordinator.assign(assignment);
+      await coordinator.until('finished', () => coordinator.finished(assignment.deploymentId) !== undefined);
+    }
+    expect(coordinator.finished(first.deploymentId)).to.include({
+      status: 'Succeeded',
+      installedRevisionId: first.revision.id,
+    });
+    expect(coordinator.events(first.deploymentId).map((report) => report.event)).to.deep.equal([...IN_PLACE_EVENTS]);
+    expect(readFileSync(trace, 'utf8').split('\n').filter(Boolean)).to.deep.equal([
+      // The first deployment has nothing to stop; the second runs the installed revision's script, told of the new one.
+      ...['BeforeInstall', 'AfterInstall', 'ApplicationStart', 'ValidateService'].map(
+        (e) => `${e} ${first.revision.label}`,
+      ),
+      ...Object.keys(SEVEN).map((event) => `${event} ${second.revision.label}`),
+    ]);
+    await coordinator.until(
+      'the output has arrived',
+      () => coordinator.outputOf(second.deploymentId, 'ValidateService').length > 0,
+    );
+    expect(coordinator.outputOf(second.deploymentId, 'ApplicationStop').toString()).to.equal(
+      `ApplicationStop ${second.revision.label}\n`,
+    );
+    // The second deployment of the digest downloads nothing.
+    expect(coordinator.downloads).to.have.length(1);
+    expect(coordinator.violations).to.deep.equal([]);
+  });
+
+  it('reports the failed event with its script, skips the rest, and keeps going when only the stop failed', async () => {
+    const bundle = await makeBundle(
+      hooksAppSpec({ ApplicationStop: ['stop.sh'], AfterInstall: ['scripts/break it.sh'] }),
+      { 'stop.sh': '#!/bin/sh\nexit 9\n', 'scripts/break it.sh': '#!/bin/sh\necho out; echo err >&2; exit 3\n' },
+    );
+    const good = await makeBundle(hooksAppSpec({ ApplicationStop: ['stop.sh'] }), { 'stop.sh': '#!/bin/sh\nexit 9\n' });
+    for (const each of [bundle, good]) coordinator.addBundle(each.digest, each.bytes);
+    agent.start();
+    await agent.connected();
+    const failing = anAssignment(bundle);
+    coordinator.assign(failing);
+    await coordinator.until('finished', () => coordinator.finished(failing.deploymentId) !== undefined);
+    const [event] = coordinator.events(failing.deploymentId).filter((report) => report.status === 'Failed');
+    expect(event?.diagnostics).to.deep.equal({
+      errorCode: 'ScriptFailed',
+      scriptName: 'scripts/break it.sh',
+      message: 'Script at specified location: scripts/break it.sh failed with exit code 3',
+      logTail: 'out\nerr\n',
+      exitCode: 3,
+    });
+    const skipped = coordinator.events(failing.deploymentId).filter((report) => report.status === 'Skipped');
+    expect(skipped.map((report) => report.event)).to.deep.equal(['ApplicationStart', 'ValidateService']);
+    expect(coordinator.finished(failing.deploymentId)?.installedRevisionId).to.equal(failing.revision.id);
+
+    const ignoring = anAssignment(good, { ignoreApplicationStopFailures: true });
+    coordinator.assign(ignoring);
+    await coordinator.until('finished', () => coordinator.finished(ignoring.deploymentId) !== undefined);
+    expect(coordinator.finished(ignoring.deploymentId)?.status).to.equal('Succeeded');
+    expect(coordinator.events(ignoring.deploymentId)[0]).to.include({ event: 'ApplicationStop', status: 'Failed' });
+  });
+
+  it('finds its running hook again after a SIGKILL, waits for it, and runs it once', async () => {
+    const [trace, gate] = [join(agent.directory, 'trace'), join(agent.directory, 'gate')];
+    const bundle = await makeBundle(hooksAppSpec({ AfterInstall: ['wait.sh'], ValidateService: ['note.sh'] }), {
+      'wait.sh': `#!/bin/sh\necho begin >> ${trace}\nwhile [ ! -e ${gate} ]; do sleep 0.05; done\necho end >> ${trace}\n`,
+      'note.sh': `#!/bin/sh\necho validate >> ${trace}\n`,
+    });
+    coordinator.addBundle(bundle.digest, bundle.bytes);
+    agent.start();
+    await agent.connected();
+    const assignment = anAssignment(bundle);
+    coordinator.assign(assignment);
+    await coordinator.until('the hook runs', () =>
+      coordinator.runningEvents.includes(`${assignment.deploymentId} AfterInstall`),
+    );
+    await agent.kill('SIGKILL');
+    agent.start();
+    await coordinator.until('the second agent is here', () => coordinator.hellos.length === 2);
+    expect(coordinator.hellos[1]?.deployments).to.deep.equal([assignment.deploymentId]);
+    // A stop in good order leaves the hook running as well.
+    expect(await agent.kill('SIGTERM')).to.equal(0);
+    expect(coordinator.finished(assignment.deploymentId)).to.equal(undefined);
+    writeFileSync(gate, '');
+    agent.start();
+    await coordinator.until('finished', () => coordinator.finished(assignment.deploymentId) !== undefined);
+    expect(coordinator.finished(assignment.deploymentId)?.status).to.equal('Succeeded');
+    expect(readFileSync(trace, 'utf8')).to.equal('begin\nend\nvalidate\n');
+    expect(coordinator.violations).to.deep.equal([]);
+  });
+
+  it('never runs a repeated assignment twice, and cancels only what has not begun', async () => {
+    const [trace, gate] = [join(agent.directory, 'trace'), join(agent.directory, 'gate')];
+    const bundle = await makeBundle(hooksAppSpec({ BeforeInstall: ['wait.sh'] }), {
+      'wait.sh': `#!/bin/sh\necho "$DEPLOYMENT_ID" >> ${trace}\nwhile [ ! -e ${gate} ]; do sleep 0.05; done\n`,
+    });
+    coordinator.addBundle(bundle.digest, bundle.bytes);
+    agent.start();
+    await agent.connected();
+    const [running, waiting] = [anAssignment(bundle), anAssignment(bundle)];
+    coordinator.assign(running);
+    await coordinator.until('the hook runs', () => coordinator.runningEvents.length > 0);
+    for (let repeat = 0; repeat < 3; repeat++)
+      coordinator.sendRaw(JSON.stringify({ kind: 'assignment', assignment: running }));
+    coordinator.assign(waiting);
+    await coordinator.until('accepted', () => coordinator.reports.some((r) => r.deploymentId === waiting.deploymentId));
+    coordinator.cancel(waiting.deploymentId, 'stopped');
+    coordinator.cancel(running.deploymentId, 'stopped');
+    coordinator.cancel('d-NEVERSEEN', 'stopped');
+    await coordinator.until('both cancelled', () =>
+      [waiting.deploymentId, 'd-NEVERSEEN'].every((id) => coordinator.finished(id)?.status === 'Skipped'),
+    );
+    writeFileSync(gate, '');
+    await coordinator.until('finished', () => coordinator.finished(running.deploymentId) !== undefined);
+    expect(coordinator.finished(running.deploymentId)?.status).to.equal('Succeeded');
+    // A repeat of what has ended is reported again, and not run; so is one that was cancelled before it came.
+    for (const deploymentId of [running.deploymentId, 'd-NEVERSEEN'])
+      coordinator.sendRaw(JSON.stringify({ kind: 'assignment', assignment: { ...running, deploymentId } }));
+    await coordinator.until('both told again', () =>
+      [running.deploymentId, 'd-NEVERSEEN'].every(
+        (id) => coordinator.reports.filter((r) => r.kind === 'finished' && r.deploymentId === id).length === 2,
+      ),
+    );
+    expect(readFileSync(trace, 'utf8')).to.equal(`${running.deploymentId}\n`);
+    expect(coordinator.violations).to.deep.equal([]);
+  });
+
+  it('keeps the installed revision and the newest ones, and takes a missing archive for a first deployment', async () => {
+    const bundle = await noting(join(agent.directory, 'trace'));
+    agent.start();
+    await agent.connected();
+    const assignments = Array.from({ length: 5 }, () => anAssignment(bundle));
+    for (const assignment of assignments) {
+      coordinator.assign(assignment);
+      await coordinator.until('finished', () => coordinator.finished(assignment.deploymentId) !== undefined);
+    }
+    const group = join(agent.stateDirectory, 'deployments', 'group-1');
+    await coordinator.until('connected', () => coordinator.isConnected());
+    rmSync(join(group, assignments.at(-1)?.deploymentId ?? '', 'deployment-archive'), { recursive: true });
+    const next = anAssignment(bundle);
+    coordinator.assign(next);
+    await coordinator.until('finished', () => coordinator.finished(next.deploymentId) !== undefined);
+    const [stop] = coordinator.events(next.deploymentId);
+    expect(stop).to.include({ event: 'ApplicationStop', status: 'Succeeded' });
+    expect(stop?.diagnostics?.message).to.match(/taken as a first deployment: the archive of .* is not usable/);
+    expect(coordinator.finished(next.deploymentId)?.status).to.equal('Succeeded');
+    expect(readdirSync(group).length).to.be.at.most(4);
+    expect(existsSync(join(group, next.deploymentId, 'deployment-archive', 'appspec.yml'))).to.equal(true);
+  });
+});

@@ -1,0 +1,166 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createHash, randomInt } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { create } from 'tar';
+import { IN_PLACE_EVENTS } from '../../shared/model/lifecycle-event.ts';
+import type { Assignment } from '../../shared/protocol/messages.ts';
+import type { FakeCoordinator } from './fake-coordinator.ts';
+
+const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+const MAIN = join(ROOT, 'agent', 'main.ts');
+
+/** A real agent process on a state directory of its own, from the sources. */
+export class AgentProcess {
+  readonly directory: string;
+  readonly #coordinator: FakeCoordinator;
+  readonly #children: ChildProcess[] = [];
+  #current: ChildProcess | null = null;
+  #log = '';
+
+  constructor(coordinator: FakeCoordinator, config: object = {}) {
+    this.#coordinator = coordinator;
+    this.directory = mkdtempSync(join(tmpdir(), 'drover-agent-'));
+    writeFileSync(
+      join(this.directory, 'agent.yaml'),
+      JSON.stringify({ stateDirectory: join(this.directory, 'state'), ...config }),
+    );
+  }
+
+  get stateDirectory(): string {
+    return join(this.directory, 'state');
+  }
+
+  /** What all its processes have logged. */
+  get log(): string {
+    return this.#log;
+  }
+
+  get pid(): number | undefined {
+    return this.#current?.pid;
+  }
+
+  async command(...args: string[]): Promise<{ code: number | null; stdout: string; stderr: string }> {
+    const child = this.#spawn(args, {});
+    let [stdout, stderr] = ['', ''];
+    child.stdout?.on('data', (text) => (stdout += text));
+    child.stderr?.on('data', (text) => (stderr += text));
+    await once(child, 'close');
+    return { code: child.exitCode, stdout, stderr };
+  }
+
+  async enrol(): Promise<void> {
+    const result = await this.command('enrol', '--coordinator', this.#coordinator.url, '--token', 'drover_join_test');
+    if (result.code !== 0) throw new Error(`enrol: ${result.stdout}${result.stderr}`);
+  }
+
+  start(environment: Record<string, string> = {}): void {
+    const child = this.#spawn(['run'], environment);
+    const note = (text: string) => {
+      this.#log = (this.#log + text).slice(-200_000);
+    };
+    child.stdout?.on('data', note);
+    child.stderr?.on('data', note);
+    this.#current = child;
+  }
+
+  async connected(): Promise<void> {
+    await this.#coordinator.until('the agent is connected', () => this.#coordinator.isConnected());
+  }
+
+  kill(signal: 'SIGKILL' | 'SIGTERM'): Promise<number | null> {
+    this.#current?.kill(signal);
+    return this.ended();
+  }
+
+  /** Resolves with the exit code once the process has ended; at once when it has. */
+  async ended(): Promise<number | null> {
+    const child = this.#current;
+    if (child !== null && child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+    return child?.exitCode ?? null;
+  }
+
+  async remove(): Promise<void> {
+    for (const child of this.#children) if (child.exitCode === null) child.kill('SIGKILL');
+    await this.ended();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  #spawn(args: string[], environment: Record<string, string>): ChildProcess {
+    const child = spawn(
+      process.execPath,
+      ['--import', 'tsx', MAIN, '--config', join(this.directory, 'agent.yaml'), ...args],
+      { cwd: ROOT, env: { ...process.env, ...environment }, stdio: ['ignore', 'pipe', 'pipe'] },
+    );
+    this.#children.push(child);
+    return child;
+  }
+}
+
+export interface TestBundle {
+  digest: string;
+  bytes: Uint8Array;
+  bundleType: 'tgz';
+}
+
+/** A bundle of scripts: `{ 'scripts/stop.sh': '#!/bin/sh\n…' }`; all files executable unless `modes` says otherwise. */
+export async function makeBundle(
+  appSpec: string,
+  files: Readonly<Record<string, string>>,
+  modes: Readonly<Record<string, number>> = {},
+): Promise<TestBundle> {
+  const directory = mkdtempSync(join(tmpdir(), 'drover-bundle-'));
+  try {
+    for (const [path, content] of Object.entries({ 'appspec.yml': appSpec, ...files })) {
+      mkdirSync(dirname(join(directory, path)), { recursive: true });
+      writeFileSync(join(directory, path), content, { mode: modes[path] ?? 0o755 });
+    }
+    const file = join(directory, '..', `drover-bundle-${randomInt(1e9)}.tgz`);
+    await create({ gzip: true, cwd: directory, file, portable: true }, ['.']);
+    const bytes = readFileSync(file);
+    rmSync(file);
+    return { digest: createHash('sha256').update(bytes).digest('hex'), bytes, bundleType: 'tgz' };
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** An AppSpec with hooks only: `{ AfterInstall: ['scripts/a.sh'] }`, or entries as they are. */
+export function hooksAppSpec(hooks: Readonly<Record<string, readonly (string | object)[]>>): string {
+  const entries = Object.fromEntries(
+    Object.entries(hooks).map(([event, scripts]) => [
+      event,
+      scripts.map((script) => (typeof script === 'string' ? { location: script, timeout: 60 } : script)),
+    ]),
+  );
+  // JSON is YAML.
+  return `version: 0.0\nos: linux\nhooks: ${JSON.stringify(entries)}\n`;
+}
+
+let lastId = 0;
+export function anAssignment(bundle: TestBundle, changes: Partial<Assignment> = {}): Assignment {
+  lastId++;
+  return {
+    deploymentId: `d-${lastId.toString().padStart(9, '0')}`,
+    application: 'web',
+    deploymentGroupId: 'group-1',
+    deploymentGroupName: 'prod',
+    creator: 'user',
+    revision: {
+      id: `r-${lastId}`,
+      label: `1.0.${lastId}`,
+      digest: bundle.digest,
+      bundleType: bundle.bundleType,
+      sizeBytes: bundle.bytes.length,
+    },
+    lifecycleEvents: [...IN_PLACE_EVENTS],
+    fileExistsBehavior: 'DISALLOW',
+    ignoreApplicationStopFailures: false,
+    appSpecFilename: 'appspec.yml',
+    hookEnvironment: {},
+    ...changes,
+  };
+}
