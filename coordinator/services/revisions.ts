@@ -88,6 +88,27 @@ export function createRevisions({ database, clock, randomness, store, fetchBundl
       return register({ ...body, ...stored, application, label: body.label, sourceUrl: body.url }, caller);
     },
 
+    /**
+     * A bundle for a host that has to install it now.
+     * @throws AppError `not_found` when no deployment in progress assigns it to the host, or when the store lost it
+     */
+    async openForHost(hostId: string, digest: string) {
+      const assigned = await database.query
+        .selectFrom('targets')
+        .innerJoin('deployments', 'deployments.id', 'targets.deployment_id')
+        .select('targets.id')
+        .where('targets.host_id', '=', hostId)
+        .where('targets.status', '=', 'InProgress')
+        .where('deployments.revision_digest', '=', digest)
+        .limit(1)
+        .executeTakeFirst();
+      // The same answer for a bundle that is not there and one that is not the host's: it learns of neither.
+      const sizeBytes = assigned === undefined ? null : await store.sizeOf(digest);
+      if (sizeBytes === null)
+        throw new AppError('not_found', `no deployment that runs assigns the bundle ${digest} to this host`);
+      return { sizeBytes, open: (range: { start: number; end: number }) => store.open(digest, range) };
+    },
+
     /** The bundle itself goes with the next retention. @throws AppError `not_found`, `conflict` while it is counted on */
     delete(application: string, reference: string, caller: Caller): Promise<void> {
       return database.transaction(async ({ query }) => {

@@ -2,6 +2,9 @@ import { z } from 'zod';
 import type { ErrorCode } from '../core/errors.ts';
 import type { Role } from '../model/operator.ts';
 
+/** Who may call: an operator with this role or a higher one, a host for itself, or anybody. */
+export type RouteCaller = Role | 'host' | 'anybody';
+
 /**
  * A REST route as data: the server registers it, the SDK calls it, OpenAPI is made from it. Paths carry `:name` for
  * parameters. Bodies are strict (an unknown key is refused by name), replies may grow.
@@ -11,12 +14,12 @@ export interface Route<
   Query extends z.ZodType = z.ZodType,
   Body extends z.ZodType = z.ZodType,
   Reply extends z.ZodType = z.ZodType,
+  Needs extends RouteCaller = RouteCaller,
 > {
   method: 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE';
   path: string;
   summary: string;
-  /** Who may call: an operator with this role or a higher one, a host for itself, or anybody. */
-  caller: Role | 'host' | 'anybody';
+  caller: Needs;
   params: Params;
   query: Query;
   body: Body;
@@ -39,9 +42,11 @@ export function defineRoute<
   Params extends z.ZodType = typeof nothing,
   Query extends z.ZodType = typeof nothing,
   Body extends z.ZodType = typeof nothing,
+  Needs extends RouteCaller = RouteCaller,
 >(
-  route: Omit<Route<Params, Query, Body, Reply>, Optional> & Partial<Pick<Route<Params, Query, Body, Reply>, Optional>>,
-): Route<Params, Query, Body, Reply> {
+  route: Omit<Route<Params, Query, Body, Reply, Needs>, Optional> &
+    Partial<Pick<Route<Params, Query, Body, Reply, Needs>, Optional>>,
+): Route<Params, Query, Body, Reply, Needs> {
   return {
     // Absent parts are the empty object, which is what the defaults of the type parameters say.
     params: nothing as unknown as Params,

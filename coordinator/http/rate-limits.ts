@@ -1,0 +1,58 @@
+import type { FastifyRequest, RouteShorthandOptions } from 'fastify';
+import type { Route } from '../../shared/api/route.ts';
+import type { RouteName } from '../../shared/api/routes.ts';
+
+export interface RateLimitSettings {
+  /** Enrolments, challenges and sessions of one address; a NAT may hide thousands of hosts. */
+  enrolmentsPerMinute: number;
+  /** Requests of operators from one address. */
+  requestsPerMinute: number;
+  /** Questions and downloads of one host, and polls of one connection. */
+  hostRequestsPerMinute: number;
+}
+
+export interface RateLimits {
+  of(name: RouteName, route: Route): Pick<RouteShorthandOptions, 'config'>;
+}
+
+const ENROLMENT: ReadonlySet<RouteName> = new Set(['enrol', 'createChallenge', 'createSession']);
+const MINUTE_MS = 60_000;
+
+/** Which bound holds for which route: each tier counts by itself, per address or per host. */
+export function createRateLimits(settings: RateLimitSettings): RateLimits {
+  const tier = (
+    groupId: string,
+    max: number,
+    keyGenerator: (request: FastifyRequest) => string,
+    hook?: 'preHandler',
+  ) => ({
+    config: {
+      rateLimit: { max, timeWindow: MINUTE_MS, groupId, keyGenerator, ...(hook === undefined ? {} : { hook }) },
+    },
+  });
+  return {
+    of(name, route) {
+      if (ENROLMENT.has(name)) return tier('enrolment', settings.enrolmentsPerMinute, byAddress);
+      // Once the body is known: it names the connection.
+      if (name === 'exchange') return tier('exchange', settings.hostRequestsPerMinute, byConnection, 'preHandler');
+      if (route.caller === 'host') return tier('host', settings.hostRequestsPerMinute, byToken);
+      return tier('operator', settings.requestsPerMinute, byAddress);
+    },
+  };
+}
+
+function byAddress(request: FastifyRequest): string {
+  return request.ip;
+}
+
+/** Hosts behind one address do not share their bound. A wrong token has a bound of its own, and opens nothing. */
+function byToken(request: FastifyRequest): string {
+  return `${request.ip} ${request.headers.authorization ?? ''}`.slice(0, 256);
+}
+
+function byConnection(request: FastifyRequest): string {
+  const { body } = request;
+  const id = typeof body === 'object' && body !== null && 'connectionId' in body ? body.connectionId : undefined;
+  // Opening one counts for the address.
+  return typeof id === 'string' ? id.slice(0, 64) : request.ip;
+}

@@ -1,0 +1,100 @@
+import { Readable } from 'node:stream';
+import { type Clock, sleep } from '../../../shared/core/clock.ts';
+import { AppError, errorMessage } from '../../../shared/core/errors.ts';
+import type { Logger } from '../../../shared/core/logger.ts';
+import type { FeedItem } from '../../../shared/model/deployment-feed.ts';
+import { type HttpContext, StreamedReply } from './handler.ts';
+
+/** A comment this often keeps proxies and watchers from giving up. */
+const HEARTBEAT_MS = 15_000;
+/** Text that may wait for a watcher; beyond it the feed is not read on, and what changed twice meanwhile is told once. */
+const MAX_BUFFERED_BYTES = 64 * 1_024;
+
+interface Parts {
+  clock: Clock;
+  logger: Logger;
+  follow(deploymentId: string, after: number, signal: AbortSignal): AsyncIterable<FeedItem>;
+  maxWatchers: number;
+  /** Aborts when the coordinator stops. */
+  stopping: AbortSignal;
+}
+
+/** Deployments live, as server-sent events: `id` is the item's sequence, where a watcher resumes. */
+export function createLiveEvents({ clock, logger, follow, maxWatchers, stopping }: Parts) {
+  let watchers = 0;
+  return {
+    /** @throws AppError `unavailable` when there are too many watchers */
+    open(deploymentId: string, after: number | undefined, http: HttpContext): StreamedReply {
+      if (watchers >= maxWatchers)
+        throw new AppError('unavailable', `${maxWatchers} watchers follow deployments already`, {
+          hint: 'Try again later, or ask for the deployment from time to time.',
+        });
+      // Ours, so that whatever ends the stream ends the feed too.
+      const ended = new AbortController();
+      const signal = AbortSignal.any([http.signal, stopping, ended.signal]);
+      const items = follow(deploymentId, after ?? lastEventId(http) ?? 0, signal);
+      const body = Readable.from(asText(items, signal), { objectMode: false, highWaterMark: MAX_BUFFERED_BYTES });
+      watchers++;
+      body.once('close', () => {
+        watchers--;
+        ended.abort();
+      });
+      return new StreamedReply({
+        headers: {
+          'content-type': 'text/event-stream; charset=utf-8',
+          'cache-control': 'no-store',
+          // Says to nginx that it must not collect this.
+          'x-accel-buffering': 'no',
+        },
+        body,
+      });
+    },
+  };
+
+  async function* asText(items: AsyncIterable<FeedItem>, signal: AbortSignal): AsyncGenerator<string> {
+    yield ': drover\n\n';
+    const iterator = items[Symbol.asyncIterator]();
+    let next = iterator.next();
+    // The wait below may end for another reason: a failure is met by whoever awaits it, here or after the loop.
+    next.catch(() => {});
+    try {
+      while (!signal.aborted) {
+        const result = await firstOf(next, signal);
+        if (result === 'heartbeat') {
+          yield ': still here\n\n';
+          continue;
+        }
+        if (result === 'aborted' || result.done === true) return;
+        yield `id: ${result.value.sequence}\ndata: ${JSON.stringify(result.value)}\n\n`;
+        if (result.value.kind === 'ended') return;
+        next = iterator.next();
+        next.catch(() => {});
+      }
+    } catch (error) {
+      // The status has been sent: all that can be done is to end, and the watcher comes back for the rest.
+      logger.error({ error: errorMessage(error) }, 'live feed broke');
+    } finally {
+      await iterator.return?.().catch(() => {});
+    }
+  }
+
+  async function firstOf(next: Promise<IteratorResult<FeedItem>>, signal: AbortSignal) {
+    const waiting = new AbortController();
+    const either = AbortSignal.any([signal, waiting.signal]);
+    const heartbeat = sleep(clock, HEARTBEAT_MS, either).then(
+      () => 'heartbeat' as const,
+      () => 'aborted' as const,
+    );
+    try {
+      return await Promise.race([next, heartbeat]);
+    } finally {
+      waiting.abort();
+    }
+  }
+}
+export type LiveEvents = ReturnType<typeof createLiveEvents>;
+
+function lastEventId(http: HttpContext): number | undefined {
+  const text = http.header('last-event-id') ?? '';
+  return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+}

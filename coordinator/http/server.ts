@@ -1,0 +1,139 @@
+import rateLimit from '@fastify/rate-limit';
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
+import type { Route } from '../../shared/api/route.ts';
+import { routes } from '../../shared/api/routes.ts';
+import type { Clock } from '../../shared/core/clock.ts';
+import { AppError } from '../../shared/core/errors.ts';
+import { newUuid } from '../../shared/core/ids.ts';
+import type { Logger } from '../../shared/core/logger.ts';
+import type { Randomness } from '../../shared/core/randomness.ts';
+import type { Metrics } from '../metrics/metrics.ts';
+import type { Authenticate } from './authenticate.ts';
+import { toAppError, toProblem } from './errors.ts';
+import { nearRouteHint } from './near-route.ts';
+import { createRateLimits, type RateLimitSettings } from './rate-limits.ts';
+import type { Handlers } from './rest/handler.ts';
+import { registerRoutes } from './rest/register.ts';
+import { type Readiness, registerSystemRoutes } from './system-routes.ts';
+
+export interface HttpSettings {
+  /** PEM texts. */
+  tls: { cert: string; key: string } | null;
+  /** Addresses or networks of proxies whose X-Forwarded-For is believed. */
+  trustedProxies: readonly string[];
+  maxBundleBytes: number;
+  rateLimits: RateLimitSettings;
+}
+
+export interface HttpParts {
+  settings: HttpSettings;
+  clock: Clock;
+  randomness: Randomness;
+  logger: Logger;
+  metrics: Metrics;
+  authenticate: Authenticate;
+  handlers: Handlers;
+  readiness: Readiness;
+}
+
+/** A connection that says nothing is closed; held polls and live feeds say something more often. */
+const IDLE_CONNECTION_MS = 120_000;
+const HEADERS_TIMEOUT_MS = 30_000;
+/** Addresses and tokens that are counted for rate limits at a time. */
+const RATE_LIMIT_KEYS = 50_000;
+/** Longest path parameter; what is longer is no name of ours. */
+const MAX_PARAM_LENGTH = 512;
+/** Routes that wait on purpose: their time says nothing of how fast the coordinator is. */
+const WAITING_ROUTES: ReadonlySet<string> = new Set([
+  routes.exchange.path,
+  routes.followDeployment.path,
+  routes.registerRevision.path,
+]);
+
+/** The HTTP server with all routes; not listening yet. */
+export async function createHttpServer(parts: HttpParts): Promise<FastifyInstance> {
+  const { settings, logger } = parts;
+  const app = fastify({
+    // Ours logs failures, with what we know of them; a line per request is what /metrics is for.
+    logger: false,
+    ...(settings.tls === null ? {} : { https: { ...settings.tls, minVersion: 'TLSv1.2' } }),
+    trustProxy: settings.trustedProxies.length === 0 ? false : [...settings.trustedProxies],
+    connectionTimeout: IDLE_CONNECTION_MS,
+    http: { headersTimeout: HEADERS_TIMEOUT_MS },
+    routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
+    genReqId: () => newUuid(parts.randomness),
+    // The socket is closed by whoever stops the coordinator, after its last answers.
+    forceCloseConnections: 'idle',
+    return503OnClosing: true,
+    frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
+      fail(error, request, reply, logger),
+    // Fastify's types know either http or https; ours is one of the two by config.
+  } as Parameters<typeof fastify>[0]) as unknown as FastifyInstance;
+
+  addParsers(app);
+  addHooks(app, parts);
+  await app.register(rateLimit, {
+    global: false,
+    cache: RATE_LIMIT_KEYS,
+    errorResponseBuilder: (_request, context) =>
+      new AppError('rate_limited', `more than ${context.max} requests a minute`, {
+        hint: `Try again in ${context.after}.`,
+      }),
+  });
+  registerRoutes(app, {
+    authenticate: parts.authenticate,
+    handlers: parts.handlers,
+    rateLimits: createRateLimits(settings.rateLimits),
+    maxBundleBytes: settings.maxBundleBytes,
+  });
+  registerSystemRoutes(app, { metrics: parts.metrics, readiness: parts.readiness });
+  return app;
+}
+
+function addParsers(app: FastifyInstance): void {
+  const parseJson = app.getDefaultJsonParser('error', 'error');
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    // No body at all is the empty object: many clients say `application/json` without one.
+    if (body === '') done(null, {});
+    else parseJson(request, body as string, done);
+  });
+  // A bundle: handed on as a stream, read by whoever stores it.
+  app.addContentTypeParser('application/octet-stream', (_request, payload, done) => done(null, payload));
+}
+
+function addHooks(app: FastifyInstance, { clock, logger, metrics }: HttpParts): void {
+  const startedAt = new WeakMap<FastifyRequest, number>();
+  app.addHook('onRequest', async (request, reply) => {
+    startedAt.set(request, clock.now());
+    reply.header('x-request-id', request.id);
+    reply.header('x-content-type-options', 'nosniff');
+  });
+  app.addHook('onResponse', async (request, reply) => {
+    const route = request.routeOptions.url ?? 'unknown';
+    const began = startedAt.get(request);
+    const durationMs = began === undefined || WAITING_ROUTES.has(route) ? null : clock.now() - began;
+    metrics.answered(route, reply.statusCode, durationMs);
+  });
+  app.setErrorHandler((error, request, reply) => fail(error, request, reply, logger));
+  const known = Object.values<Route>(routes);
+  app.setNotFoundHandler((request, reply) => {
+    const path = request.url.split('?', 1)[0] ?? '';
+    const hint = nearRouteHint(request.method, path, known);
+    return fail(new AppError('not_found', `there is no ${request.method} ${path}`, { hint }), request, reply, logger);
+  });
+}
+
+function fail(error: unknown, request: FastifyRequest, reply: FastifyReply, logger: Logger): FastifyReply {
+  const appError = toAppError(error);
+  const problem = toProblem(appError, request.id);
+  if (problem.status >= 500)
+    logger.error(
+      { requestId: request.id, method: request.method, url: request.url.split('?', 1)[0], err: error },
+      'request failed',
+    );
+  // What was not read of a body is not worth reading: the caller is told on a connection that ends then.
+  if (!request.raw.complete) reply.header('connection', 'close');
+  if (problem.status === 401) reply.header('www-authenticate', 'Bearer realm="drover"');
+  return reply.code(problem.status).type('application/problem+json; charset=utf-8').send(JSON.stringify(problem));
+}
