@@ -58,12 +58,12 @@ export async function install(parts: InstallParts, request: InstallRequest): Pro
   const { disk, logger } = parts;
   let plan: Plan;
   try {
-    await disk.makeDirectory(request.stateDirectory, { recursive: true, mode: 0o700 });
     await recoverInstall(parts, request);
   } catch (error) {
     return failedBefore(error, 'an earlier install could not be brought to its end: ', false);
   }
   try {
+    await disk.makeDirectory(request.stateDirectory, { recursive: true, mode: 0o700 });
     plan = await planInstall(parts, request);
   } catch (error) {
     return failedBefore(error, 'nothing was changed, because the host could not be examined: ', true);

@@ -1,0 +1,572 @@
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { createAccounts } from '../../agent/host/accounts.ts';
+import type { Disk } from '../../agent/host/disk.ts';
+import { createNodeDisk } from '../../agent/host/node-disk.ts';
+import type { ToolResult } from '../../agent/host/process-runner.ts';
+import { type InstallOutcome, type InstallParts, install, recoverInstall } from '../../agent/install/installer.ts';
+import { parseAppSpec } from '../../shared/appspec/parse.ts';
+import { silentLogger } from '../../shared/core/logger.ts';
+import { faultyDisk, systemError } from '../support/faulty-disk.ts';
+import { readTree, type TreeSpec, temporaryDirectory, writeTree } from '../support/tree.ts';
+
+const disk = createNodeDisk();
+const noTools = async (file: string): Promise<ToolResult> => ({
+  exitCode: 127,
+  stdout: '',
+  stderr: `${file}: not found`,
+});
+
+describe('install', () => {
+  let scratch: ReturnType<typeof temporaryDirectory>;
+  let root: string;
+  let releases: number;
+
+  beforeEach(() => {
+    scratch = temporaryDirectory();
+    root = scratch.path;
+    releases = 0;
+    writeTree(root, { host: null, state: null });
+  });
+  afterEach(() => scratch.remove());
+
+  const host = (...names: string[]) => join(root, 'host', ...names);
+  const hostTree = () => readTree(host());
+  const state = () => ({ groupId: 'g-1', stateDirectory: join(root, 'state') });
+
+  function partsWith(changes: Partial<InstallParts> = {}): InstallParts {
+    const run = changes.run ?? noTools;
+    return { disk, run, accounts: createAccounts({ disk, run }), logger: silentLogger, ...changes };
+  }
+
+  /** `appSpec` may say HOST for the directory that plays the host. */
+  function release(bundle: TreeSpec, appSpec: string, behavior: 'DISALLOW' | 'OVERWRITE' | 'RETAIN' = 'DISALLOW') {
+    const archiveRoot = join(root, `release-${++releases}`);
+    writeTree(archiveRoot, bundle);
+    const parsed = parseAppSpec(`version: 0.0\nos: linux\n${appSpec.replaceAll('HOST', host())}`);
+    if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems));
+    return {
+      ...state(),
+      deploymentId: `d-${releases}`,
+      appSpec: parsed.appSpec,
+      archiveRoot,
+      fileExistsBehavior: behavior,
+    };
+  }
+  const ALL = 'files:\n  - {source: app, destination: HOST/srv}\n';
+  const installAll = (bundle: TreeSpec, appSpec = ALL) => install(partsWith(), release(bundle, appSpec));
+
+  function succeeded(outcome: InstallOutcome): { installedFiles: number; removedFiles: number } {
+    if (!outcome.ok) throw new Error(outcome.message);
+    return outcome;
+  }
+  function refused(outcome: InstallOutcome): string {
+    if (outcome.ok) throw new Error('it was installed');
+    expect(outcome.restored).to.equal(true);
+    return outcome.message;
+  }
+
+  it('96. copies the contents of a directory, dot files included, and a file to destination/name', async () => {
+    const bundle = { 'app/a': 'A', 'app/.dot': 'D', 'app/sub/deep/b': 'B', 'app/empty': null, 'conf/c.conf': 'C' };
+    const outcome = await installAll(bundle, `${ALL}  - {source: conf/c.conf, destination: HOST/etc/x.conf}\n`);
+    expect(succeeded(outcome)).to.include({ installedFiles: 4, removedFiles: 0 });
+    expect(hostTree()).to.deep.equal([
+      'etc/ 755',
+      'etc/x.conf/ 755',
+      'etc/x.conf/c.conf 644 "C"',
+      'srv/ 755',
+      'srv/.dot 644 "D"',
+      'srv/a 644 "A"',
+      'srv/empty/ 755',
+      'srv/sub/ 755',
+      'srv/sub/deep/ 755',
+      'srv/sub/deep/b 644 "B"',
+    ]);
+    expect(readdirSync(join(root, 'state'))).to.deep.equal(['g-1-manifest.json']);
+  });
+
+  it('copies the whole bundle for source /', async () => {
+    succeeded(await installAll({ 'appspec.yml': 'x', 'a/b': 'B' }, 'files:\n  - {source: /, destination: HOST/all}\n'));
+    expect(hostTree()).to.deep.equal(['all/ 755', 'all/a/ 755', 'all/a/b 644 "B"', 'all/appspec.yml 644 "x"']);
+  });
+
+  it('refuses a missing source before it changes anything (AWS finds out half way)', async () => {
+    succeeded(await installAll({ 'app/a': '1' }));
+    const before = hostTree();
+    const message = refused(await installAll({ 'app/a': '2' }, `${ALL}  - {source: nope, destination: HOST/srv}\n`));
+    expect(message).to.contain('nope').and.to.contain('not in the bundle');
+    expect(hostTree()).to.deep.equal(before);
+  });
+
+  it('92. removes the files of the previous install that this one lacks, and only those', async () => {
+    succeeded(await installAll({ 'app/keep': '1', 'app/gone': '1', 'app/old/gone': '1' }));
+    writeFileSync(host('srv', 'made-by-a-script'), 'S');
+    expect(succeeded(await installAll({ 'app/keep': '2', 'app/new': '2' }))).to.include({ removedFiles: 2 });
+    expect(hostTree()).to.deep.equal([
+      'srv/ 755',
+      'srv/keep 644 "2"',
+      'srv/made-by-a-script 644 "S"',
+      'srv/new 644 "2"',
+    ]);
+  });
+
+  it('94. leaves a directory that is no longer needed but not empty, and minds nothing that is missing already', async () => {
+    succeeded(await installAll({ 'app/old/a': '1', 'app/old/b': '1', 'app/x': '1' }));
+    writeFileSync(host('srv/old/foreign'), 'F');
+    rmSync(host('srv/old/b'));
+    succeeded(await installAll({ 'app/x': '2' }));
+    expect(hostTree()).to.deep.equal(['srv/ 755', 'srv/old/ 755', 'srv/old/foreign 644 "F"', 'srv/x 644 "2"']);
+  });
+
+  it('97. never removes a directory that was there before', async () => {
+    writeTree(host(), { srv: null });
+    succeeded(await installAll({ 'app/sub/a': '1' }));
+    succeeded(await installAll({}, 'hooks: {}\n'));
+    expect(hostTree()).to.deep.equal(['srv/ 755']);
+  });
+
+  it('98. DISALLOW refuses a file that somebody else put there and names it and the rule', async () => {
+    writeTree(host(), { 'srv/a': 'foreign', 'srv/b': 'foreign' });
+    const message = refused(await installAll({ 'app/a': '1', 'app/b': '1' }));
+    expect(message)
+      .to.contain(host('srv/a'))
+      .and.to.contain(host('srv/b'))
+      .and.to.contain('DISALLOW')
+      .and.to.contain('already exists at this location');
+    expect(hostTree()).to.include('srv/a 644 "foreign"');
+  });
+
+  it('98. OVERWRITE replaces it, and the next install removes it', async () => {
+    writeTree(host(), { 'srv/a': 'foreign' });
+    succeeded(await install(partsWith(), release({ 'app/a': '1' }, ALL, 'OVERWRITE')));
+    expect(hostTree()).to.include('srv/a 644 "1"');
+    succeeded(await installAll({}, ''));
+    expect(hostTree()).to.deep.equal(['srv/ 755']);
+  });
+
+  it('98. 107. RETAIN leaves it, and so does the next install', async () => {
+    writeTree(host(), { 'srv/a': 'foreign' });
+    succeeded(await install(partsWith(), release({ 'app/a': '1', 'app/b': '1' }, ALL, 'RETAIN')));
+    expect(hostTree()).to.deep.equal(['srv/ 755', 'srv/a 644 "foreign"', 'srv/b 644 "1"']);
+    succeeded(await installAll({}, ''));
+    expect(hostTree()).to.deep.equal(['srv/ 755', 'srv/a 644 "foreign"']);
+  });
+
+  it("98. takes the AppSpec's behaviour before the deployment's", async () => {
+    writeTree(host(), { 'srv/a': 'foreign' });
+    succeeded(
+      await install(partsWith(), release({ 'app/a': '1' }, `file_exists_behavior: OVERWRITE\n${ALL}`, 'DISALLOW')),
+    );
+    expect(hostTree()).to.include('srv/a 644 "1"');
+  });
+
+  it('108. keeps the previous files when DISALLOW refuses (AWS has deleted them by then)', async () => {
+    succeeded(await installAll({ 'app/a': '1' }));
+    writeFileSync(host('srv/b'), 'foreign');
+    const before = hostTree();
+    refused(await installAll({ 'app/a': '2', 'app/b': '2' }));
+    expect(hostTree()).to.deep.equal(before);
+    rmSync(host('srv/b'));
+    succeeded(await installAll({ 'app/a': '2', 'app/b': '2' }));
+  });
+
+  it('99. refuses two sources for one destination, and files where directories must be', async () => {
+    const twice = `${ALL}  - {source: two, destination: HOST/srv}\n`;
+    expect(refused(await installAll({ 'app/a': '1', 'two/a': '2' }, twice)))
+      .to.contain('same destination')
+      .and.to.contain('two/a');
+    const clash = `${ALL}  - {source: two, destination: HOST/srv/a}\n`;
+    expect(refused(await installAll({ 'app/a': '1', 'two/x': '2' }, clash))).to.contain('both a file and a directory');
+    expect(hostTree()).to.deep.equal([]);
+    succeeded(await installAll({ 'app/a': '1', 'two/b': '2' }, twice));
+  });
+
+  it('refuses a destination below a file that is not its own', async () => {
+    writeTree(host(), { srv: 'a file' });
+    expect(refused(await installAll({ 'app/a': '1' }))).to.contain('must be a directory');
+  });
+
+  it('refuses to put a file where a directory is that is not its own', async () => {
+    writeTree(host(), { 'srv/a/foreign': 'F' });
+    expect(refused(await install(partsWith(), release({ 'app/a': '1' }, ALL, 'OVERWRITE')))).to.contain(
+      'must be a file',
+    );
+  });
+
+  it('turns a file of the previous install into a directory, and back', async () => {
+    succeeded(await installAll({ 'app/x': 'file' }));
+    succeeded(await installAll({ 'app/x/y/z': 'inner' }));
+    expect(hostTree()).to.deep.equal(['srv/ 755', 'srv/x/ 755', 'srv/x/y/ 755', 'srv/x/y/z 644 "inner"']);
+    succeeded(await installAll({ 'app/x': 'file again' }));
+    expect(hostTree()).to.deep.equal(['srv/ 755', 'srv/x 644 "file again"']);
+  });
+
+  it('does not turn a directory into a file while somebody else has a file in it', async () => {
+    succeeded(await installAll({ 'app/x/y': '1' }));
+    writeFileSync(host('srv/x/foreign'), 'F');
+    expect(refused(await installAll({ 'app/x': '2' }))).to.contain(host('srv/x/foreign'));
+  });
+
+  it('102. keeps symlinks as symlinks, also to directories, and replaces them in one step', async () => {
+    const bundle = { 'app/current': { link: 'v1' }, 'app/v1/a': 'A', 'app/dangling': { link: 'nowhere' } };
+    succeeded(await installAll(bundle));
+    expect(hostTree()).to.deep.equal([
+      'srv/ 755',
+      'srv/current -> v1',
+      'srv/dangling -> nowhere',
+      'srv/v1/ 755',
+      'srv/v1/a 644 "A"',
+    ]);
+    succeeded(await installAll({ 'app/current': { link: 'v2' }, 'app/v2/a': 'A', 'app/dangling': 'a file now' }));
+    expect(hostTree()).to.deep.equal([
+      'srv/ 755',
+      'srv/current -> v2',
+      'srv/dangling 644 "a file now"',
+      'srv/v2/ 755',
+      'srv/v2/a 644 "A"',
+    ]);
+  });
+
+  it('turns a link to a directory into a directory', async () => {
+    succeeded(await installAll({ 'app/current': { link: 'v1' }, 'app/v1/a': '1' }));
+    succeeded(await installAll({ 'app/current/a': '2', 'app/v1/a': '1' }));
+    expect(hostTree()).to.deep.equal([
+      'srv/ 755',
+      'srv/current/ 755',
+      'srv/current/a 644 "2"',
+      'srv/v1/ 755',
+      'srv/v1/a 644 "1"',
+    ]);
+  });
+
+  it('102. keeps modes and modification times', async () => {
+    const request = release({ 'app/run': { text: 'x', mode: 0o750 } }, ALL);
+    utimesSync(join(request.archiveRoot, 'app/run'), 1_000_000, 1_000_000);
+    succeeded(await install(partsWith(), request));
+    const status = lstatSync(host('srv/run'));
+    expect([status.mode & 0o7777, status.mtimeMs]).to.deep.equal([0o750, 1_000_000_000]);
+  });
+
+  it('installs through a link that leads to a directory', async () => {
+    writeTree(host(), { real: null });
+    symlinkSync('real', host('srv'));
+    succeeded(await installAll({ 'app/sub/a': '1' }));
+    expect(hostTree()).to.deep.equal(['real/ 755', 'real/sub/ 755', 'real/sub/a 644 "1"', 'srv -> real']);
+    succeeded(await installAll({}, ''));
+    expect(hostTree()).to.deep.equal(['real/ 755', 'srv -> real']);
+  });
+
+  it('repeats a finished install without harm', async () => {
+    const request = release({ 'app/a': '1', 'app/d/b': '1' }, ALL);
+    succeeded(await install(partsWith(), request));
+    const before = hostTree();
+    succeeded(await install(partsWith(), request));
+    expect(hostTree()).to.deep.equal(before);
+  });
+
+  it('keeps groups apart', async () => {
+    succeeded(await installAll({ 'app/a': '1' }));
+    const other = { ...release({ 'app/b': '2' }, ALL), groupId: 'g-2' };
+    succeeded(await install(partsWith(), other));
+    expect(hostTree()).to.deep.equal(['srv/ 755', 'srv/a 644 "1"', 'srv/b 644 "2"']);
+    succeeded(await installAll({}, ''));
+    expect(hostTree()).to.deep.equal(['srv/ 755', 'srv/b 644 "2"']);
+    expect(refused(await install(partsWith(), { ...release({ 'app/b': '3' }, ALL), groupId: 'g-3' }))).to.contain(
+      'already exists',
+    );
+  });
+
+  describe('permissions', () => {
+    const perms = (lines: string) =>
+      `${ALL}permissions:\n  - object: HOST/srv\n    ${lines.replaceAll('\n', '\n    ')}\n`;
+
+    it('103. 106. sets modes of copied files and of created directories, and of nothing else', async () => {
+      writeTree(host(), { 'srv/foreign': { text: 'F', mode: 0o600 } });
+      const spec = perms("mode: '0640'\ntype: [file]").replace(
+        /\n$/,
+        '\n  - object: HOST/srv\n    mode: 700\n    type: [directory]\n',
+      );
+      succeeded(await installAll({ 'app/a': '1', 'app/d/b': '1' }, spec));
+      expect(hostTree()).to.deep.equal([
+        'srv/ 755',
+        'srv/a 640 "1"',
+        'srv/d/ 700',
+        'srv/d/b 640 "1"',
+        'srv/foreign 600 "F"',
+      ]);
+    });
+
+    it('sets setuid after the owner, so that it stays', async function () {
+      if (process.getuid?.() !== 0) this.skip();
+      succeeded(await installAll({ 'app/a': '1' }, perms('owner: nobody\nmode: 4755\ntype: [file]')));
+      const status = lstatSync(host('srv/a'));
+      expect(status.mode & 0o7777).to.equal(0o4755);
+      expect(status.uid).not.to.equal(0);
+    });
+
+    it('104. sets the owner only or the group only', async function () {
+      if (process.getuid?.() !== 0) this.skip();
+      const id = (flag: string) => Number(execFileSync('id', [flag, 'daemon'], { encoding: 'utf8' }));
+      succeeded(await installAll({ 'app/a': '1' }, perms('owner: daemon')));
+      expect(lstatSync(host('srv/a'))).to.include({ uid: id('-u'), gid: 0 });
+      succeeded(await installAll({ 'app/a': '1' }, perms('group: daemon')));
+      expect(lstatSync(host('srv/a'))).to.include({ uid: 0, gid: id('-g') });
+    });
+
+    it('refuses unknown owners and groups before it changes anything', async () => {
+      const message = refused(await installAll({ 'app/a': '1' }, perms('owner: no-such-user\ngroup: no-such-group')));
+      expect(message).to.contain('no-such-user').and.to.contain('no-such-group');
+      expect(hostTree()).to.deep.equal([]);
+    });
+
+    it('23. 105. refuses a pattern on a file, and two permissions for one path', async () => {
+      const file = `${ALL}permissions:\n  - {object: HOST/srv/a, pattern: "*.x", mode: 600}\n`;
+      expect(refused(await installAll({ 'app/a': '1' }, file))).to.contain('cannot have a pattern');
+      const twice = `${ALL}permissions:\n  - {object: HOST/srv/a, mode: 600}\n  - {object: HOST/srv, mode: 600}\n`;
+      expect(refused(await installAll({ 'app/a': '1' }, twice))).to.contain('more than once');
+    });
+
+    it('29. refuses a default ACL on a file, and ACLs without setfacl', async () => {
+      const onFile = `${ALL}permissions:\n  - {object: HOST/srv/a, acls: ["d:u:bob:rw"]}\n`;
+      expect(refused(await installAll({ 'app/a': '1' }, onFile))).to.contain('default ACL');
+      expect(refused(await installAll({ 'app/a': '1' }, perms('acls: ["u:bob:rw"]')))).to.contain('setfacl');
+      expect(refused(await installAll({ 'app/a': '1' }, perms('context: {type: t}')))).to.contain('semanage');
+    });
+
+    it('103. 95. calls setfacl, semanage and restorecon with the right arguments, and takes the rule back later', async () => {
+      const calls: string[][] = [];
+      const run = async (file: string, args: readonly string[]): Promise<ToolResult> => {
+        if (args[0] !== '--help' && file !== 'getent') calls.push([file, ...args]);
+        return { exitCode: 0, stdout: '', stderr: '' };
+      };
+      const spec = perms(
+        'mode: 640\nacls: ["u:bob:rw"]\ntype: [file]\ncontext: {name: system_u, type: httpd_t, range: s0}',
+      );
+      succeeded(await install(partsWith({ run }), release({ 'app/a.b': '1' }, spec)));
+      const path = host('srv/a.b');
+      const pattern = path.replace(/[.]/g, '\\.');
+      expect(calls[0]?.slice(0, 4)).to.deep.equal([
+        'setfacl',
+        '--set',
+        'user::rw-,group::r--,other::---,user:bob:rw-',
+        '--',
+      ]);
+      expect(calls.slice(1)).to.deep.equal([
+        ['semanage', 'fcontext', '-a', '-t', 'httpd_t', '-s', 'system_u', '-r', 's0', pattern],
+        ['restorecon', '-v', path],
+      ]);
+      calls.length = 0;
+      succeeded(await install(partsWith({ run }), release({ 'app/a.b': '2' }, ALL)));
+      expect(calls).to.deep.equal([['semanage', 'fcontext', '-d', pattern]]);
+    });
+
+    it('103. brings the old files back when a tool fails, naming the command', async () => {
+      succeeded(await installAll({ 'app/a': '1' }));
+      const before = hostTree();
+      const run = async (file: string, args: readonly string[]): Promise<ToolResult> => ({
+        exitCode: args[0] === '--help' ? 0 : 3,
+        stdout: '',
+        stderr: `${file} says no`,
+      });
+      const outcome = await install(partsWith({ run }), release({ 'app/a': '2' }, perms('context: {type: t}')));
+      expect(refused(outcome)).to.contain('semanage fcontext').and.to.contain('says no');
+      expect(hostTree()).to.deep.equal(before);
+    });
+  });
+
+  describe('when the disk fails', () => {
+    const OLD: TreeSpec = {
+      'app/same': 'old',
+      'app/gone': 'old',
+      'app/d/gone': 'old',
+      'app/file-to-dir': 'old',
+      'app/dir-to-file/x': 'old',
+      'app/link': { link: 'same' },
+    };
+    const NEW: TreeSpec = {
+      'app/same': 'new',
+      'app/fresh': 'new',
+      'app/n/m/fresh': 'new',
+      'app/file-to-dir/x': 'new',
+      'app/dir-to-file': 'new',
+      'app/link': { link: 'fresh' },
+    };
+    const SPEC = `file_exists_behavior: OVERWRITE\n${ALL}permissions:\n  - {object: HOST/srv, mode: 600, type: [file]}\n`;
+
+    /** The host with the old install and foreign files, then again for each call of the disk. */
+    async function eachCall(visit: (failAt: number, reset: () => Promise<void>) => Promise<boolean>) {
+      const archiveOld = release(OLD, SPEC);
+      const reset = async () => {
+        chmodSync(host(), 0o755);
+        for (const directory of ['host', 'state']) rmSync(join(root, directory), { recursive: true, force: true });
+        writeTree(root, { host: null, state: null, 'host/srv/foreign': 'F', 'host/srv/fresh': 'foreign' });
+        succeeded(await install(partsWith(), archiveOld));
+      };
+      for (let failAt = 1; ; failAt++) {
+        await reset();
+        if (await visit(failAt, reset)) return failAt;
+        if (failAt > 2_000) throw new Error('the install never ends');
+      }
+    }
+
+    async function expectedTrees(request: ReturnType<typeof release>) {
+      const old = hostTree();
+      const copy = await install(partsWith(), request);
+      succeeded(copy);
+      return { old, new: hostTree() };
+    }
+
+    it('restores the old files at every step, whichever call fails once', async function () {
+      this.timeout(120_000);
+      const request = release(NEW, SPEC);
+      let trees: { old: string[]; new: string[] } | null = null;
+      let failures = 0;
+      const calls = await eachCall(async (failAt, reset) => {
+        if (trees === null) {
+          trees = await expectedTrees(request);
+          await reset();
+        }
+        let wasHit = false;
+        const failing = faultyDisk(disk, (call) => {
+          if (call !== failAt) return;
+          wasHit = true;
+          throw systemError('ENOSPC');
+        });
+        const outcome = await install(partsWith({ disk: failing }), request);
+        if (!wasHit) {
+          expect(outcome.ok).to.equal(true);
+          return true;
+        }
+        if (!outcome.ok) failures++;
+        const recovery = await recoverInstall(partsWith(), state());
+        expect(hostTree(), `call ${failAt}: ${JSON.stringify(outcome)} ${recovery}`).to.deep.equal(
+          outcome.ok ? trees.new : trees.old,
+        );
+        expect(readdirSync(join(root, 'state')).filter((name) => !name.endsWith('.tmp'))).to.deep.equal([
+          'g-1-manifest.json',
+        ]);
+        // Whether an earlier install was whole is not known when its journal cannot be read.
+        if (!outcome.ok && !outcome.message.startsWith('an earlier install'))
+          expect(outcome.restored, `call ${failAt}: ${outcome.message}`).to.equal(true);
+        return false;
+      });
+      expect(calls).to.be.above(100);
+      expect(failures).to.be.above(60);
+    });
+
+    it('ends with the old files or the new ones, wherever the agent died', async function () {
+      this.timeout(120_000);
+      const request = release(NEW, SPEC);
+      let trees: { old: string[]; new: string[] } | null = null;
+      const ends = { nothing: 0, restored: 0, completed: 0 };
+      await eachCall(async (failAt, reset) => {
+        if (trees === null) {
+          trees = await expectedTrees(request);
+          await reset();
+        }
+        let isDead = false;
+        const dying = faultyDisk(disk, (call) => {
+          if (call < failAt) return;
+          isDead = true;
+          throw new Error('the agent is dead');
+        });
+        await install(partsWith({ disk: dying }), request);
+        if (!isDead) return true;
+        const end = await recoverInstall(partsWith(), state());
+        ends[end]++;
+        const tree = hostTree();
+        const isOld = JSON.stringify(tree) === JSON.stringify(trees.old);
+        const isNew = JSON.stringify(tree) === JSON.stringify(trees.new);
+        expect(isOld || isNew, `died at call ${failAt}, ${end}: ${JSON.stringify(tree, null, 1)}`).to.equal(true);
+        if (end === 'restored') expect(isOld).to.equal(true);
+        if (end === 'completed') expect(isNew).to.equal(true);
+        succeeded(await install(partsWith(), request));
+        expect(hostTree()).to.deep.equal(trees.new);
+        return false;
+      });
+      expect(ends.restored).to.be.above(50);
+      expect(ends.completed).to.be.above(2);
+    });
+
+    it('ends with the old files also when the agent dies again in the middle of its recovery', async function () {
+      this.timeout(120_000);
+      const request = release(NEW, SPEC);
+      const archiveOld = release(OLD, SPEC);
+      const reset = async () => {
+        for (const directory of ['host', 'state']) rmSync(join(root, directory), { recursive: true, force: true });
+        writeTree(root, { host: null, state: null });
+        succeeded(await install(partsWith(), archiveOld));
+        const old = hostTree();
+        // Dies at the commit: everything is switched and nothing is decided.
+        let writes = 0;
+        const dying = faultyDisk(disk, (_call, name) => {
+          if (name === 'writeFileDurably') writes++;
+          // The third is the manifest.
+          if (writes >= 3) throw new Error('the agent is dead');
+        });
+        await install(partsWith({ disk: dying }), request);
+        expect(hostTree()).not.to.deep.equal(old);
+        return old;
+      };
+      for (let dieAt = 1; dieAt < 1_000; dieAt++) {
+        const old = await reset();
+        let isDead = false;
+        const dying = faultyDisk(disk, (call) => {
+          if (call < dieAt) return;
+          isDead = true;
+          throw new Error('the agent is dead');
+        });
+        await recoverInstall(partsWith({ disk: dying }), state()).catch(() => null);
+        if (!isDead) {
+          expect(dieAt).to.be.above(40);
+          return;
+        }
+        await recoverInstall(partsWith(), state());
+        expect(hostTree(), `died again at call ${dieAt}`).to.deep.equal(old);
+      }
+      throw new Error('recovery never ends');
+    });
+
+    it('works on a file system without hard links', async () => {
+      const linkless: Disk = { ...disk, link: async () => Promise.reject(systemError('EPERM')) };
+      succeeded(await install(partsWith({ disk: linkless }), release(OLD, SPEC)));
+      succeeded(await install(partsWith({ disk: linkless }), release(NEW, SPEC)));
+      expect(hostTree()).to.include('srv/same 600 "new"').and.to.include('srv/link -> fresh');
+      expect(hostTree().some((line) => line.includes('.drover-'))).to.equal(false);
+    });
+
+    it('refuses before it begins when there is too little space', async () => {
+      const full: Disk = { ...disk, freeBytes: async () => 4_096 };
+      expect(
+        refused(await install(partsWith({ disk: full }), release({ 'app/a': '1', 'app/b': '2' }, ALL))),
+      ).to.contain('bytes free');
+      expect(hostTree()).to.deep.equal([]);
+    });
+
+    it('does not overwrite a file that somebody made between the plan and the switch', async () => {
+      const racing: Disk = {
+        ...disk,
+        link: async (from, to) => {
+          if (to === host('srv/b')) writeFileSync(to, 'foreign');
+          return disk.link(from, to);
+        },
+      };
+      expect(
+        refused(await install(partsWith({ disk: racing }), release({ 'app/a': '1', 'app/b': '1' }, ALL))),
+      ).to.contain('EEXIST');
+      expect(readFileSync(host('srv/b'), 'utf8')).to.equal('foreign');
+      expect(hostTree().filter((line) => !line.startsWith('srv/b'))).to.deep.equal(['srv/ 755']);
+    });
+  });
+});
