@@ -1,0 +1,356 @@
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { hookEnvironment } from '../../agent/hooks/environment.ts';
+import { KILL_AFTER_MS, type PreviousRun, runScript, type ScriptResult } from '../../agent/hooks/hook-runner.ts';
+import { createAccounts } from '../../agent/host/accounts.ts';
+import { claimPathOf } from '../../agent/host/hook-wrapper.ts';
+import { createNodeDisk } from '../../agent/host/node-disk.ts';
+import { createNodeProcessRunner } from '../../agent/host/node-process-runner.ts';
+import { ownAccount } from '../../agent/host/own-account.ts';
+import type { HookScript } from '../../shared/appspec/appspec.ts';
+import { silentLogger } from '../../shared/core/logger.ts';
+import { systemClock } from '../../shared/core/system-clock.ts';
+import { anAssignment } from '../support/agent-process.ts';
+
+const MIB = 1_024 * 1_024;
+
+describe('running a hook', function () {
+  this.timeout(30_000);
+  let root: string;
+  const disk = createNodeDisk();
+  const aRunner = () =>
+    createNodeProcessRunner({ clock: systemClock, toolEnvironment: { PATH: process.env['PATH'] ?? '' } });
+  const assignment = anAssignment({ digest: 'a'.repeat(64), bytes: new Uint8Array(), bundleType: 'tgz' });
+
+  beforeEach(() => {
+    root = mkdtempSync(join(tmpdir(), 'drover-hook-'));
+    chmodSync(root, 0o755);
+    mkdirSync(join(root, 'archive', 'scripts'), { recursive: true });
+  });
+  afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+  const outputPath = () => join(root, 'event.log');
+  const output = () => readFileSync(outputPath(), 'utf8');
+  const file = (name: string) => join(root, name);
+
+  function script(
+    location: string,
+    content: string | null,
+    changes: Partial<HookScript> = {},
+    mode = 0o755,
+  ): HookScript {
+    if (content !== null) writeFileSync(join(root, 'archive', location), content, { mode });
+    return { location, timeoutSeconds: 20, runas: null, sudo: false, args: [], env: {}, line: 1, ...changes };
+  }
+
+  interface Options {
+    runner?: ReturnType<typeof aRunner>;
+    previous?: PreviousRun;
+    signal?: AbortSignal;
+    maxOutputBytes?: number;
+    onStarting?: (start: PreviousRun) => void;
+  }
+  function run(hook: HookScript, options: Options = {}): Promise<ScriptResult> {
+    const processes = options.runner ?? aRunner();
+    return runScript(
+      {
+        disk,
+        processes,
+        accounts: createAccounts({ disk, run: processes.run }),
+        clock: systemClock,
+        logger: silentLogger,
+        ownAccount: ownAccount(),
+        maxOutputBytes: options.maxOutputBytes ?? 64 * MIB,
+      },
+      {
+        script: hook,
+        archiveRoot: join(root, 'archive'),
+        outputPath: outputPath(),
+        environmentOf: (user) =>
+          hookEnvironment({ assignment, event: 'AfterInstall', hostVariables: {}, scriptVariables: hook.env, user }),
+        previous: options.previous ?? null,
+        statusPathOf: (attempt) => file(`status-${attempt}`),
+        signal: options.signal ?? new AbortController().signal,
+        starting: async ({ attempt, deadlineAt, bootId }) =>
+          options.onStarting?.({ attempt, deadlineAt, bootId, isTimedOut: false, ended: null }),
+        timedOut: async () => {},
+        ended: () => {},
+      },
+    );
+  }
+  const diagnosticsOf = (result: ScriptResult) => (result.kind === 'failed' ? result.diagnostics : null);
+
+  /** The process id that a script wrote, once it has. */
+  async function pidIn(name: string): Promise<number> {
+    for (;;) {
+      if (existsSync(file(name)) && readFileSync(file(name), 'utf8').endsWith('\n'))
+        return Number(readFileSync(file(name), 'utf8'));
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+  function isAlive(pid: number): boolean {
+    return existsSync(`/proc/${pid}/stat`) && !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  }
+  async function gone(pid: number): Promise<void> {
+    while (isAlive(pid)) await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+
+  it('gives the script its arguments, its own environment only, no input, and the bundle as working directory', async () => {
+    const hook = script('scripts/a.sh', '#!/bin/sh\npwd\nprintf "[%s]" "$@"\necho\nenv | sort\ncat\n', {
+      args: ['one two', '$HOME', ''],
+      env: { status: 'mine', PORT: '80' },
+    });
+    process.env['DROVER_TEST_SECRET'] = 'secret';
+    expect(await run(hook)).to.deep.equal({ kind: 'succeeded' });
+    delete process.env['DROVER_TEST_SECRET'];
+    const lines = output().split('\n');
+    expect(lines.slice(0, 2)).to.deep.equal([join(root, 'archive'), '[one two][$HOME][]']);
+    expect(lines).to.include.members([
+      'LIFECYCLE_EVENT=AfterInstall',
+      `DEPLOYMENT_ID=${assignment.deploymentId}`,
+      'APPLICATION_NAME=web',
+      'DEPLOYMENT_GROUP_NAME=prod',
+      'DEPLOYMENT_GROUP_ID=group-1',
+      `DROVER_REVISION=${assignment.revision.label}`,
+      'status=mine',
+      'PORT=80',
+    ]);
+    expect(output()).to.not.match(/secret|__drover/);
+  });
+
+  it('says when the script is missing, or is a directory', async () => {
+    for (const location of ['scripts/none.sh', 'scripts'])
+      expect(diagnosticsOf(await run(script(location, null)))).to.include({
+        errorCode: 'ScriptMissing',
+        scriptName: location,
+      });
+  });
+
+  it('makes a script executable that is not, with a warning in its output', async () => {
+    expect(await run(script('a.sh', '#!/bin/sh\necho ran\n', {}, 0o644))).to.deep.equal({ kind: 'succeeded' });
+    expect(output()).to.equal('[drover] a.sh was not executable; it is now (chmod +x)\nran\n');
+    expect(statSync(join(root, 'archive', 'a.sh')).mode & 0o777).to.equal(0o755);
+  });
+
+  it('says ScriptNotExecutable when the bits cannot be set', async () => {
+    const hook = script('a.sh', '#!/bin/sh\n', {}, 0o644);
+    const refusing = { ...disk, setMode: () => Promise.reject(new Error('EROFS: read-only file system')) };
+    const result = await runScript(
+      {
+        disk: refusing,
+        processes: aRunner(),
+        accounts: createAccounts({ disk, run: aRunner().run }),
+        clock: systemClock,
+        logger: silentLogger,
+        ownAccount: ownAccount(),
+        maxOutputBytes: MIB,
+      },
+      {
+        script: hook,
+        archiveRoot: join(root, 'archive'),
+        outputPath: outputPath(),
+        environmentOf: () => ({}),
+        previous: null,
+        statusPathOf: () => file('status'),
+        signal: new AbortController().signal,
+        starting: async () => {},
+        timedOut: async () => {},
+        ended: () => {},
+      },
+    );
+    expect(diagnosticsOf(result)).to.include({ errorCode: 'ScriptNotExecutable' });
+  });
+
+  it('runs scripts without a shebang, with a space in the name, and behind a link', async () => {
+    const { symlinkSync } = await import('node:fs');
+    expect(await run(script('my script', 'echo plain\n'))).to.deep.equal({ kind: 'succeeded' });
+    symlinkSync('my script', join(root, 'archive', 'link'));
+    rmSync(file('status-1'));
+    rmSync(claimPathOf(file('status-1')));
+    expect(await run(script('link', null))).to.deep.equal({ kind: 'succeeded' });
+    expect(output()).to.equal('plain\nplain\n');
+  });
+
+  it('tells an exit code with the last lines, and a signal by its name', async () => {
+    expect(diagnosticsOf(await run(script('a.sh', '#!/bin/sh\necho last words >&2\nexit 42\n')))).to.include({
+      errorCode: 'ScriptFailed',
+      exitCode: 42,
+      logTail: 'last words\n',
+    });
+    rmSync(file('status-1'));
+    rmSync(claimPathOf(file('status-1')));
+    const killed = diagnosticsOf(await run(script('b.sh', '#!/bin/sh\nkill -SEGV $$\n')));
+    expect(killed).to.include({ errorCode: 'ScriptFailed', signal: 'SIGSEGV' });
+    expect(killed).to.not.have.property('exitCode');
+  });
+
+  it('survives a TERM that the script sends to its whole group', async () => {
+    const result = diagnosticsOf(await run(script('a.sh', '#!/bin/sh\nkill -TERM 0\nsleep 5\n')));
+    expect(result).to.include({ errorCode: 'ScriptFailed', signal: 'SIGTERM' });
+  });
+
+  it('ends with its script when that leaves a child behind that holds the output', async () => {
+    const hook = script('a.sh', `#!/bin/sh\nsleep 60 &\necho $! > ${file('child')}\necho started\n`);
+    expect(await run(hook)).to.deep.equal({ kind: 'succeeded' });
+    const child = await pidIn('child');
+    expect(isAlive(child)).to.equal(true);
+    process.kill(child, 'SIGKILL');
+  });
+
+  it('stops the whole group when the time is over, also when it ignores TERM', async () => {
+    const hook = script(
+      'a.sh',
+      `#!/bin/sh\ntrap '' TERM\nsleep 60 &\necho $! > ${file('child')}\necho $$ > ${file('main')}\nwhile :; do sleep 0.1; done\n`,
+      { timeoutSeconds: 1 },
+    );
+    const before = Date.now();
+    const result = diagnosticsOf(await run(hook));
+    expect(result).to.include({ errorCode: 'ScriptTimedOut' });
+    expect(result?.message).to.equal('Script at specified location: a.sh failed to complete in 1 seconds');
+    expect(Date.now() - before).to.be.at.least(1_000 + KILL_AFTER_MS);
+    await gone(await pidIn('main'));
+    await gone(await pidIn('child'));
+  });
+
+  it('gives a script that heeds TERM the time to clean up', async () => {
+    const hook = script('a.sh', "#!/bin/sh\ntrap 'echo cleaned up; exit 1' TERM\nwhile :; do sleep 0.05; done\n", {
+      timeoutSeconds: 1,
+    });
+    expect(diagnosticsOf(await run(hook))).to.deep.include({ errorCode: 'ScriptTimedOut' });
+    expect(output()).to.contain('cleaned up');
+  });
+
+  it('bounds the output of a script that prints 100 MB, keeps its beginning and its end, and lets it succeed', async () => {
+    const hook = script(
+      'a.sh',
+      '#!/bin/sh\necho the beginning\nhead -c 104857600 /dev/zero | tr "\\0" x\necho\necho the end\n',
+    );
+    expect(await run(hook, { maxOutputBytes: 4 * MIB })).to.deep.equal({ kind: 'succeeded' });
+    const text = output();
+    expect(text.length).to.be.within(4 * MIB, 4 * MIB + 66 * 1_024);
+    expect(text.startsWith('the beginning\n')).to.equal(true);
+    expect(text.endsWith('the end\n')).to.equal(true);
+    expect(text).to.contain('[drover] output of more than 4194304 bytes');
+  });
+
+  it('replaces bytes that are not UTF-8 and stays within the bound of the tail', async () => {
+    const hook = script('a.sh', '#!/bin/sh\nhead -c 5000 /dev/zero | tr "\\0" "\\377"\necho " end"\nexit 1\n');
+    const tail = diagnosticsOf(await run(hook))?.logTail ?? '';
+    expect(Buffer.byteLength(tail)).to.be.at.most(2_048);
+    expect(tail).to.match(/^\ufffd+ end\n$/);
+  });
+
+  it('runs as another user with that user’s groups and home', async function () {
+    if (process.getuid?.() !== 0) this.skip();
+    const hook = script('a.sh', '#!/bin/sh\nid -un\nid -G\necho $HOME $USER\n', { runas: 'daemon' });
+    expect(await run(hook)).to.deep.equal({ kind: 'succeeded' });
+    expect(output().split('\n')).to.deep.equal(['daemon', '1', '/usr/sbin daemon', '']);
+  });
+
+  it('refuses a user that the host does not have', async () => {
+    const result = diagnosticsOf(await run(script('a.sh', '#!/bin/sh\n', { runas: 'nobody-of-that-name' })));
+    expect(result?.errorCode).to.equal('ScriptFailed');
+    expect(result?.message).to.contain('there is no user "nobody-of-that-name" (runas) on this host');
+  });
+
+  describe('after an agent died', () => {
+    async function interruptedRun(hook: HookScript): Promise<PreviousRun> {
+      let previous: PreviousRun | null = null;
+      const stop = new AbortController();
+      const first = run(hook, {
+        signal: stop.signal,
+        onStarting: (start) => {
+          previous = start;
+        },
+      });
+      await pidIn('main');
+      stop.abort();
+      expect(await first).to.deep.equal({ kind: 'interrupted' });
+      // Set by onStarting, which the compiler cannot see.
+      return previous as unknown as PreviousRun;
+    }
+    const waiting = () =>
+      script(
+        'a.sh',
+        `#!/bin/sh\necho $$ > ${file('main')}\necho x >> ${file('runs')}\nwhile [ ! -e ${file('gate')} ]; do sleep 0.02; done\nexit 7\n`,
+      );
+
+    it('finds the running script and waits for its end', async () => {
+      const hook = waiting();
+      const previous = await interruptedRun(hook);
+      const second = run(hook, { previous });
+      writeFileSync(file('gate'), '');
+      expect(diagnosticsOf(await second)).to.include({ exitCode: 7 });
+      expect(readFileSync(file('runs'), 'utf8')).to.equal('x\n');
+    });
+
+    it('reads how a script ended while no agent was there', async () => {
+      const hook = waiting();
+      const previous = await interruptedRun(hook);
+      writeFileSync(file('gate'), '');
+      await gone(await pidIn('main'));
+      expect(diagnosticsOf(await run(hook, { previous }))).to.include({ exitCode: 7 });
+    });
+
+    it('stops it when only the rest of its time is over', async () => {
+      const hook = { ...waiting(), timeoutSeconds: 600 };
+      const previous = await interruptedRun(hook);
+      const late = { ...previous, deadlineAt: Date.now() + 50 };
+      expect(diagnosticsOf(await run(hook, { previous: late }))).to.include({ errorCode: 'ScriptTimedOut' });
+    });
+
+    it('reports the outcome as unknown when the process died with its wrapper, and does not run it again', async () => {
+      const hook = waiting();
+      const previous = await interruptedRun(hook);
+      const [pid] = readFileSync(claimPathOf(file('status-1')), 'utf8').split(' ');
+      process.kill(-Number(pid), 'SIGKILL');
+      await gone(Number(pid));
+      const result = diagnosticsOf(await run(hook, { previous }));
+      expect(result?.errorCode).to.equal('UnknownError');
+      expect(result?.message).to.contain(
+        'the outcome is unknown, because the host or the process died inside the script',
+      );
+      expect(readFileSync(file('runs'), 'utf8')).to.equal('x\n');
+    });
+
+    it('runs a script that was decided on but never started, and keeps a late start from happening', async () => {
+      const hook = script('a.sh', `#!/bin/sh\necho x >> ${file('runs')}\n`);
+      const runner = aRunner();
+      const previous = {
+        attempt: 1,
+        deadlineAt: Date.now() + 60_000,
+        bootId: await runner.bootId(),
+        isTimedOut: false,
+        ended: null,
+      };
+      expect(await run(hook, { previous })).to.deep.equal({ kind: 'succeeded' });
+      // The first start comes late after all: it finds that it was claimed, and does nothing.
+      const late = await runner.start({
+        file: join(root, 'archive', 'a.sh'),
+        args: [],
+        workingDirectory: root,
+        environment: {},
+        outputPath: outputPath(),
+        statusPath: file('status-1'),
+      });
+      if (late.ok) await runner.waitForEnd(late.handle, new AbortController().signal);
+      expect(readFileSync(file('runs'), 'utf8')).to.equal('x\n');
+    });
+
+    it('says unknown for a script of an earlier boot', async () => {
+      const previous = { attempt: 1, deadlineAt: 0, bootId: 'another boot', isTimedOut: false, ended: null };
+      const result = diagnosticsOf(await run(script('a.sh', '#!/bin/sh\n'), { previous }));
+      expect(result?.message).to.contain('the outcome is unknown');
+    });
+
+    it('never signals a process that only has the same id', async () => {
+      const runner = aRunner();
+      const boot = await runner.bootId();
+      await runner.signalGroup({ pid: process.pid, startTime: `${boot}:1` }, 'SIGKILL');
+      await runner.signalGroup({ pid: process.pid, startTime: 'another boot:1' }, 'SIGKILL');
+      expect(await runner.isRunning({ pid: process.pid, startTime: `${boot}:1` })).to.equal(false);
+    });
+  });
+});
