@@ -114,22 +114,35 @@ export type JournalRecord = z.infer<typeof journalRecord>;
 const HASH_LENGTH = 16;
 const batch = z.array(journalRecord).min(1);
 
-/** One line: 16 hex digits of the SHA-256 of what follows them, a space, the records as a JSON array, a newline. */
+/**
+ * One line: 16 hex digits of the SHA-256 of what follows the second space, its length in bytes, the records as a JSON array,
+ * a newline.
+ */
 export function encodeLine(records: readonly JournalRecord[]): string {
   const json = JSON.stringify(records);
-  return `${hashOf(json)} ${json}\n`;
+  return `${hashOf(json)} ${Buffer.byteLength(json)} ${json}\n`;
 }
 
+type DecodedLine =
+  | { ok: true; records: JournalRecord[] }
+  /** `isTorn`: a write that was cut off can look like this. */
+  | { ok: false; isTorn: boolean; message: string };
+
 /** The records of a line (without its newline), or what is wrong with it. */
-export function decodeLine(line: string): { ok: true; records: JournalRecord[] } | { ok: false; message: string } {
-  const json = line.slice(HASH_LENGTH + 1);
-  if (line[HASH_LENGTH] !== ' ' || hashOf(json) !== line.slice(0, HASH_LENGTH))
-    return { ok: false, message: 'the checksum does not match' };
+export function decodeLine(line: string): DecodedLine {
+  const [, hash, length, json] = /^([0-9a-f]{16}) (\d{1,10}) (.*)$/s.exec(line) ?? [];
+  if (hash === undefined || length === undefined || json === undefined)
+    return { ok: false, isTorn: true, message: 'the line does not begin with a checksum and a length' };
+  // A torn write is never longer than it was to be: this is a line whose own newline, or that of an earlier one, is damaged.
+  if (Buffer.byteLength(json) > Number(length))
+    return { ok: false, isTorn: false, message: 'the line is longer than it says' };
+  if (Buffer.byteLength(json) < Number(length) || hashOf(json) !== hash)
+    return { ok: false, isTorn: true, message: 'the checksum or the length does not match' };
   // The checksum vouches for the bytes, so what JSON.parse or the schema refuses was written by another version.
   const parsed = batch.safeParse(JSON.parse(json));
   if (parsed.success) return { ok: true, records: parsed.data };
   const issue = parsed.error.issues[0];
-  return { ok: false, message: `${issue?.path.map(String).join('.')}: ${issue?.message}` };
+  return { ok: false, isTorn: false, message: `${issue?.path.map(String).join('.')}: ${issue?.message}` };
 }
 
 export type ReadJournal =
@@ -148,14 +161,12 @@ export function readLines(bytes: Buffer): ReadJournal {
   while (offset < bytes.length) {
     const newline = bytes.indexOf(0x0a, offset);
     const end = newline === -1 ? bytes.length : newline;
-    const decoded =
-      newline === -1
-        ? { ok: false as const, message: 'the line has no end' }
-        : decodeLine(bytes.toString('utf8', offset, end));
-    if (!decoded.ok) {
+    const decoded = decodeLine(bytes.toString('utf8', offset, end));
+    if (!decoded.ok || newline === -1) {
       const isLast = newline === -1 || newline === bytes.length - 1;
-      if (isLast && records.length > 0) break;
-      return { ok: false, offset, message: decoded.message };
+      const isTorn = decoded.ok || decoded.isTorn;
+      if (isLast && isTorn && records.length > 0) break;
+      return { ok: false, offset, message: decoded.ok ? 'the line has no end' : decoded.message };
     }
     for (const record of decoded.records) records.push(record);
     offset = end + 1;
