@@ -13,8 +13,11 @@ const MAX_ISSUES = 10;
 export function parsePart<Value>(schema: z.ZodType<Value>, value: unknown, where: string): Value {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const issues = parsed.error.issues.slice(0, MAX_ISSUES).map((issue) => describe(issue, where));
   const unknown = parsed.error.issues.find((issue) => issue.code === 'unrecognized_keys');
+  // A misspelt key also lacks under its right name: the misspelling is what to tell first.
+  const inOrder =
+    unknown === undefined ? parsed.error.issues : [unknown, ...parsed.error.issues.filter((i) => i !== unknown)];
+  const issues = inOrder.slice(0, MAX_ISSUES).map((issue) => describe(issue, where));
   throw new AppError('invalid', issues.map((issue) => `${issue.path}: ${issue.message}`).join('; '), {
     details: { issues },
     ...(unknown === undefined ? {} : { hint: keyHint(schema, unknown, where) }),

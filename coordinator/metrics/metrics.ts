@@ -33,6 +33,7 @@ export function createMetrics(sources: MetricSources) {
     labelNames: ['what'],
     registers,
   });
+  const hubCounters = new Map<string, { inc(): void }>();
   const reports = new Counter({
     name: 'drover_reports_total',
     help: 'Reports of hosts: committed, or ignored as repeated or out of date.',
@@ -75,7 +76,13 @@ export function createMetrics(sources: MetricSources) {
       if (durationMs !== null) requestSeconds.observe(durationMs / 1_000);
     },
     hubEvent(what: string): void {
-      hubEvents.inc({ what });
+      // Per frame: looking a label up each time would cost as much as reading the frame.
+      let counter = hubCounters.get(what);
+      if (counter === undefined) {
+        counter = hubEvents.labels(what);
+        hubCounters.set(what, counter);
+      }
+      counter.inc();
     },
     reportsCommitted(committed: number, ignored: number, durationMs: number): void {
       if (committed > 0) reports.inc({ outcome: 'committed' }, committed);

@@ -78,12 +78,17 @@ export function createOperatorTokens({ database, clock, randomness, logger }: Pa
       });
     },
 
-    /** The first token of all, an admin's; null when there is one already. */
-    createFirst(): Promise<{ secret: string } | null> {
+    /**
+     * The first token of all, an admin's, unless there is one already. It is kept before it is valid: a crash in between
+     * leaves a token that opens nothing, and the next start makes another.
+     */
+    createFirst(keep: (secret: string) => Promise<void>): Promise<boolean> {
       return database.transaction(async ({ query }) => {
         const any = await query.selectFrom('operator_tokens').select('id').limit(1).executeTakeFirst();
-        if (any !== undefined) return null;
-        return insert(query, { name: 'first-operator', role: 'admin' }, { kind: 'coordinator' });
+        if (any !== undefined) return false;
+        const { secret } = await insert(query, { name: 'first-operator', role: 'admin' }, { kind: 'coordinator' });
+        await keep(secret);
+        return true;
       });
     },
 

@@ -32,7 +32,7 @@ export function openApiDocument(): Json {
     info: {
       title: 'Drover',
       version: PROGRAM_VERSION,
-      description: 'A self-hosted deployment service. Times are epoch milliseconds on the coordinator’s clock.',
+      description: "A self-hosted deployment service. Times are epoch milliseconds on the coordinator's clock.",
     },
     paths,
     components: {
@@ -123,6 +123,10 @@ function toJsonSchema(schema: z.ZodType, io: 'input' | 'output'): Json {
     target: 'draft-2020-12',
     io,
     unrepresentable: 'any',
+    override({ jsonSchema }) {
+      // Replies may grow: a client that refused unknown keys would break.
+      if (io === 'output' && jsonSchema.additionalProperties === false) delete jsonSchema.additionalProperties;
+    },
   });
   return rest;
 }

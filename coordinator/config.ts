@@ -1,0 +1,209 @@
+import { z } from 'zod';
+import { AppError } from '../shared/core/errors.ts';
+import { nearNamesHint } from './domain/near-names.ts';
+
+const milliseconds = z
+  .number()
+  .int()
+  .min(1)
+  .max(31 * 86_400_000);
+const count = (max: number) => z.number().int().min(1).max(max);
+
+/**
+ * The coordinator's whole configuration with its defaults; examples/coordinator.yaml explains every key and is loaded with
+ * this very schema by a test. Sources, the later wins: defaults, file, environment, flags.
+ */
+export const coordinatorConfig = z.strictObject({
+  listen: z
+    .strictObject({
+      host: z.string().min(1).max(255).default('127.0.0.1'),
+      /** 0: any free port. */
+      port: z.number().int().min(0).max(65_535).default(7717),
+    })
+    .prefault({}),
+  dataDirectory: z.string().min(1).default('/var/lib/drover'),
+  tls: z
+    .strictObject({ certFile: z.string().min(1), keyFile: z.string().min(1) })
+    .nullable()
+    .default(null),
+  insecurePublicAddress: z.boolean().default(false),
+  trustedProxies: z.array(z.string().min(1)).max(64).default([]),
+  logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+  limits: z
+    .strictObject({
+      bundleBytes: count(1_099_511_627_776).default(4_294_967_296),
+      connections: count(1_000_000).default(25_000),
+      watchers: count(100_000).default(1_000),
+      outputBytesPerEvent: count(1_073_741_824).default(8_388_608),
+      framesPerSecond: count(100_000).default(500),
+      enrolmentsPerMinute: count(10_000_000).default(12_000),
+      requestsPerMinute: count(10_000_000).default(12_000),
+      hostRequestsPerMinute: count(10_000_000).default(3_000),
+    })
+    .prefault({}),
+  timings: z
+    .strictObject({
+      heartbeatIntervalMs: milliseconds.default(5_000),
+      silenceLimitMs: milliseconds.default(15_000),
+      offlineAfterMs: milliseconds.default(15_000),
+      hostLostAfterMs: milliseconds.default(300_000),
+      acceptTimeoutMs: milliseconds.default(300_000),
+      eventTimeoutMs: milliseconds.default(3_600_000),
+      reportSlackMs: milliseconds.default(60_000),
+      deploymentTimeoutMs: milliseconds.default(43_200_000),
+      reportCommitMs: z.number().int().min(0).max(1_000).default(3),
+      bundleFetchIdleMs: milliseconds.default(30_000),
+    })
+    .prefault({}),
+  retention: z
+    .strictObject({
+      schedule: z.string().min(9).max(100).default('17 3 * * *'),
+      outputDays: count(36_500).default(30),
+      deploymentDays: count(36_500).default(365),
+      deploymentsPerGroup: count(100_000).default(50),
+      revisionDays: count(36_500).default(90),
+      revisionsPerApplication: count(10_000).default(20),
+      tokenDays: count(36_500).default(30),
+    })
+    .prefault({}),
+});
+export type CoordinatorConfig = Readonly<z.output<typeof coordinatorConfig>>;
+
+export interface ConfigSources {
+  /** The parsed file, or null for none. */
+  file: { path: string; content: unknown } | null;
+  environment: Readonly<Record<string, string | undefined>>;
+  /** By key path: `{ 'listen.port': 7717 }`; undefined ones were not given. */
+  flags: Readonly<Record<string, unknown>>;
+}
+
+export const ENVIRONMENT_PREFIX = 'DROVER_COORDINATOR_';
+/** Names the file itself, so it is no key of it. */
+export const CONFIG_FILE_VARIABLE = `${ENVIRONMENT_PREFIX}CONFIG`;
+
+/**
+ * @returns frozen; all defaults filled in
+ * @throws AppError `invalid` that names the key, where it was set, and what is accepted there
+ */
+export function parseConfig(sources: ConfigSources): CoordinatorConfig {
+  const origin = new Map<string, string>();
+  const content = sources.file?.content ?? {};
+  if (typeof content !== 'object' || content === null || Array.isArray(content))
+    throw new AppError('invalid', `${sources.file?.path}: the file must be a map of keys`);
+  const merged = structuredClone(content) as Record<string, unknown>;
+  for (const [name, text] of Object.entries(sources.environment))
+    if (name.startsWith(ENVIRONMENT_PREFIX) && name !== CONFIG_FILE_VARIABLE && text !== undefined) {
+      const path = keyOfVariable(name);
+      setAt(merged, path, fromText(text));
+      origin.set(path, name);
+    }
+  for (const [path, value] of Object.entries(sources.flags))
+    if (value !== undefined) {
+      setAt(merged, path, value);
+      origin.set(path, 'the command line');
+    }
+  const parsed = coordinatorConfig.safeParse(merged);
+  if (!parsed.success) throw configError(parsed.error, origin, sources.file?.path ?? 'the configuration');
+  checkTogether(parsed.data);
+  return deepFreeze(parsed.data);
+}
+
+/** Every key as a path, `listen.port` for instance. */
+export const CONFIG_KEYS: readonly string[] = leaves(coordinatorConfig);
+
+export function variableOfKey(path: string): string {
+  const words = path.replaceAll('.', '_').replaceAll(/([a-z])([A-Z])/g, '$1_$2');
+  return `${ENVIRONMENT_PREFIX}${words.toUpperCase()}`;
+}
+
+function keyOfVariable(name: string): string {
+  const path = CONFIG_KEYS.find((key) => variableOfKey(key) === name);
+  if (path !== undefined) return path;
+  throw new AppError('invalid', `the environment has ${name}, which is no setting`, {
+    hint: nearNamesHint(name, CONFIG_KEYS.map(variableOfKey), 'Remove it.'),
+  });
+}
+
+/** Numbers, booleans, null and lists with commas, as YAML would read them; anything else is text. */
+function fromText(text: string): unknown {
+  if (text === 'true' || text === 'false') return text === 'true';
+  if (text === 'null' || text === '') return null;
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  return text.includes(',') ? text.split(',').map((item) => item.trim()) : text;
+}
+
+function setAt(target: Record<string, unknown>, path: string, value: unknown): void {
+  const keys = path.split('.');
+  let at = target;
+  for (const key of keys.slice(0, -1)) {
+    const next = at[key];
+    const inner = typeof next === 'object' && next !== null ? (next as Record<string, unknown>) : {};
+    at[key] = inner;
+    at = inner;
+  }
+  at[keys.at(-1) ?? path] = path === 'trustedProxies' && typeof value === 'string' ? [value] : value;
+}
+
+function leaves(schema: z.ZodType, prefix = ''): string[] {
+  const inner = unwrap(schema);
+  if (!(inner instanceof z.ZodObject)) return [prefix];
+  return Object.entries<z.ZodType>(inner.shape).flatMap(([key, part]) =>
+    leaves(part, prefix === '' ? key : `${prefix}.${key}`),
+  );
+}
+
+function unwrap(schema: z.ZodType): z.ZodType {
+  if (schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault || schema instanceof z.ZodNullable)
+    return unwrap(schema.unwrap() as z.ZodType);
+  return schema;
+}
+
+function configError(error: z.ZodError, origin: ReadonlyMap<string, string>, where: string): AppError {
+  const issue = error.issues[0];
+  const path = issue?.path.map(String).join('.') ?? '';
+  if (issue?.code === 'unrecognized_keys') {
+    const key = issue.keys[0] ?? '';
+    const written = path === '' ? key : `${path}.${key}`;
+    const siblings = new Set(
+      CONFIG_KEYS.filter((known) => path === '' || known.startsWith(`${path}.`)).map(
+        (known) => known.slice(path === '' ? 0 : path.length + 1).split('.')[0] ?? known,
+      ),
+    );
+    return new AppError('invalid', `${where}: ${written} is no setting`, {
+      hint: `${nearNamesHint(key, [...siblings], '')} Accepted here: ${[...siblings].join(', ')}.`,
+    });
+  }
+  const source = origin.get(path) ?? where;
+  return new AppError('invalid', `${source}: ${path}: ${issue?.message ?? 'not as expected'}`, {
+    hint: 'examples/coordinator.yaml explains every key.',
+  });
+}
+
+/** What no single key can say. */
+function checkTogether(config: CoordinatorConfig): void {
+  const { heartbeatIntervalMs, silenceLimitMs } = config.timings;
+  if (silenceLimitMs < 2 * heartbeatIntervalMs)
+    throw new AppError(
+      'invalid',
+      `timings.silenceLimitMs: ${silenceLimitMs} must be at least twice timings.heartbeatIntervalMs (${heartbeatIntervalMs})`,
+      { hint: 'One lost heartbeat must not cut a connection.' },
+    );
+  if (!isLoopback(config.listen.host) && config.tls === null && !config.insecurePublicAddress)
+    throw new AppError(
+      'invalid',
+      `listen.host: ${config.listen.host} can be reached from outside, and tls is not set`,
+      {
+        hint: 'Set tls.certFile and tls.keyFile. Behind a proxy that does TLS, or for a trial, set insecurePublicAddress: true.',
+      },
+    );
+}
+
+/** Only this machine can reach it. A name other than localhost could mean anything. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
+function deepFreeze<T extends object>(value: T): Readonly<T> {
+  for (const part of Object.values(value)) if (typeof part === 'object' && part !== null) deepFreeze(part);
+  return Object.freeze(value);
+}

@@ -1,0 +1,313 @@
+import { readFile } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
+import { hostname } from 'node:os';
+import type { FastifyInstance } from 'fastify';
+import type { Clock } from '../shared/core/clock.ts';
+import { sleep } from '../shared/core/clock.ts';
+import { AppError, errnoOf, errorMessage } from '../shared/core/errors.ts';
+import { newUuid } from '../shared/core/ids.ts';
+import type { InvariantViolation } from '../shared/core/invariant.ts';
+import type { Logger } from '../shared/core/logger.ts';
+import type { Randomness } from '../shared/core/randomness.ts';
+import type { Role } from '../shared/model/operator.ts';
+import { PROGRAM_VERSION } from '../shared/protocol/versions.ts';
+import type { CoordinatorConfig } from './config.ts';
+import { type Core, createCore } from './core.ts';
+import { createAuthenticate } from './http/authenticate.ts';
+import { agentHandlers } from './http/rest/agents.ts';
+import { applicationHandlers } from './http/rest/applications.ts';
+import { createBundleDownloads } from './http/rest/bundle-downloads.ts';
+import { deploymentGroupHandlers } from './http/rest/deployment-groups.ts';
+import { deploymentHandlers } from './http/rest/deployments.ts';
+import type { Handlers } from './http/rest/handler.ts';
+import { hostHandlers } from './http/rest/hosts.ts';
+import { createLiveEvents } from './http/rest/live-events.ts';
+import { operatorHandlers } from './http/rest/operators.ts';
+import { createHttpServer } from './http/server.ts';
+import { createLongPoll } from './hub/long-poll-channel.ts';
+import { serveWebSockets } from './hub/websocket-channel.ts';
+import { createMetrics } from './metrics/metrics.ts';
+import { fetchBundle } from './revision-stores/http.ts';
+import { createLocalDiskStore } from './revision-stores/local-disk.ts';
+import { startScheduler } from './scheduler/scheduler.ts';
+import { createOperatorTokens } from './services/operator-tokens.ts';
+import { type DataDirectory, takeDataDirectory } from './storage/data-directory.ts';
+import type { Database } from './storage/database.ts';
+import { openSqlite } from './storage/sqlite.ts';
+
+export interface CoordinatorParts {
+  config: CoordinatorConfig;
+  clock: Clock;
+  randomness: Randomness;
+  logger: Logger;
+  /** A broken invariant: end the process, and the next one recovers from what is stored. */
+  fatal(error: InvariantViolation): void;
+}
+
+export interface RunningCoordinator {
+  /** Where it listens. */
+  url: string;
+  coordinatorId: string;
+  /** Finishes writes, tells the agents, closes. Idempotent. */
+  stop(): Promise<void>;
+}
+
+/** Name of the file in the data directory that has the first operator's token. */
+export const FIRST_TOKEN_FILE = 'first-operator-token';
+const MAX_REDIRECTS = 5;
+/** How long a stop waits for answers that are under way. */
+const CLOSE_TIMEOUT_MS = 5_000;
+
+/**
+ * Builds and wires a coordinator and lets it listen; `main.ts` and the tests start this.
+ * @throws AppError `conflict` when another coordinator has the data directory; `invalid` for files or addresses of the
+ * configuration that do not serve; `unavailable` when storage fails
+ */
+export async function startCoordinator(parts: CoordinatorParts): Promise<RunningCoordinator> {
+  const { config, logger } = parts;
+  const tls = await readTls(config);
+  const undo: (() => unknown)[] = [];
+  try {
+    const directory = takeData(parts);
+    undo.push(() => directory.release());
+    const database = openSqlite(directory.databasePath);
+    undo.push(() => database.close());
+    await database.migrate();
+    const coordinatorId = await loadCoordinatorId(database, parts.randomness);
+    const running = await startOn({ ...parts, directory, database, coordinatorId, tls });
+    logger.info({ url: running.url, version: PROGRAM_VERSION, dataDirectory: config.dataDirectory }, 'listening');
+    let stopping: Promise<void> | null = null;
+    return {
+      url: running.url,
+      coordinatorId,
+      stop() {
+        stopping ??= running.stop().finally(async () => {
+          await database.close();
+          directory.release();
+          logger.info({}, 'stopped');
+        });
+        return stopping;
+      },
+    };
+  } catch (error) {
+    for (const step of undo.reverse()) await step();
+    throw error;
+  }
+}
+
+/** An operator token made beside a coordinator that does not run: the way back in when the last one is lost. */
+export async function createTokenOffline(
+  parts: Omit<CoordinatorParts, 'fatal'>,
+  token: { name: string; role: Role },
+): Promise<string> {
+  const directory = takeData(parts);
+  const database = openSqlite(directory.databasePath);
+  try {
+    await database.migrate();
+    const { secret } = await createOperatorTokens({ ...parts, database }).create(token, { kind: 'coordinator' });
+    return secret;
+  } finally {
+    await database.close();
+    directory.release();
+  }
+}
+
+interface OpenParts extends CoordinatorParts {
+  directory: DataDirectory;
+  database: Database;
+  coordinatorId: string;
+  tls: { cert: string; key: string } | null;
+}
+
+async function startOn(parts: OpenParts): Promise<{ url: string; stop(): Promise<void> }> {
+  const { config, clock, randomness, logger, database, directory, coordinatorId, fatal } = parts;
+  const store = createLocalDiskStore({ directory: directory.revisionsPath, randomness });
+  await store.sweepUnfinished();
+  const metrics = createMetrics({
+    connections: () => core.hub.connectionCount(),
+    connectedHosts: () => core.hub.connectedHostIds().length,
+  });
+  const core: Core = await createCore({
+    config,
+    database,
+    store,
+    coordinatorId,
+    clock,
+    randomness,
+    logger,
+    metrics,
+    fatal,
+    fetchBundle: (url, signal) =>
+      fetchBundle(url, { maxRedirects: MAX_REDIRECTS, idleTimeoutMs: config.timings.bundleFetchIdleMs, signal }),
+  });
+  await keepFirstToken(core, directory, logger);
+
+  const stopping = new AbortController();
+  const isOpen = () => !stopping.signal.aborted;
+  const longPoll = createLongPoll({ clock, randomness, accept: core.hub.accept });
+  const app = await createHttpServer({
+    settings: {
+      tls: parts.tls,
+      trustedProxies: config.trustedProxies,
+      maxBundleBytes: config.limits.bundleBytes,
+      rateLimits: config.limits,
+    },
+    clock,
+    randomness,
+    logger: logger.child({ part: 'http' }),
+    metrics,
+    authenticate: createAuthenticate(core.services),
+    readiness: {
+      async check() {
+        if (!isOpen()) throw new AppError('unavailable', 'it is stopping');
+        await checkWritable(database, clock.now());
+      },
+    },
+    handlers: allHandlers({ core, clock, coordinatorId, longPoll, metrics, config, logger, stopping: stopping.signal }),
+  });
+  const webSockets = serveWebSockets({
+    server: app.server,
+    accept: core.hub.accept,
+    isOpen,
+    addressOf: (request) => request.socket.remoteAddress ?? 'unknown',
+  });
+  // The engine first: whoever can connect finds it at work.
+  await core.start();
+  const scheduler = startScheduler(
+    [{ name: 'retention', expression: config.retention.schedule, run: () => core.services.retention.run() }],
+    logger.child({ part: 'scheduler' }),
+  );
+
+  const stop = async () => {
+    stopping.abort();
+    await scheduler.stop();
+    // Takes no new connections from here on; resolves when the last one is closed.
+    const closed = app.close();
+    await core.stop();
+    longPoll.stop();
+    await closeWithin(app, closed, clock, () => webSockets.terminateAll());
+    metrics.close();
+  };
+  try {
+    return { url: await listen(app, config), stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+function allHandlers(parts: {
+  core: Core;
+  clock: Clock;
+  coordinatorId: string;
+  longPoll: ReturnType<typeof createLongPoll>;
+  metrics: ReturnType<typeof createMetrics>;
+  config: CoordinatorConfig;
+  logger: Logger;
+  stopping: AbortSignal;
+}): Handlers {
+  const { core, clock, coordinatorId, longPoll, metrics } = parts;
+  const { services } = core;
+  const liveEvents = createLiveEvents({
+    clock,
+    logger: parts.logger.child({ part: 'live-events' }),
+    follow: core.feed.follow,
+    maxWatchers: parts.config.limits.watchers,
+    stopping: parts.stopping,
+  });
+  const bundleDownloads = createBundleDownloads({
+    openForHost: services.revisions.openForHost,
+    sent: (bytes) => metrics.bundleBytes('out', bytes),
+  });
+  return {
+    ...applicationHandlers(services),
+    ...deploymentGroupHandlers(services),
+    ...deploymentHandlers({ ...services, liveEvents }),
+    ...hostHandlers(services),
+    ...agentHandlers({ ...services, bundleDownloads, longPoll }),
+    ...operatorHandlers({ ...services, clock, coordinatorId }),
+  };
+}
+
+function takeData({ config, clock }: Pick<CoordinatorParts, 'config' | 'clock'>): DataDirectory {
+  return takeDataDirectory(config.dataDirectory, { pid: process.pid, hostName: hostname(), since: clock.now() });
+}
+
+async function readTls(config: CoordinatorConfig): Promise<{ cert: string; key: string } | null> {
+  if (config.tls === null) return null;
+  const read = async (key: 'certFile' | 'keyFile', path: string) => {
+    try {
+      return await readFile(path, 'utf8');
+    } catch (error) {
+      throw new AppError('invalid', `tls.${key}: cannot read ${path}: ${errorMessage(error)}`, { cause: error });
+    }
+  };
+  return { cert: await read('certFile', config.tls.certFile), key: await read('keyFile', config.tls.keyFile) };
+}
+
+/** What hosts sign their proofs for: another coordinator has another id, so a proof is worth nothing there. */
+async function loadCoordinatorId(database: Database, randomness: Randomness): Promise<string> {
+  return database.transaction(async ({ query }) => {
+    const row = await query.selectFrom('meta').select('value').where('key', '=', 'coordinator_id').executeTakeFirst();
+    if (row !== undefined) return row.value;
+    const value = newUuid(randomness);
+    await query.insertInto('meta').values({ key: 'coordinator_id', value }).execute();
+    return value;
+  });
+}
+
+async function keepFirstToken(core: Core, directory: DataDirectory, logger: Logger): Promise<void> {
+  let path = '';
+  const isFirst = await core.services.operatorTokens.createFirst(async (secret) => {
+    path = await directory.writeSecret(FIRST_TOKEN_FILE, `${secret}\n`);
+  });
+  if (isFirst) logger.info({ path }, "the first operator's token is in this file");
+}
+
+async function checkWritable(database: Database, now: number): Promise<void> {
+  await database.query
+    .insertInto('meta')
+    .values({ key: 'last_ready_check', value: String(now) })
+    .onConflict((conflict) => conflict.column('key').doUpdateSet({ value: String(now) }))
+    .execute();
+}
+
+async function listen(app: FastifyInstance, config: CoordinatorConfig): Promise<string> {
+  const { host, port } = config.listen;
+  try {
+    await app.listen({ host, port });
+  } catch (error) {
+    if (errnoOf(error) === 'EADDRINUSE')
+      throw new AppError('conflict', `${host}:${port} is in use by another program`, {
+        cause: error,
+        hint: 'Set listen.port, or stop the other one.',
+      });
+    throw new AppError('invalid', `cannot listen on ${host}:${port}: ${errorMessage(error)}`, { cause: error });
+  }
+  // A TCP server's address is never a string, and it listens.
+  const address = app.server.address() as AddressInfo;
+  const name = address.family === 'IPv6' ? `[${address.address}]` : address.address;
+  return `${config.tls === null ? 'http' : 'https'}://${name}:${address.port}`;
+}
+
+/** Waits for answers under way, but not for ever. */
+async function closeWithin(
+  app: FastifyInstance,
+  closed: Promise<unknown>,
+  clock: Clock,
+  terminateWebSockets: () => void,
+): Promise<void> {
+  const inTime = new AbortController();
+  const isLate = await Promise.race([
+    closed.then(() => false),
+    sleep(clock, CLOSE_TIMEOUT_MS, inTime.signal).then(
+      () => true,
+      () => false,
+    ),
+  ]);
+  inTime.abort();
+  if (!isLate) return;
+  terminateWebSockets();
+  app.server.closeAllConnections();
+  await closed;
+}

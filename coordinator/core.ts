@@ -1,0 +1,219 @@
+import type { Clock, Timer } from '../shared/core/clock.ts';
+import type { InvariantViolation } from '../shared/core/invariant.ts';
+import type { Logger } from '../shared/core/logger.ts';
+import type { Randomness } from '../shared/core/randomness.ts';
+import type { CoordinatorConfig } from './config.ts';
+import { createEngine } from './engine/engine.ts';
+import { createFeed } from './engine/feed.ts';
+import { createHub, type Hub } from './hub/hub.ts';
+import type { RevisionStore } from './revision-stores/revision-store.ts';
+import { createApplications } from './services/applications.ts';
+import { createAudit } from './services/audit.ts';
+import { createDeploymentConfigs } from './services/deployment-configs.ts';
+import { createDeploymentGroups } from './services/deployment-groups.ts';
+import { createDeploymentHistory } from './services/deployment-history.ts';
+import { createDeployments } from './services/deployments.ts';
+import { createEnrolment } from './services/enrolment.ts';
+import { createHosts } from './services/hosts.ts';
+import { createJoinTokens } from './services/join-tokens.ts';
+import { createMembership } from './services/membership.ts';
+import { createOperatorTokens } from './services/operator-tokens.ts';
+import { createPresence } from './services/presence.ts';
+import { createReadiness } from './services/readiness.ts';
+import { createReports } from './services/reports.ts';
+import { createRetention } from './services/retention.ts';
+import { createRevisions } from './services/revisions.ts';
+import { createSessions } from './services/sessions.ts';
+import { loadChangeSequence } from './storage/change-sequence.ts';
+import type { Database } from './storage/database.ts';
+
+export interface CoreParts {
+  config: Pick<CoordinatorConfig, 'limits' | 'timings' | 'retention'>;
+  /** Migrated. */
+  database: Database;
+  store: RevisionStore;
+  coordinatorId: string;
+  clock: Clock;
+  randomness: Randomness;
+  logger: Logger;
+  fetchBundle(url: string, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
+  metrics: CoreMetrics;
+  /** A broken invariant: the process must end and recover from what is stored. */
+  fatal(error: InvariantViolation): void;
+}
+
+export interface CoreMetrics {
+  hubEvent(what: string): void;
+  reportsCommitted(committed: number, ignored: number, durationMs: number): void;
+}
+
+const SESSION_SWEEP_MS = 60_000;
+
+/**
+ * The coordinator without its sockets and files: services, engine and hub, wired. The HTTP server stands on it, and a
+ * simulation brings channels of its own.
+ */
+export async function createCore(parts: CoreParts) {
+  const { config, database, store, coordinatorId, clock, randomness, metrics, fatal } = parts;
+  const { limits, timings } = config;
+  const logger = (part: string) => parts.logger.child({ part });
+  const changes = await loadChangeSequence(database);
+
+  const feed = createFeed({ database, clock });
+  const engine = createEngine({
+    database,
+    changes,
+    clock,
+    randomness,
+    logger: logger('engine'),
+    settings: timings,
+    // The hub is made below, of what the engine is a part of: nothing is sent before `start`.
+    send: (hostId, message) => hub.send(hostId, message),
+    changed: feed.changed,
+    fatal,
+  });
+  const { wakeDeployment, wakeGroup } = engine;
+  const reports = createReports({
+    database,
+    changes,
+    clock,
+    logger: logger('reports'),
+    settings: {
+      commitWindowMs: timings.reportCommitMs,
+      maxOutputBytes: limits.outputBytesPerEvent,
+      eventTimeoutMs: timings.eventTimeoutMs,
+      reportSlackMs: timings.reportSlackMs,
+    },
+    acknowledge: (hostId, message) => hub.send(hostId, message),
+    wakeDeployment,
+    changed: feed.changed,
+    metrics: { committed: metrics.reportsCommitted },
+  });
+  const presence = createPresence({
+    database,
+    clock,
+    logger: logger('presence'),
+    settings: timings,
+    send: (hostId, message) => hub.send(hostId, message),
+    wakeDeployment,
+    wakeGroup,
+  });
+  const sessions = createSessions({ database, clock, randomness, coordinatorId });
+  const hub: Hub = createHub({
+    clock,
+    randomness,
+    logger: logger('hub'),
+    settings: {
+      coordinatorId,
+      heartbeatIntervalMs: timings.heartbeatIntervalMs,
+      silenceLimitMs: timings.silenceLimitMs,
+      framesPerSecond: limits.framesPerSecond,
+      maxConnections: limits.connections,
+    },
+    callbacks: {
+      newNonce: sessions.newNonce,
+      authenticate: sessions.answerHello,
+      admit: async (host, hello) => ({
+        acknowledgedSequence: await reports.openJournal(host.hostId, hello.journalId),
+        sessionToken: sessions.openForConnection(host),
+      }),
+      connected: (hostId, hello) => presence.connected(hostId, hello),
+      disconnected: (hostId) => {
+        reports.closeJournal(hostId);
+        presence.disconnected(hostId);
+      },
+      sessionEnded: sessions.close,
+      reports: (hostId, items, running) => reports.receive(hostId, items, running),
+      output: (hostId, chunks) => reports.receiveOutput(hostId, chunks),
+      hasRoom: () => reports.hasRoom(),
+      cloneRefused: (hostId, details) => {
+        sessions
+          .noteClone(hostId, details)
+          .catch((error: unknown) => parts.logger.error({ hostId, err: error }, 'refused clone not noted'));
+      },
+      counted: metrics.hubEvent,
+    },
+  });
+
+  const membership = createMembership({ database, wakeGroup });
+  const deployments = createDeployments({
+    database,
+    changes,
+    clock,
+    randomness,
+    engine,
+    settings: timings,
+    changed: feed.changed,
+  });
+  const services = {
+    applications: createApplications({ database, clock }),
+    audit: createAudit({ database }),
+    deploymentConfigs: createDeploymentConfigs({ database, clock }),
+    deploymentGroups: createDeploymentGroups({ database, clock, randomness, groupChanged: membership.groupChanged }),
+    deploymentHistory: createDeploymentHistory({ database }),
+    deployments,
+    enrolment: createEnrolment({ database, clock, randomness, coordinatorId, hostChanged: membership.hostChanged }),
+    hosts: createHosts({
+      database,
+      clock,
+      hostChanged: membership.hostChanged,
+      failForgottenHost: deployments.failForgottenHost,
+      wakeDeployment: (id) => {
+        wakeDeployment(id);
+        feed.changed(id);
+      },
+      disconnect: (hostId) => {
+        sessions.closeAllOf(hostId);
+        hub.disconnect(hostId, {
+          kind: 'problem',
+          code: 'host_unknown',
+          message: 'an operator has made the coordinator forget this host',
+          hint: 'Enrol it again with drover-agent enrol.',
+          fatal: true,
+        });
+      },
+    }),
+    joinTokens: createJoinTokens({ database, clock, randomness }),
+    operatorTokens: createOperatorTokens({ database, clock, randomness, logger: logger('operator-tokens') }),
+    readiness: createReadiness({ database }),
+    retention: createRetention({ database, clock, logger: logger('retention'), store, settings: config.retention }),
+    revisions: createRevisions({
+      database,
+      clock,
+      randomness,
+      store,
+      fetchBundle: parts.fetchBundle,
+      maxBundleBytes: limits.bundleBytes,
+    }),
+    sessions,
+  };
+
+  let sweepTimer: Timer | null = null;
+  const sweep = () => {
+    sessions.sweep();
+    sweepTimer = clock.setTimer(SESSION_SWEEP_MS, sweep);
+  };
+
+  return {
+    services,
+    hub,
+    feed,
+    engine,
+    async start(): Promise<void> {
+      await presence.start();
+      await engine.start();
+      sweepTimer = clock.setTimer(SESSION_SWEEP_MS, sweep);
+    },
+    /** Nothing new is read; what was read is committed and acknowledged; then the hosts are told goodbye. */
+    async stop(): Promise<void> {
+      sweepTimer?.cancel();
+      hub.pauseAll();
+      await reports.drained();
+      await engine.stop();
+      await presence.settled();
+      await hub.stop();
+      await presence.stop();
+    },
+  };
+}
+export type Core = Awaited<ReturnType<typeof createCore>>;

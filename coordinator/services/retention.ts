@@ -1,0 +1,244 @@
+import type { Clock } from '../../shared/core/clock.ts';
+import type { Logger } from '../../shared/core/logger.ts';
+import type { RevisionStore } from '../revision-stores/revision-store.ts';
+import type { Database } from '../storage/database.ts';
+
+export interface RetentionSettings {
+  /** Output of hooks is kept this long after the end of its deployment. */
+  outputDays: number;
+  /** History is kept this long, and the last ones of every group for ever. */
+  deploymentDays: number;
+  deploymentsPerGroup: number;
+  /** Revisions are kept this long after they were registered or used last, and the newest of every application for ever. */
+  revisionDays: number;
+  revisionsPerApplication: number;
+  /** Tokens stay visible this long after they expired. */
+  tokenDays: number;
+}
+
+export interface RetentionOutcome {
+  deployments: number;
+  outputs: number;
+  revisions: number;
+  bundles: number;
+  tokens: number;
+}
+
+const DAY_MS = 86_400_000;
+/** A bundle without a revision may be an upload that is being registered just now. */
+const BUNDLE_GRACE_MS = 3_600_000;
+/** Targets cleared in one transaction: some milliseconds, so that reports do not wait behind a cleaning. */
+const TARGETS_PER_STEP = 500;
+/** Deployments looked at in one run; the rest is for the next one. */
+const DEPLOYMENTS_PER_RUN = 1_000;
+
+/**
+ * Removes what is old, in small steps. Never what a rollback may need: a group's last good revision, its last deployments,
+ * what runs, and what hosts have installed. The audit record is never shortened.
+ */
+export function createRetention(parts: {
+  database: Database;
+  clock: Clock;
+  logger: Logger;
+  store: RevisionStore;
+  settings: RetentionSettings;
+}) {
+  const { database, clock, logger, store, settings } = parts;
+  const { query } = database;
+
+  return {
+    async run(): Promise<RetentionOutcome> {
+      const now = clock.now();
+      const outcome = {
+        outputs: await clearOutput(now - settings.outputDays * DAY_MS),
+        deployments: await deleteDeployments(now - settings.deploymentDays * DAY_MS),
+        revisions: await deleteRevisions(now - settings.revisionDays * DAY_MS),
+        bundles: await deleteBundles(now - BUNDLE_GRACE_MS),
+        tokens: await deleteTokens(now, now - settings.tokenDays * DAY_MS),
+      };
+      logger.info(outcome, 'retention done');
+      return outcome;
+    },
+  };
+
+  async function clearOutput(endedBefore: number): Promise<number> {
+    const old = await query
+      .selectFrom('deployments')
+      .select('id')
+      .where('completed_at', '<', endedBefore)
+      .where((where) =>
+        where.exists(
+          where
+            .selectFrom('targets')
+            .innerJoin('event_output', 'event_output.target_id', 'targets.id')
+            .select('targets.id')
+            .whereRef('targets.deployment_id', '=', 'deployments.id'),
+        ),
+      )
+      .limit(DEPLOYMENTS_PER_RUN)
+      .execute();
+    for (const { id } of old)
+      await inSteps(id, (ids) => query.deleteFrom('event_output').where('target_id', 'in', ids).execute());
+    return old.length;
+  }
+
+  async function deleteDeployments(endedBefore: number): Promise<number> {
+    let deleted = 0;
+    const groups = await query.selectFrom('deployments').select('group_id').distinct().execute();
+    for (const { group_id } of groups) {
+      const oldestKept = await query
+        .selectFrom('deployments')
+        .select('number')
+        .where('group_id', '=', group_id)
+        .orderBy('number', 'desc')
+        .offset(settings.deploymentsPerGroup - 1)
+        .limit(1)
+        .executeTakeFirst();
+      if (oldestKept === undefined) continue;
+      const old = await query
+        .selectFrom('deployments')
+        .select('id')
+        .where('group_id', '=', group_id)
+        .where('is_active', '=', 0)
+        .where('completed_at', '<', endedBefore)
+        .where('number', '<', oldestKept.number)
+        .where('id', 'not in', (group) =>
+          group
+            .selectFrom('deployment_groups')
+            .select('last_successful_deployment_id')
+            .where('deployment_groups.id', '=', group_id)
+            .where('last_successful_deployment_id', 'is not', null)
+            .$castTo<{ id: string }>(),
+        )
+        .orderBy('number')
+        .limit(DEPLOYMENTS_PER_RUN - deleted)
+        .execute();
+      for (const { id } of old) await deleteDeployment(id);
+      deleted += old.length;
+      if (deleted >= DEPLOYMENTS_PER_RUN) break;
+    }
+    return deleted;
+  }
+
+  async function deleteDeployment(id: string): Promise<void> {
+    await inSteps(id, (targetIds) =>
+      database.transaction(async (tx) => {
+        await tx.query.deleteFrom('event_output').where('target_id', 'in', targetIds).execute();
+        await tx.query.deleteFrom('lifecycle_events').where('target_id', 'in', targetIds).execute();
+        await tx.query.deleteFrom('targets').where('id', 'in', targetIds).execute();
+      }),
+    );
+    await query.deleteFrom('deployments').where('id', '=', id).execute();
+  }
+
+  /** A deployment's targets some hundred at a time, so that others get the database in between. */
+  async function inSteps(deploymentId: string, step: (targetIds: number[]) => Promise<unknown>): Promise<void> {
+    let after = -1;
+    for (;;) {
+      const rows = await query
+        .selectFrom('targets')
+        .select('id')
+        .where('deployment_id', '=', deploymentId)
+        .where('id', '>', after)
+        .orderBy('id')
+        .limit(TARGETS_PER_STEP)
+        .execute();
+      const last = rows.at(-1);
+      if (last === undefined) return;
+      await step(rows.map((row) => row.id));
+      after = last.id;
+    }
+  }
+
+  async function deleteRevisions(unusedSince: number): Promise<number> {
+    let deleted = 0;
+    for (const { name } of await query.selectFrom('applications').select('name').execute()) {
+      const newest = await query
+        .selectFrom('revisions')
+        .select('id')
+        .where('application', '=', name)
+        .orderBy('registered_at', 'desc')
+        .orderBy('id')
+        .limit(settings.revisionsPerApplication)
+        .execute();
+      // In one statement, so that nothing can begin to use a revision between the question and the deed.
+      const { numDeletedRows } = await query
+        .deleteFrom('revisions')
+        .where('application', '=', name)
+        .where('registered_at', '<', unusedSince)
+        .where((where) => where.or([where('last_used_at', 'is', null), where('last_used_at', '<', unusedSince)]))
+        .where(
+          'id',
+          'not in',
+          newest.map((row) => row.id),
+        )
+        .where((where) =>
+          where.not(
+            where.exists(
+              where
+                .selectFrom('deployment_groups')
+                .select('deployment_groups.id')
+                .whereRef('last_good_revision_id', '=', 'revisions.id'),
+            ),
+          ),
+        )
+        .where((where) =>
+          where.not(
+            where.exists(
+              where
+                .selectFrom('group_hosts')
+                .select('group_hosts.host_id')
+                .whereRef('group_hosts.revision_id', '=', 'revisions.id'),
+            ),
+          ),
+        )
+        .where((where) =>
+          where.not(
+            where.exists(
+              where
+                .selectFrom('deployments')
+                .select('deployments.id')
+                .where('is_active', '=', 1)
+                .where((either) =>
+                  either.or([
+                    either('deployments.revision_id', '=', either.ref('revisions.id')),
+                    either('deployments.previous_revision_id', '=', either.ref('revisions.id')),
+                  ]),
+                ),
+            ),
+          ),
+        )
+        .executeTakeFirst();
+      deleted += Number(numDeletedRows);
+    }
+    return deleted;
+  }
+
+  async function deleteBundles(storedBefore: number): Promise<number> {
+    let deleted = 0;
+    for await (const { digest, storedAt } of store.list()) {
+      if (storedAt >= storedBefore) continue;
+      const revision = await query
+        .selectFrom('revisions')
+        .select('id')
+        .where('digest', '=', digest)
+        .limit(1)
+        .executeTakeFirst();
+      if (revision !== undefined) continue;
+      await store.delete(digest);
+      deleted++;
+    }
+    return deleted;
+  }
+
+  async function deleteTokens(now: number, expiredBefore: number): Promise<number> {
+    const join = await query.deleteFrom('join_tokens').where('expires_at', '<', expiredBefore).executeTakeFirst();
+    const operator = await query
+      .deleteFrom('operator_tokens')
+      .where('expires_at', 'is not', null)
+      .where('expires_at', '<', Math.min(now, expiredBefore))
+      .executeTakeFirst();
+    return Number(join.numDeletedRows + operator.numDeletedRows);
+  }
+}
+export type Retention = ReturnType<typeof createRetention>;

@@ -1,0 +1,102 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import BetterSqlite3 from 'better-sqlite3';
+import { z } from 'zod';
+import { AppError, errnoOf, errorMessage } from '../../shared/core/errors.ts';
+
+/** Where things are in a coordinator's data directory. */
+export interface DataDirectory {
+  databasePath: string;
+  revisionsPath: string;
+  /** Writes a file that only its owner may read; an existing one is replaced. */
+  writeSecret(name: string, text: string): Promise<string>;
+  /** Another coordinator may have the directory now. */
+  release(): void;
+}
+
+export interface Holder {
+  pid: number;
+  hostName: string;
+  /** Epoch ms. */
+  since: number;
+}
+const holderFile = z.object({ pid: z.number(), hostName: z.string(), since: z.number() });
+
+/**
+ * Makes the directory and takes it for this process. The lock is SQLite's own lock on a file of its own: the operating
+ * system gives it up when the process ends, however it ends, and SQLite knows the traps of file locks. Who holds it stands in
+ * a file beside it, for people.
+ * @throws AppError `conflict` that names the coordinator which has the directory; `unavailable` when it cannot be written
+ */
+export function takeDataDirectory(path: string, holder: Holder): DataDirectory {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new AppError('unavailable', `cannot make the data directory ${path}: ${errorMessage(error)}`, {
+      cause: error,
+      hint: 'Set dataDirectory, or make it writable for the user that runs the coordinator.',
+    });
+  }
+  const lock = takeLock(path);
+  const holderPath = join(path, 'lock.json');
+  writeFileSync(holderPath, `${JSON.stringify(holder)}\n`, { mode: 0o600 });
+  return {
+    databasePath: join(path, 'drover.db'),
+    revisionsPath: join(path, 'revisions'),
+    writeSecret: (name, text) => writeSecret(join(path, name), text),
+    release: () => lock.close(),
+  };
+}
+
+function takeLock(path: string): BetterSqlite3.Database {
+  let lock: BetterSqlite3.Database | undefined;
+  try {
+    lock = new BetterSqlite3(join(path, 'lock.db'), { timeout: 0 });
+    lock.pragma('journal_mode = DELETE');
+    lock.exec('BEGIN EXCLUSIVE');
+    return lock;
+  } catch (error) {
+    lock?.close();
+    if (errnoOf(error)?.startsWith('SQLITE_BUSY') !== true)
+      throw new AppError('unavailable', `cannot lock the data directory ${path}: ${errorMessage(error)}`, {
+        cause: error,
+        hint: 'Is it writable for the user that runs the coordinator, and does its file system know locks?',
+      });
+    throw heldError(path);
+  }
+}
+
+function heldError(path: string): AppError {
+  const holder = readHolder(join(path, 'lock.json'));
+  const who =
+    holder === null
+      ? 'another coordinator'
+      : `the coordinator with process id ${holder.pid} on ${holder.hostName}, since ${new Date(holder.since).toISOString()}`;
+  return new AppError('conflict', `${path} is in use by ${who}`, {
+    hint: 'Two coordinators on one data directory would undo each other: stop that one, or give this one its own directory.',
+    details: holder === null ? {} : { holder },
+  });
+}
+
+function readHolder(path: string): Holder | null {
+  try {
+    return holderFile.parse(JSON.parse(readFileSync(path, 'utf8')));
+  } catch {
+    // It only helps people: the lock is what counts, and the holder may be about to write this.
+    return null;
+  }
+}
+
+async function writeSecret(path: string, text: string): Promise<string> {
+  const file = await open(path, 'w', 0o600);
+  try {
+    // An existing file keeps its mode when it is opened.
+    await file.chmod(0o600);
+    await file.writeFile(text);
+    await file.sync();
+    return path;
+  } finally {
+    await file.close();
+  }
+}
