@@ -1,6 +1,6 @@
 // Bundles the three programs and the SDK into dist/. Bundled because it starts faster and imports only what is used;
 // better-sqlite3 stays outside, since it is a native module.
-import { chmodSync, existsSync, mkdirSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -31,7 +31,6 @@ const common = {
 const requireBanner =
   "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);";
 
-rmSync(join(root, 'dist'), { recursive: true, force: true });
 mkdirSync(join(root, 'dist'), { recursive: true });
 await build({ ...common, entryPoints: present(programs), banner: { js: `#!/usr/bin/env node\n${requireBanner}` } });
 await build({ ...common, entryPoints: present(libraries), banner: { js: requireBanner } });
