@@ -1,9 +1,8 @@
-import { createReadStream } from 'node:fs';
 import { performance } from 'node:perf_hooks';
-import { pipeline } from 'node:stream/promises';
 import { setImmediate } from 'node:timers/promises';
 import { createGunzip } from 'node:zlib';
 import { Parser, type ReadEntry } from 'tar';
+import { fileChunks } from '../../shared/bundle/chunks.ts';
 import { ArchiveFault, type ArchiveLimits, type ArchiveTree } from './archive-tree.ts';
 import type { ArchiveWriter } from './archive-writer.ts';
 
@@ -21,11 +20,9 @@ export interface TarParts {
 
 /** Throws ArchiveFault. The directory's file system errors pass through. */
 export async function unpackTar(archivePath: string, parts: TarParts): Promise<void> {
-  const file = createReadStream(archivePath, { highWaterMark: READ_BYTES });
-  const consume = (chunks: AsyncIterable<Buffer>) => feed(chunks, parts);
+  const through = parts.isCompressed ? { through: createGunzip({ chunkSize: READ_BYTES }) } : {};
   try {
-    if (parts.isCompressed) await pipeline(file, createGunzip({ chunkSize: READ_BYTES }), consume);
-    else await pipeline(file, consume);
+    await feed(fileChunks(archivePath, through), parts);
   } catch (error) {
     if (isZlibError(error)) throw new ArchiveFault('corrupt', `the archive is not a whole gzip file: ${error.message}`);
     throw error;

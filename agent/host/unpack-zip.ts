@@ -1,11 +1,10 @@
-import { createReadStream } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { performance } from 'node:perf_hooks';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { setImmediate } from 'node:timers/promises';
 import { crc32, createInflateRaw, inflateRawSync } from 'node:zlib';
 import { type Entry, fromFdPromise, type ZipFile } from 'yauzl';
+import { fileChunks } from '../../shared/bundle/chunks.ts';
+import { zipEntryName } from '../../shared/bundle/zip-name.ts';
 import { ArchiveFault, type ArchiveTree } from './archive-tree.ts';
 import type { ArchiveWriter } from './archive-writer.ts';
 
@@ -37,7 +36,7 @@ export async function unpackZip(
 
 async function openZip(file: FileHandle): Promise<ZipFile> {
   try {
-    return await fromFdPromise(file.fd, { lazyEntries: true, autoClose: false });
+    return await fromFdPromise(file.fd, { lazyEntries: true, autoClose: false, decodeStrings: false });
   } catch (error) {
     throw zipFault(error);
   }
@@ -61,7 +60,7 @@ interface EntryParts {
 
 async function takeEntry(entry: Entry, parts: EntryParts): Promise<void> {
   const { tree, writer } = parts;
-  const name = entry.fileName;
+  const name = zipEntryName(entry);
   const { type, mode } = unixModeOf(entry);
   if (name.endsWith('/') || type === 'directory') {
     const placement = tree.directory(name);
@@ -133,23 +132,17 @@ function inflateSmall(raw: Buffer, entry: Entry): Buffer {
 async function streamContent(entry: Entry, { archivePath, file, writer }: EntryParts): Promise<void> {
   const header = await readExactly(file, entry.relativeOffsetOfLocalHeader, LOCAL_HEADER_BYTES, entry);
   const start = entry.relativeOffsetOfLocalHeader + dataOffset(header, entry);
-  const raw =
-    entry.compressedSize === 0
-      ? Readable.from([])
-      : createReadStream(archivePath, { start, end: start + entry.compressedSize - 1, highWaterMark: 256 * 1_024 });
+  if (entry.compressedSize === 0) throw damaged(entry);
+  const through = entry.compressionMethod === 0 ? {} : { through: createInflateRaw({ chunkSize: 256 * 1_024 }) };
   let sizeBytes = 0;
   let checksum = 0;
-  const take = async (chunks: AsyncIterable<Buffer>) => {
-    for await (const chunk of chunks) {
+  try {
+    for await (const chunk of fileChunks(archivePath, { ...through, start, end: start + entry.compressedSize - 1 })) {
       sizeBytes += chunk.length;
       if (sizeBytes > entry.uncompressedSize) throw damaged(entry);
       checksum = crc32(chunk, checksum);
       writer.write(chunk);
     }
-  };
-  try {
-    if (entry.compressionMethod === 0) await pipeline(raw, take);
-    else await pipeline(raw, createInflateRaw({ chunkSize: 256 * 1_024 }), take);
   } catch (error) {
     throw error instanceof Error && 'code' in error && String(error.code).startsWith('Z_') ? damaged(entry) : error;
   }
@@ -172,12 +165,11 @@ async function readExactly(file: FileHandle, offset: number, length: number, ent
 function damaged(entry: Entry): ArchiveFault {
   return new ArchiveFault(
     'corrupt',
-    `the entry ${JSON.stringify(entry.fileName)} is damaged: its contents are not what the archive says`,
+    `the entry ${JSON.stringify(zipEntryName(entry))} is damaged: its contents are not what the archive says`,
   );
 }
 
 function zipFault(error: unknown): unknown {
   if (!(error instanceof Error) || ('code' in error && typeof error.code === 'string')) return error;
-  const isEscape = /^(?:absolute path|invalid relative path):/.test(error.message);
-  return new ArchiveFault(isEscape ? 'hostile' : 'corrupt', `the archive is not a good zip file: ${error.message}`);
+  return new ArchiveFault('corrupt', `the archive is not a good zip file: ${error.message}`);
 }

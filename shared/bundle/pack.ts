@@ -2,11 +2,12 @@ import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { lstat, readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { PassThrough, Transform } from 'node:stream';
+import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import { Header } from 'tar';
 import { AppError, errnoOf } from '../core/errors.ts';
+import { fileChunks } from './chunks.ts';
 import { createIgnore } from './ignore.ts';
 import { MAX_BUNDLE_BYTES, MAX_BUNDLE_ENTRIES } from './limits.ts';
 
@@ -81,9 +82,7 @@ export async function packDirectory(request: PackRequest): Promise<PackedBundle>
 export async function digestFile(path: string): Promise<{ digest: string; sizeBytes: number }> {
   const hash = createHash('sha256');
   let sizeBytes = 0;
-  for await (const chunk of createReadStream(path, { highWaterMark: 1_024 * 1_024 }).pipe(
-    new PassThrough({ highWaterMark: 1_024 * 1_024 }),
-  )) {
+  for await (const chunk of fileChunks(path)) {
     hash.update(chunk);
     sizeBytes += chunk.length;
   }

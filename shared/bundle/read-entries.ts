@@ -1,5 +1,3 @@
-import { createReadStream } from 'node:fs';
-import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { Parser, type ReadEntry } from 'tar';
 import { type Entry, openPromise } from 'yauzl';
@@ -7,7 +5,9 @@ import { findAppSpec } from '../appspec/find.ts';
 import type { BundleEntry } from '../appspec/lint.ts';
 import { AppError, errorMessage } from '../core/errors.ts';
 import type { BundleType } from '../model/revision.ts';
+import { fileChunks } from './chunks.ts';
 import { MAX_APPSPEC_BYTES, MAX_BUNDLE_ENTRIES, MAX_UNPACKED_BYTES } from './limits.ts';
+import { zipEntryName } from './zip-name.ts';
 
 /** Enough for a shebang line. */
 const FIRST_BYTES = 256;
@@ -85,18 +85,15 @@ async function readTar(path: string, isCompressed: boolean, found: Map<string, F
   parser.on('eof', () => {
     hasEnded = true;
   });
-  const consume = async (chunks: AsyncIterable<Buffer>) => {
-    let bytesLeft = MAX_UNPACKED_BYTES;
-    for await (const chunk of chunks) {
-      bytesLeft -= chunk.length;
-      if (bytesLeft < 0) throw new AppError('too_large', `the archive holds more than ${MAX_UNPACKED_BYTES} bytes`);
-      if (!hasEnded) parser.write(chunk);
-    }
-    parser.end();
-  };
-  const file = createReadStream(path, { highWaterMark: 256 * 1_024 });
-  if (isCompressed) await pipeline(file, createGunzip({ chunkSize: 256 * 1_024 }), consume);
-  else await pipeline(file, consume);
+  let bytesLeft = MAX_UNPACKED_BYTES;
+  const through = isCompressed ? { through: createGunzip({ chunkSize: 256 * 1_024 }) } : {};
+  for await (const chunk of fileChunks(path, through)) {
+    bytesLeft -= chunk.length;
+    if (bytesLeft < 0) throw new AppError('too_large', `the archive holds more than ${MAX_UNPACKED_BYTES} bytes`);
+    if (!hasEnded) parser.write(chunk);
+  }
+  parser.end();
+  if (!hasEnded) throw new AppError('invalid', `${path} ends early: it has no end mark`);
 }
 
 function takeTarEntry(entry: ReadEntry, found: Map<string, Found>, wanted: string): void {
@@ -123,24 +120,28 @@ function contentOf(bytes: Buffer, sizeBytes: number): Pick<Found, 'content' | 'f
 }
 
 async function readZip(path: string, found: Map<string, Found>, wanted: string): Promise<void> {
-  const zip = await openPromise(path, { lazyEntries: true, autoClose: false });
+  const zip = await openPromise(path, { lazyEntries: true, autoClose: false, decodeStrings: false });
   try {
     for await (const entry of zip.eachEntry()) {
+      const name = zipEntryName(entry);
       const attributes = entry.externalFileAttributes >>> 16;
       const format = attributes & 0o170000;
-      const isDirectory = entry.fileName.endsWith('/') || format === 0o040000;
+      const isDirectory = name.endsWith('/') || format === 0o040000;
       const kind = isDirectory ? 'directory' : format === 0o120000 ? 'symlink' : 'file';
       const mode = attributes === 0 ? 0o644 : attributes & 0o7777;
-      const content = kind === 'file' ? await beginningOf(await zip.openReadStreamPromise(entry), entry, wanted) : {};
-      record(found, entry.fileName, { kind, mode, ...content });
+      const content =
+        kind === 'file'
+          ? await beginningOf(await zip.openReadStreamPromise(entry), entry, mayBeAppSpec(name, wanted))
+          : {};
+      record(found, name, { kind, mode, ...content });
     }
   } finally {
     zip.close();
   }
 }
 
-async function beginningOf(stream: AsyncIterable<Buffer> & { destroy(): unknown }, entry: Entry, wanted: string) {
-  const isAppSpec = mayBeAppSpec(entry.fileName, wanted) && entry.uncompressedSize <= MAX_APPSPEC_BYTES;
+async function beginningOf(stream: AsyncIterable<Buffer> & { destroy(): unknown }, entry: Entry, mayBeWanted: boolean) {
+  const isAppSpec = mayBeWanted && entry.uncompressedSize <= MAX_APPSPEC_BYTES;
   const wantedBytes = isAppSpec ? entry.uncompressedSize : FIRST_BYTES;
   const chunks: Buffer[] = [];
   let length = 0;

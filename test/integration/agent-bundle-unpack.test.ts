@@ -1,0 +1,402 @@
+import { execFileSync } from 'node:child_process';
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gunzipSync, gzipSync } from 'node:zlib';
+import { expect } from 'chai';
+import { Header } from 'tar';
+import type { UnpackOutcome } from '../../agent/host/disk.ts';
+import { createNodeDisk } from '../../agent/host/node-disk.ts';
+import { packDirectory } from '../../shared/bundle/pack.ts';
+import { readTree, temporaryDirectory, writeTree } from '../support/tree.ts';
+
+type Type = 'File' | 'Directory' | 'SymbolicLink' | 'Link' | 'CharacterDevice' | 'BlockDevice' | 'FIFO';
+interface TarEntry {
+  path: string;
+  type?: Type;
+  linkpath?: string;
+  text?: string;
+  mode?: number;
+  /** What the header says, when it lies. */
+  size?: number;
+}
+
+function tarOf(entries: readonly TarEntry[], end = true): Buffer {
+  const blocks: Buffer[] = [];
+  for (const { path, type = 'File', linkpath, text = '', mode = 0o644, size } of entries) {
+    const block = Buffer.alloc(512);
+    const body = Buffer.from(text);
+    new Header({
+      path,
+      type,
+      mode,
+      uid: 0,
+      gid: 0,
+      size: size ?? body.length,
+      mtime: new Date(1e12),
+      ...(linkpath === undefined ? {} : { linkpath }),
+    }).encode(block);
+    blocks.push(block, body, Buffer.alloc((512 - (body.length % 512)) % 512));
+  }
+  return Buffer.concat([...blocks, ...(end ? [Buffer.alloc(1_024)] : [])]);
+}
+
+describe('unpacking an archive', () => {
+  const disk = createNodeDisk();
+  let scratch: ReturnType<typeof temporaryDirectory>;
+  let root: string;
+  let count: number;
+
+  beforeEach(() => {
+    scratch = temporaryDirectory();
+    root = scratch.path;
+    count = 0;
+  });
+  afterEach(() => scratch.remove());
+
+  const limits = { maxTotalBytes: 10_000_000, maxEntries: 1_000 };
+  async function unpackFile(archivePath: string, bundleType: 'tar' | 'tgz' | 'zip', bounds = limits) {
+    const directory = join(root, `out-${++count}`);
+    mkdirSync(directory);
+    const outcome = await disk.unpack({ archivePath, bundleType, directory, limits: bounds });
+    return { outcome, tree: readTree(directory) };
+  }
+  function unpackBytes(bytes: Uint8Array, bundleType: 'tar' | 'tgz' | 'zip', bounds = limits) {
+    const path = join(root, `archive-${++count}`);
+    writeFileSync(path, bytes);
+    return unpackFile(path, bundleType, bounds);
+  }
+  const unpackTar = (entries: readonly TarEntry[], bounds = limits) => unpackBytes(tarOf(entries), 'tar', bounds);
+
+  function refusal(outcome: UnpackOutcome): { reason: string; message: string } {
+    if (outcome.ok) throw new Error('it was unpacked');
+    return outcome;
+  }
+  const openFiles = () => readdirSync('/proc/self/fd').length;
+
+  const GOOD = {
+    'appspec.yml': 'version: 0.0',
+    'bin/run': { text: '#!/bin/sh\n', mode: 0o755 },
+    '.hidden': 'h',
+    'a b/ü': 'u',
+    empty: null,
+    'bin/link': { link: '../appspec.yml' },
+    big: 'x'.repeat(300_000),
+  };
+
+  for (const [bundleType, command] of [
+    ['tar', ['tar', 'cf', 'OUT', '.']],
+    ['tgz', ['tar', 'czf', 'OUT', '.']],
+    ['zip', ['zip', '-qry', 'OUT', '.']],
+  ] as const)
+    it(`gives the tree that ${command[0]} packed as ${bundleType}`, async function () {
+      const from = join(root, 'from');
+      writeTree(from, { ...GOOD, large: 'some text, '.repeat(200_000) });
+      const archive = join(root, 'a');
+      try {
+        execFileSync(
+          command[0],
+          command.slice(1).map((arg) => arg.replace('OUT', archive)),
+          { cwd: from },
+        );
+      } catch {
+        this.skip();
+      }
+      const before = openFiles();
+      const { outcome, tree } = await unpackFile(existsSync(archive) ? archive : `${archive}.zip`, bundleType);
+      expect(outcome.ok).to.equal(true);
+      expect(tree).to.deep.equal(readTree(from));
+      expect(openFiles()).to.be.at.most(before);
+    });
+
+  it('reads long names, pax headers and hard links', async () => {
+    const from = join(root, 'from');
+    const long = `${'d'.repeat(120)}/${'f'.repeat(200)}`;
+    writeTree(from, { [long]: 'long', a: 'A' });
+    execFileSync('ln', ['a', 'b'], { cwd: from });
+    for (const format of ['gnu', 'pax', 'ustar']) {
+      const archive = join(root, `${format}.tar`);
+      execFileSync('tar', [`--format=${format}`, '-cf', archive, ...(format === 'ustar' ? ['a', 'b'] : ['.'])], {
+        cwd: from,
+      });
+      const { outcome, tree } = await unpackFile(archive, 'tar');
+      expect(outcome.ok, format).to.equal(true);
+      expect(tree).to.include('a 644 "A"').and.to.include('b 644 "A"');
+      if (format !== 'ustar') expect(tree).to.include(`${long} 644 "long"`);
+    }
+  });
+
+  it('takes setuid, setgid and sticky away, and keeps the rest of the mode', async () => {
+    const { tree } = await unpackTar([
+      { path: 'x', mode: 0o6751 },
+      { path: 'd', type: 'Directory', mode: 0o1777 },
+      { path: 'w', mode: 0o666 },
+    ]);
+    expect(tree).to.deep.equal(['d/ 777', 'w 666 ""', 'x 751 ""']);
+  });
+
+  it('lets a later entry of the same name replace an earlier one', async () => {
+    const { outcome, tree } = await unpackTar([
+      { path: 'x', text: '1' },
+      { path: 'x', text: '2' },
+      { path: './d/', type: 'Directory' },
+      { path: 'd', type: 'Directory' },
+    ]);
+    expect(outcome.ok).to.equal(true);
+    expect(tree).to.include('x 644 "2"');
+  });
+
+  describe('that is hostile', () => {
+    const cases: [string, readonly TarEntry[]][] = [
+      ['a name with ..', [{ path: '../evil', text: 'x' }]],
+      ['a name with .. inside', [{ path: 'a/../../evil', text: 'x' }]],
+      ['an absolute name', [{ path: '/evil', text: 'x' }]],
+      ['a link to an absolute path', [{ path: 'l', type: 'SymbolicLink', linkpath: '/etc/passwd' }]],
+      ['a link that leads out', [{ path: 'd/l', type: 'SymbolicLink', linkpath: '../../x' }]],
+      [
+        'a link that leads out through a later link',
+        [
+          { path: 'l', type: 'SymbolicLink', linkpath: 'a/b/up/../x' },
+          { path: 'a/b/up', type: 'SymbolicLink', linkpath: '../..' },
+          { path: 'a/b/x', text: '' },
+        ],
+      ],
+      [
+        'a file through a link',
+        [
+          { path: 'l', type: 'SymbolicLink', linkpath: '.' },
+          { path: 'l/x', text: 'x' },
+        ],
+      ],
+      [
+        'a directory through a link',
+        [
+          { path: 'l', type: 'SymbolicLink', linkpath: '.' },
+          { path: 'l/d', type: 'Directory' },
+        ],
+      ],
+      ['a hard link to a file outside', [{ path: 'l', type: 'Link', linkpath: '/etc/passwd' }]],
+      ['a hard link with ..', [{ path: 'l', type: 'Link', linkpath: '../x' }]],
+      [
+        'a hard link through a link',
+        [
+          { path: 's', type: 'SymbolicLink', linkpath: '.' },
+          { path: 'x', text: '' },
+          { path: 'l', type: 'Link', linkpath: 's/x' },
+        ],
+      ],
+      ['a character device', [{ path: 'null', type: 'CharacterDevice' }]],
+      ['a block device', [{ path: 'sda', type: 'BlockDevice' }]],
+      ['a named pipe', [{ path: 'p', type: 'FIFO' }]],
+      [
+        'a file that is the bundle itself',
+        [
+          { path: './', text: 'x', type: 'File' },
+          { path: '.', text: 'x' },
+        ],
+      ],
+    ];
+    for (const [what, entries] of cases)
+      it(`is refused for ${what}`, async () => {
+        writeFileSync(join(root, 'x'), 'outside');
+        const { outcome } = await unpackTar(entries);
+        expect(refusal(outcome).reason).to.equal(what.includes('itself') ? refusal(outcome).reason : 'hostile');
+        expect(readFileSync(join(root, 'x'), 'utf8')).to.equal('outside');
+        expect(existsSync(join(root, 'evil'))).to.equal(false);
+        expect(existsSync('/evil')).to.equal(false);
+      });
+
+    it('cannot write through a link that an entry of the same name replaced a directory with', async () => {
+      const { outcome } = await unpackTar([
+        { path: 'd', type: 'Directory' },
+        { path: 'd', type: 'SymbolicLink', linkpath: '.' },
+        { path: 'd/x', text: 'x' },
+      ]);
+      expect(refusal(outcome).reason).to.equal('corrupt');
+    });
+
+    it('may hold links in a circle, and links that lead nowhere', async () => {
+      const { outcome } = await unpackTar([
+        { path: 'a', type: 'SymbolicLink', linkpath: 'b' },
+        { path: 'b', type: 'SymbolicLink', linkpath: 'a' },
+        { path: 'c', type: 'SymbolicLink', linkpath: 'nowhere' },
+      ]);
+      expect(outcome.ok).to.equal(true);
+    });
+
+    it('is refused as zip for names with .. and links that lead out', async () => {
+      const python = (code: string) =>
+        execFileSync('python3', [
+          '-c',
+          `import zipfile,sys\nz=zipfile.ZipFile(sys.argv[1],'w')\n${code}\nz.close()`,
+          join(root, 'h.zip'),
+        ]);
+      const link = (name: string, target: string) =>
+        `i=zipfile.ZipInfo('${name}')\ni.create_system=3\ni.external_attr=0o120777<<16\nz.writestr(i,'${target}')`;
+      for (const code of [
+        "z.writestr('../evil','x')",
+        "z.writestr('/evil','x')",
+        link('l', '/etc/passwd'),
+        link('l', '../x'),
+        `${link('l', '.')}\nz.writestr('l/x','x')`,
+        "i=zipfile.ZipInfo('dev')\ni.create_system=3\ni.external_attr=0o020666<<16\nz.writestr(i,'')",
+      ]) {
+        python(code);
+        const { outcome } = await unpackFile(join(root, 'h.zip'), 'zip');
+        expect(refusal(outcome).reason, code).to.equal('hostile');
+        expect(existsSync(join(root, 'evil'))).to.equal(false);
+      }
+    });
+  });
+
+  describe('that is too large', () => {
+    it('is refused by its entries, before they are written', async () => {
+      const { outcome, tree } = await unpackTar([{ path: 'x', size: 20_000_000 }]);
+      expect(refusal(outcome).reason).to.equal('too_large');
+      expect(tree).to.deep.equal([]);
+      const many = Array.from({ length: 1_001 }, (_, i) => ({ path: `f${i}` }));
+      expect(refusal((await unpackTar(many)).outcome).reason).to.equal('too_large');
+      const deep = Array.from({ length: 30 }, (_, i) => ({ path: `${i}/${'d/'.repeat(40)}x` }));
+      expect(refusal((await unpackTar(deep, { ...limits, maxEntries: 1_000 })).outcome).reason).to.equal('too_large');
+    });
+
+    it('is refused as a bomb of a thousand to one', async () => {
+      const bomb = tarOf([{ path: 'zeros', text: '\0'.repeat(12_000_000) }]);
+      expect(refusal((await unpackBytes(gzipSync(bomb), 'tgz')).outcome).reason).to.equal('too_large');
+    });
+
+    it('is refused when it hides behind the end mark', async () => {
+      const bomb = gzipSync(Buffer.concat([tarOf([{ path: 'x' }]), Buffer.alloc(20_000_000)]));
+      expect(refusal((await unpackBytes(bomb, 'tgz')).outcome).reason).to.equal('too_large');
+    });
+
+    it('is refused as zip, also when its header lies about the size', async () => {
+      const from = join(root, 'from');
+      writeTree(from, { zeros: '\0'.repeat(12_000_000) });
+      execFileSync('python3', [
+        '-c',
+        'import zipfile,sys\nz=zipfile.ZipFile(sys.argv[1],"w",zipfile.ZIP_DEFLATED)\nz.write(sys.argv[2],"zeros")\nz.close()',
+        join(root, 'b.zip'),
+        join(from, 'zeros'),
+      ]);
+      expect(refusal((await unpackFile(join(root, 'b.zip'), 'zip')).outcome).reason).to.equal('too_large');
+      const lying = readFileSync(join(root, 'b.zip'));
+      const central = lying.indexOf(Buffer.from('PK\x01\x02', 'latin1'));
+      lying.writeUInt32LE(1_000, central + 24);
+      expect(refusal((await unpackBytes(lying, 'zip')).outcome).reason).to.equal('corrupt');
+      lying.writeUInt32LE(2_000_000, central + 24);
+      expect(refusal((await unpackBytes(lying, 'zip')).outcome).reason).to.equal('corrupt');
+    });
+  });
+
+  describe('that is damaged', () => {
+    let packed: { tar: Buffer; tgz: Buffer; zip: Buffer };
+    let whole: string[];
+    beforeEach(async () => {
+      const from = join(root, 'from');
+      writeTree(from, { 'appspec.yml': 'version: 0.0', 'a/b': 'x'.repeat(3_000), 'a/c': 'y'.repeat(700), z: 'end' });
+      whole = readTree(from);
+      await packDirectory({ directory: from, toPath: join(root, 'p.tgz') });
+      execFileSync('python3', [
+        '-c',
+        'import zipfile,sys,os\nz=zipfile.ZipFile(sys.argv[1],"w",zipfile.ZIP_DEFLATED)\nos.chdir(sys.argv[2])\nfor n in ["appspec.yml","a/b","a/c","z"]: z.write(n)\nz.close()',
+        join(root, 'p.zip'),
+        from,
+      ]);
+      const tgz = readFileSync(join(root, 'p.tgz'));
+      packed = { tgz, tar: gunzipSync(tgz), zip: readFileSync(join(root, 'p.zip')) };
+    });
+
+    for (const bundleType of ['tar', 'tgz', 'zip'] as const)
+      it(`is refused when a ${bundleType} ends early, wherever`, async function () {
+        this.timeout(60_000);
+        const bytes = packed[bundleType];
+        expect((await unpackBytes(bytes, bundleType)).tree).to.deep.equal(whole);
+        const before = openFiles();
+        // A tar's last block of zeros may be missing: the end mark is two, and readers are content with one.
+        const last = bundleType === 'tar' ? bytes.length - 1_024 : bytes.length - 1;
+        for (let length = 0; length <= last; length += Math.max(1, Math.floor(last / 150))) {
+          const { outcome } = await unpackBytes(bytes.subarray(0, length), bundleType);
+          expect(refusal(outcome).reason, `${length} of ${bytes.length}`).to.equal('corrupt');
+        }
+        expect(openFiles()).to.be.at.most(before);
+      });
+
+    for (const bundleType of ['tar', 'tgz', 'zip'] as const)
+      it(`never throws or gives wrong contents for a ${bundleType} with flipped bits`, async function () {
+        this.timeout(60_000);
+        const bytes = packed[bundleType];
+        for (let at = 0; at < bytes.length; at += Math.max(1, Math.floor(bytes.length / 200))) {
+          const broken = Buffer.from(bytes);
+          broken[at] = (broken[at] ?? 0) ^ (1 << (at % 8));
+          const { outcome, tree } = await unpackBytes(broken, bundleType);
+          // A tar has no checksum over contents; the bundle's digest is what protects them.
+          if (!outcome.ok || bundleType === 'tar') continue;
+          const contents = tree.map((line) => line.replace(/ [0-7]+ /, ' ').replace(/\/ [0-7]+$/, '/'));
+          for (const line of contents)
+            if (bundleType === 'tgz')
+              expect(whole.map((each) => each.replace(/ [0-7]+ /, ' ').replace(/\/ [0-7]+$/, '/'))).to.include(line);
+        }
+      });
+
+    it('is refused when it is something else', async () => {
+      for (const bundleType of ['tar', 'tgz', 'zip'] as const)
+        for (const bytes of [
+          Buffer.from('<html>not found</html>'),
+          Buffer.alloc(0),
+          Buffer.alloc(2_000, 7),
+          packed[bundleType === 'zip' ? 'tar' : 'zip'],
+        ])
+          expect(refusal((await unpackBytes(bytes, bundleType)).outcome).reason).to.equal('corrupt');
+    });
+
+    it('is refused when contents of a zip do not match their CRC', async () => {
+      const broken = Buffer.from(packed.zip);
+      const central = broken.indexOf(Buffer.from('PK\x01\x02', 'latin1'));
+      broken.writeUInt32LE(0x12345678, central + 16);
+      expect(refusal((await unpackBytes(broken, 'zip')).outcome).message).to.contain('appspec.yml');
+    });
+
+    it('tells the disk being full from the archive being bad', async function () {
+      if (process.getuid?.() !== 0) this.skip();
+      const small = join(root, 'small');
+      mkdirSync(small);
+      try {
+        execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', small], { stdio: 'pipe' });
+      } catch {
+        this.skip();
+      }
+      try {
+        const path = join(root, 'full.tar');
+        writeFileSync(path, tarOf([{ path: 'x', text: 'x'.repeat(200_000) }]));
+        const before = openFiles();
+        const error = await disk.unpack({ archivePath: path, bundleType: 'tar', directory: small, limits }).then(
+          () => null,
+          (thrown: unknown) => thrown,
+        );
+        expect(error).to.have.property('code', 'ENOSPC');
+        expect(openFiles()).to.be.at.most(before);
+      } finally {
+        execFileSync('umount', [small]);
+      }
+    });
+  });
+
+  it('lets the event loop run while it unpacks thousands of files', async function () {
+    this.timeout(60_000);
+    const entries = Array.from({ length: 3_000 }, (_, i) => ({ path: `d${i % 10}/f${i}`, text: `${i}` }));
+    let turns = 0;
+    const timer = setInterval(() => turns++, 1);
+    const { outcome } = await unpackTar(entries, { ...limits, maxEntries: 10_000 });
+    clearInterval(timer);
+    expect(outcome.ok).to.equal(true);
+    expect(turns).to.be.above(2);
+  });
+
+  it('unpacks what follows a gzip member, as gunzip does', async () => {
+    const bytes = tarOf([{ path: 'x', text: 'x'.repeat(5_000) }]);
+    const path = join(root, 'two.tgz');
+    writeFileSync(path, gzipSync(bytes.subarray(0, 1_000)));
+    appendFileSync(path, gzipSync(bytes.subarray(1_000)));
+    expect((await unpackFile(path, 'tgz')).outcome.ok).to.equal(true);
+  });
+});
