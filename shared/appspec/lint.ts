@@ -1,13 +1,7 @@
 import { posix } from 'node:path';
+import type { BundleEntry } from '../bundle/entry.ts';
 import type { AppSpec, AppSpecProblem } from './appspec.ts';
 import { parseAppSpec } from './parse.ts';
-
-export interface BundleEntry {
-  kind: 'file' | 'directory' | 'symlink';
-  mode: number;
-  /** The beginning of a file that may be a script; absent when it was not read. */
-  firstBytes?: Uint8Array;
-}
 
 export interface LintInput {
   appSpecText: string;

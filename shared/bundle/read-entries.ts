@@ -1,11 +1,10 @@
 import { createGunzip } from 'node:zlib';
 import { Parser, type ReadEntry } from 'tar';
 import { type Entry, openPromise } from 'yauzl';
-import { findAppSpec } from '../appspec/find.ts';
-import type { BundleEntry } from '../appspec/lint.ts';
 import { AppError, errorMessage } from '../core/errors.ts';
 import type { BundleType } from '../model/revision.ts';
 import { fileChunks } from './chunks.ts';
+import { APPSPEC_NAMES, type BundleEntry } from './entry.ts';
 import { MAX_APPSPEC_BYTES, MAX_BUNDLE_ENTRIES, MAX_UNPACKED_BYTES } from './limits.ts';
 import { zipEntryName } from './zip-name.ts';
 
@@ -41,7 +40,7 @@ export async function readArchiveEntries(
     });
   }
   const entries = stripLeadingDirectory(found);
-  const appSpecName = findAppSpec([...entries.keys()], wantedAppSpec);
+  const appSpecName = [wantedAppSpec, ...APPSPEC_NAMES].find((name) => entries.has(name)) ?? null;
   const content = appSpecName === null ? undefined : entries.get(appSpecName)?.content;
   return { entries, appSpecName, appSpecText: content?.toString('utf8') ?? null };
 }

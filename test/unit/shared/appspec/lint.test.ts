@@ -1,5 +1,6 @@
 import { expect } from 'chai';
-import { type BundleEntry, lintBundle } from '../../../../shared/appspec/lint.ts';
+import { lintBundle } from '../../../../shared/appspec/lint.ts';
+import type { BundleEntry } from '../../../../shared/bundle/entry.ts';
 
 const script = (firstLine: string, mode = 0o755): BundleEntry => ({
   kind: 'file',
