@@ -10,7 +10,7 @@ const MIB = 1_024 * 1_024;
 
 const absolutePath = z.string().regex(/^\//, 'an absolute path');
 
-/** /etc/drover/agent.yaml. Every key has a default; examples/agent.yaml explains each. */
+/** /etc/drover/agent.yaml. Every key has a default; docs/agent.md explains each. */
 export const agentConfig = z.strictObject({
   /** Where the coordinator is; null: where this host enrolled. */
   coordinatorUrl: z
@@ -20,6 +20,8 @@ export const agentConfig = z.strictObject({
   /** PEM file of the authority that signed the coordinator's certificate; null: the system's authorities. */
   caFile: absolutePath.nullable().default(null),
   stateDirectory: absolutePath.default('/var/lib/drover-agent'),
+  /** AppSpec destinations lie below this directory; hooks find it in DROVER_INSTALL_ROOT. `/`: as the AppSpec says. */
+  installRoot: absolutePath.default('/'),
   /** What the host is called when it enrols; null: its hostname. */
   name: hostName.nullable().default(null),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
@@ -69,7 +71,7 @@ export function parseConfig(value: unknown, from: string): AgentConfig {
     (issue) => `${issue.path.map(String).join('.') || 'file'}: ${issue.message}`,
   );
   throw new AppError('invalid', `${from}: ${problems.join('; ')}`, {
-    hint: 'Every key with its meaning and values is in examples/agent.yaml.',
+    hint: 'docs/agent.md has every key with its meaning and values.',
     details: { problems },
   });
 }

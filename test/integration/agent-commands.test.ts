@@ -1,0 +1,186 @@
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { AgentProcess, anAssignment, hooksAppSpec, makeBundle } from '../support/agent-process.ts';
+import { type FakeCoordinator, startFakeCoordinator } from '../support/fake-coordinator.ts';
+
+describe('drover-agent', function () {
+  this.timeout(60_000);
+  let coordinator: FakeCoordinator;
+  let agent: AgentProcess;
+
+  beforeEach(async () => {
+    coordinator = await startFakeCoordinator();
+    agent = new AgentProcess(coordinator, { hooks: { environment: { FROM_HOST: 'yes' } } });
+  });
+  afterEach(async () => {
+    await agent.remove();
+    await coordinator.close();
+  });
+
+  it('explains itself', async () => {
+    expect((await agent.command('--version')).stdout).to.match(/^\d+\.\d+\.\d+\n$/);
+    for (const command of ['run', 'enrol', 'status', 'wait-ready', 'local'])
+      expect(await agent.command(command, '--help')).to.deep.include({ code: 0, stderr: '' });
+    expect(await agent.command('nonsense')).to.include({ code: 2 });
+    expect(await agent.command('local', '--type', 'rar')).to.include({ code: 2 });
+  });
+
+  it('stops at a bad configuration with its path and what it accepts', async () => {
+    writeFileSync(join(agent.directory, 'agent.yaml'), 'logLevel: loud\n');
+    const result = await agent.command('status');
+    expect(result.code).to.equal(2);
+    expect(result.stderr).to.match(/agent\.yaml: logLevel: .*"debug"\|"info"/);
+  });
+
+  it('enrols once, keeps its key to itself, and does it again only with --force', async () => {
+    expect(await agent.command('run')).to.include({ code: 10 });
+    const args = ['enrol', '--coordinator', coordinator.url, '--name', 'web-1'];
+    expect((await agent.command(...args, '--token', 'wrong')).code).to.equal(11);
+    const key = () => JSON.parse(readFileSync(join(agent.stateDirectory, 'identity.json'), 'utf8')).privateKey;
+    const before = key();
+    const enrolled = await agent.command(...args, '--token', 'drover_join_test', '--json');
+    expect(JSON.parse(enrolled.stdout)).to.include({ hostId: coordinator.hostId, hostName: 'web-1' });
+    // The key of the attempt that failed is used again, so that a repeated enrolment is the same host.
+    expect(key()).to.equal(before);
+    expect(statSync(join(agent.stateDirectory, 'identity.json')).mode & 0o777).to.equal(0o600);
+    const again = await agent.command(...args, '--token', 'drover_join_test');
+    expect(again.code).to.equal(3);
+    expect(again.stderr).to.match(/enrolled already, as web-1\n.*--force/);
+    expect((await agent.command(...args, '--token', 'drover_join_test', '--force')).code).to.equal(0);
+    expect(key()).to.not.equal(before);
+  });
+
+  it('refuses a second agent on the same state directory', async () => {
+    await agent.enrol();
+    agent.start();
+    await agent.connected();
+    const second = await agent.command('run');
+    expect(second.code).to.equal(3);
+    expect(second.stderr).to.contain(`another drover-agent already works on ${agent.stateDirectory}`);
+  });
+
+  it('tells its status, running or not', async () => {
+    const status = async () => JSON.parse((await agent.command('status', '--json')).stdout);
+    expect(await status()).to.deep.include({ host: null, journal: null });
+    await agent.enrol();
+    agent.start();
+    await agent.connected();
+    const bundle = await makeBundle(hooksAppSpec({}), {});
+    coordinator.addBundle(bundle.digest, bundle.bytes);
+    const assignment = anAssignment(bundle);
+    coordinator.assign(assignment);
+    await coordinator.until('finished', () => coordinator.finished(assignment.deploymentId) !== undefined);
+    let report = await status();
+    while (report.agent.connection?.state !== 'connected') report = await status();
+    expect(report.agent).to.include({ isRunning: true, pid: agent.pid });
+    expect(report.installed[0]).to.include({ deploymentId: assignment.deploymentId, isIntact: true });
+    await agent.kill('SIGTERM');
+    expect((await status()).agent).to.deep.equal({ isRunning: false, pid: null, connection: null });
+    expect((await agent.command('status')).stdout).to.match(/agent {7}not running/);
+  });
+
+  it('stops with the place of the damage when its journal is damaged', async () => {
+    await agent.enrol();
+    agent.start();
+    await agent.connected();
+    await agent.kill('SIGTERM');
+    const path = join(agent.stateDirectory, 'journal');
+    const lines = readFileSync(path, 'utf8');
+    writeFileSync(path, `${lines.slice(0, 30)}#${lines.slice(31)}${lines}`);
+    const result = await agent.command('run');
+    expect(result.code).to.equal(1);
+    expect(result.stderr).to.contain(`the journal ${path} is unreadable at byte 0`);
+  });
+
+  it('waits until the host is ready, with an exit code that says so', async () => {
+    const early = await agent.command('wait-ready', '--timeout', '0');
+    expect(early).to.include({ code: 9, stderr: 'waiting: this host is not enrolled yet\n' });
+    await agent.enrol();
+    const waiting = await agent.command('wait-ready', '--timeout', '0', '--json');
+    expect(waiting.code).to.equal(9);
+    expect(JSON.parse(waiting.stdout)).to.deep.equal({
+      isReady: false,
+      reason: 'web/prod: no successful deployment yet',
+    });
+    coordinator.behaviour.isReady = true;
+    expect(await agent.command('wait-ready', '--timeout', '10')).to.include({ code: 0, stdout: 'ready\n' });
+  });
+
+  describe('local', () => {
+    function aBundleDirectory(validate: string, moreHooks: object = {}): string {
+      const directory = join(agent.directory, 'bundle');
+      mkdirSync(directory, { recursive: true });
+      const appSpec = {
+        version: 0.0,
+        os: 'linux',
+        files: [{ source: 'app.txt', destination: join(agent.directory, 'target') }],
+        hooks: {
+          ApplicationStop: [{ location: 'stop.sh' }],
+          ValidateService: [{ location: 'validate.sh', timeout: 10 }],
+          ...moreHooks,
+        },
+      };
+      writeFileSync(join(directory, 'appspec.yml'), JSON.stringify(appSpec).replace('"version":0', '"version":0.0'));
+      writeFileSync(join(directory, 'app.txt'), 'app');
+      for (const [name, text] of [
+        ['stop.sh', `echo "$LIFECYCLE_EVENT $APPLICATION_NAME $FROM_HOST" >> ${agent.directory}/trace`],
+        ['validate.sh', validate],
+      ] as const)
+        writeFileSync(join(directory, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+      return directory;
+    }
+
+    it('prints its plan without touching anything', async () => {
+      const directory = aBundleDirectory('true', { Mine: [{ location: 'stop.sh' }] });
+      const text = await agent.command('local', '--bundle', directory, '--plan', '--events', 'ValidateService,Mine');
+      expect(text).to.include({ code: 0, stderr: '' });
+      expect(text.stdout).to.match(
+        /Install +copy app\.txt to .*target\nValidateService +run validate\.sh, at most 10 s/,
+      );
+      const json = await agent.command('local', '--bundle', directory, '--plan', '--json', '--events', 'Mine');
+      expect(JSON.parse(json.stdout).steps.map((step: { kind: string }) => step.kind)).to.deep.equal([
+        'download-bundle',
+        'install',
+        'run-hook',
+      ]);
+      expect(existsSync(join(agent.directory, 'target'))).to.equal(false);
+      expect(existsSync(join(agent.directory, 'trace'))).to.equal(false);
+    });
+
+    it('deploys a directory, then again, stopping with the script of the first', async () => {
+      const directory = aBundleDirectory('test -e target || true');
+      for (let time = 0; time < 2; time++) {
+        const result = await agent.command('local', '-l', directory, '-a', 'shop');
+        expect(result).to.include({ code: 0, stderr: '' });
+        expect(result.stdout).to.match(/AppSpec file valid\. Local deployment successful\n$/);
+      }
+      expect(readFileSync(join(agent.directory, 'target', 'app.txt'), 'utf8')).to.equal('app');
+      expect(readFileSync(join(agent.directory, 'trace'), 'utf8')).to.equal('ApplicationStop shop yes\n');
+    });
+
+    it('deploys an archive', async () => {
+      const bundle = await makeBundle(hooksAppSpec({ AfterInstall: ['a.sh'] }), {
+        'a.sh': `#!/bin/sh\necho archive > ${agent.directory}/trace\n`,
+      });
+      writeFileSync(join(agent.directory, 'bundle.tgz'), bundle.bytes);
+      const result = await agent.command('local', '-l', join(agent.directory, 'bundle.tgz'), '-t', 'tgz', '--json');
+      expect(result.code).to.equal(0);
+      expect(JSON.parse(result.stdout)).to.deep.include({ status: 'Succeeded', message: null });
+      expect(readFileSync(join(agent.directory, 'trace'), 'utf8')).to.equal('archive\n');
+    });
+
+    it('tells what failed and exits with 5', async () => {
+      const result = await agent.command('local', '-l', aBundleDirectory('echo broken; exit 4'));
+      expect(result.code).to.equal(5);
+      expect(result.stdout).to.match(
+        /ValidateService +Failed .*\n +Script at .*validate\.sh failed with exit code 4\n +broken\n/,
+      );
+    });
+
+    it('refuses what is not a path, and an order of events that cannot work', async () => {
+      expect(await agent.command('local', '-l', 's3://bucket/key')).to.include({ code: 2 });
+      expect(await agent.command('local', '-e', 'AfterInstall,Install,DownloadBundle')).to.include({ code: 2 });
+    });
+  });
+});

@@ -1,0 +1,148 @@
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { createNodeDisk } from '../../agent/host/node-disk.ts';
+import { type Journal, openJournal, readJournal } from '../../agent/journal/journal.ts';
+import { systemRandomness } from '../../shared/core/system-randomness.ts';
+import { anAssignment } from '../support/agent-process.ts';
+
+const assignment = anAssignment({ digest: 'a'.repeat(64), bytes: new Uint8Array(), bundleType: 'tgz' });
+
+describe('the journal on a disk', () => {
+  const disk = createNodeDisk();
+  let directory: string;
+  let path: string;
+  const open = (compactAboveBytes?: number) =>
+    openJournal({
+      disk,
+      path,
+      randomness: systemRandomness,
+      ...(compactAboveBytes === undefined ? {} : { compactAboveBytes }),
+    });
+
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'drover-journal-'));
+    path = join(directory, 'journal');
+  });
+  afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+  function accept(journal: Journal, deploymentId: string): void {
+    const report = { kind: 'accepted' as const, sequence: journal.nextSequence(), deploymentId, at: 1 };
+    journal.append({ kind: 'accepted', assignment: { ...assignment, deploymentId }, report });
+  }
+
+  it('has after opening what was committed before, and keeps its name', async () => {
+    const first = await open();
+    accept(first, 'd-000000001');
+    await first.commit();
+    expect(first.durableSequence).to.equal(1);
+    // Appended, and never committed: a crash may lose it.
+    accept(first, 'd-000000002');
+    const second = await open();
+    expect(second.state.journalId).to.equal(first.state.journalId);
+    expect(second.state.deployments.map((each) => each.assignment.deploymentId)).to.deep.equal(['d-000000001']);
+    expect(statSync(path).mode & 0o777).to.equal(0o600);
+    await second.close();
+  });
+
+  it('writes what is appended meanwhile in one go', async () => {
+    const journal = await open();
+    const commits = ['d-000000001', 'd-000000002', 'd-000000003'].map((deploymentId) => {
+      accept(journal, deploymentId);
+      return journal.commit();
+    });
+    await Promise.all(commits);
+    await journal.close();
+    expect(readFileSync(path, 'utf8').trimEnd().split('\n').length).to.be.at.most(3);
+  });
+
+  it('cuts a write that was torn at any byte and goes on after it', async () => {
+    const journal = await open();
+    accept(journal, 'd-000000001');
+    await journal.close();
+    const whole = statSync(path).size;
+    const again = await open();
+    accept(again, 'd-000000002');
+    await again.close();
+    const bytes = readFileSync(path);
+    for (let length = whole; length < bytes.length; length += 7) {
+      writeFileSync(path, bytes);
+      truncateSync(path, length);
+      const torn = await open();
+      expect(torn.state.lastSequence, `cut at ${length}`).to.equal(1);
+      accept(torn, 'd-000000003');
+      await torn.close();
+      expect((await readJournal(disk, path))?.deployments.at(-1)?.assignment.deploymentId).to.equal('d-000000003');
+    }
+  });
+
+  it('stops at damage in the middle, with file and offset, and leaves the file as it is', async () => {
+    const journal = await open();
+    accept(journal, 'd-000000001');
+    await journal.commit();
+    accept(journal, 'd-000000002');
+    await journal.close();
+    const bytes = readFileSync(path);
+    const second = bytes.indexOf('\n') + 1;
+    bytes[second + 60] = 0x21;
+    writeFileSync(path, bytes);
+    const error = await open().catch((thrown: unknown) => thrown);
+    expect(String(error)).to.contain(`the journal ${path} is unreadable at byte ${second}`);
+    expect(readFileSync(path).equals(bytes)).to.equal(true);
+  });
+
+  it('rewrites itself when it has grown, and loses nothing by it', async () => {
+    const journal = await open(20_000);
+    accept(journal, 'd-000000001');
+    for (let n = 0; n < 400; n++) {
+      const sequence = journal.nextSequence();
+      const report = { kind: 'event' as const, sequence, deploymentId: 'd-000000001', event: `E${n}` };
+      journal.append({ kind: 'event-ended', report: { ...report, status: 'Skipped', startedAt: 0, durationMs: 0 } });
+      journal.append({ kind: 'acknowledged', sequence });
+      if (n % 5 === 0) await journal.commit();
+    }
+    await journal.close();
+    expect(journal.facts().compactions).to.be.greaterThan(0);
+    const reopened = await open();
+    expect(reopened.state).to.deep.equal(journal.state);
+    await reopened.close();
+  });
+
+  it('rejects every commit after the disk refused one', async () => {
+    await (await open()).close();
+    const full = Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
+    const fullDisk = {
+      ...disk,
+      openAppend: async (...args: Parameters<typeof disk.openAppend>) => {
+        const file = await disk.openAppend(...args);
+        return {
+          get length() {
+            return file.length;
+          },
+          append: () => Promise.reject(full),
+          sync: () => file.sync(),
+          truncate: (length: number) => file.truncate(length),
+          close: () => file.close(),
+        };
+      },
+    };
+    const journal = await openJournal({ disk: fullDisk, path, randomness: systemRandomness });
+    for (const deploymentId of ['d-000000001', 'd-000000002']) {
+      accept(journal, deploymentId);
+      const error = await journal.commit().catch((thrown: unknown) => thrown);
+      expect(String(error)).to.contain(`write the journal ${path}: ENOSPC`);
+    }
+    expect(journal.durableSequence).to.equal(0);
+  });
+
+  it('can be read while another process writes it', async () => {
+    const journal = await open();
+    accept(journal, 'd-000000001');
+    await journal.commit();
+    appendFileSync(path, 'half of a rec');
+    expect((await readJournal(disk, path))?.lastSequence).to.equal(1);
+    expect(await readJournal(disk, join(directory, 'none'))).to.equal(null);
+    await journal.close();
+  });
+});
