@@ -16,6 +16,8 @@ export interface RateLimits {
 }
 
 const ENROLMENT: ReadonlySet<RouteName> = new Set(['enrol', 'createChallenge', 'createSession']);
+/** A poll carries what would be frames on a WebSocket, and a busy host sends many. */
+const POLLS_PER_REQUEST = 10;
 const MINUTE_MS = 60_000;
 
 /** Which bound holds for which route: each tier counts by itself, per address or per host. */
@@ -34,7 +36,8 @@ export function createRateLimits(settings: RateLimitSettings): RateLimits {
     of(name, route) {
       if (ENROLMENT.has(name)) return tier('enrolment', settings.enrolmentsPerMinute, byAddress);
       // Once the body is known: it names the connection.
-      if (name === 'exchange') return tier('exchange', settings.hostRequestsPerMinute, byConnection, 'preHandler');
+      if (name === 'exchange')
+        return tier('exchange', POLLS_PER_REQUEST * settings.hostRequestsPerMinute, byConnection, 'preHandler');
       if (route.caller === 'host') return tier('host', settings.hostRequestsPerMinute, byToken);
       return tier('operator', settings.requestsPerMinute, byAddress);
     },

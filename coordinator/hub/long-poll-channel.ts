@@ -27,6 +27,8 @@ export interface LongPoll {
 
 /** The longest that a poll without news is held: below the 30 s at which many proxies give up. */
 const HOLD_MS = 25_000;
+/** How long a call that brings frames waits while reading is paused: agents give a call that only sends 15 s. */
+const PAUSED_MS = 10_000;
 /** How long a connection's last frames wait to be fetched after its end. */
 const LINGER_MS = 30_000;
 /** The most frames and bytes in one answer. */
@@ -70,7 +72,7 @@ export function createLongPoll(parts: {
       channel.heard();
       for (const frame of frames) channel.deliver(frame);
       // Answered only once the frames are taken, so that a host that sends too fast waits.
-      await channel.change(clock, HOLD_MS, signal, () => !channel.isPaused);
+      await channel.change(clock, PAUSED_MS, signal, () => !channel.isPaused);
       if (hold) await channel.change(clock, HOLD_MS, signal, () => channel.hasNews);
       if (signal.aborted) throw new AppError('unavailable', 'the caller has gone');
       const answer = channel.take();
