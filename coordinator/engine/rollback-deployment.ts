@@ -36,7 +36,7 @@ export async function createRollback(
     touched: number;
     is_good: number;
   }>(
-    `SELECT t.host_id, t.host_name, t.status, t.started_at IS NOT NULL AS touched,
+    `SELECT t.host_id, t.host_name, t.status, t.started_at IS NOT NULL AND t.status <> 'Skipped' AS touched,
             coalesce(g.revision_id = ?, 0) AS is_good
      FROM targets t LEFT JOIN group_hosts g ON g.group_id = ? AND g.host_id = t.host_id
      WHERE t.deployment_id = ? ORDER BY t.position`,

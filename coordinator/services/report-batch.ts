@@ -191,13 +191,15 @@ export async function writeBatch(
     target: TargetFacts,
     item: Extract<Report, { kind: 'finished' }>,
   ): Promise<void> {
-    groupHosts.push([
-      item.installedRevisionId,
-      item.status === 'Succeeded' ? 'Healthy' : 'Unhealthy',
-      target.deploymentId,
-      target.groupId,
-      hostId,
-    ]);
+    // Skipped: the host was not touched, so its health and revision are what they were.
+    if (item.status !== 'Skipped')
+      groupHosts.push([
+        item.installedRevisionId,
+        item.status === 'Succeeded' ? 'Healthy' : 'Unhealthy',
+        target.deploymentId,
+        target.groupId,
+        hostId,
+      ]);
     outcome.changed.add(target.deploymentId);
     if (target.status !== 'InProgress') {
       lateFinishes.push([

@@ -139,6 +139,19 @@ export async function createEngineWorld(): Promise<EngineWorld> {
   }
 
   function receive(host: WorldHost, message: CoordinatorMessage): void {
+    if (message.kind === 'cancel') {
+      // As the agent does: one that has begun goes on, one that has not is reported Skipped.
+      if (host.held.has(message.deploymentId)) return;
+      host.held.add(message.deploymentId);
+      report(host, {
+        kind: 'finished',
+        deploymentId: message.deploymentId,
+        status: 'Skipped',
+        at: clock.now(),
+        installedRevisionId: host.installed,
+      });
+      return;
+    }
     if (message.kind !== 'assignment') return;
     const { assignment } = message;
     if (host.held.has(assignment.deploymentId)) return;

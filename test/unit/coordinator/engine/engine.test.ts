@@ -112,6 +112,22 @@ describe('the engine', () => {
     expect(again).to.equal('conflict');
   });
 
+  it('leaves a host alone that was cancelled before it began: not touched, as healthy as it was', async () => {
+    const hosts = await aFleet(3);
+    await deployed('1');
+    for (const host of hosts) host.behaviour = (a) => (a.revision.label === '2' ? 'ignore' : 'succeed');
+    const { id } = await world.deploy('2');
+    await world.run();
+    await world.deployments.stop(id, { rollback: true, reason: '' }, { kind: 'coordinator' });
+    await world.run(200);
+    const stopped = await world.get(id);
+    expect(stopped).to.include({ status: 'Stopped' });
+    expect(stopped.overview).to.deep.include({ Skipped: 3, Failed: 0 });
+    expect(stopped.rollbackInfo.rollbackDeploymentId).to.equal(null);
+    expect(stopped.rollbackInfo.rollbackMessage).to.contain('No host was touched');
+    for (const host of hosts) expect((await world.readiness.of(host.id)).isReady).to.equal(true);
+  });
+
   it('rolls back after a stop that asks for it', async () => {
     const hosts = await aFleet(3);
     await deployed('1');
