@@ -18,6 +18,7 @@ import { eventOfLog, isPathSegment, type Layout } from './deployment/layout.ts';
 import type { Accounts } from './host/accounts.ts';
 import type { Disk } from './host/disk.ts';
 import type { ProcessHandle, ProcessRunner } from './host/process-runner.ts';
+import { belowInstallRoot, installRootVariable } from './install/install-root.ts';
 import { install, recoverInstall } from './install/installer.ts';
 import { type Journal, openJournal } from './journal/journal.ts';
 import { createStatusFile } from './status-file.ts';
@@ -114,10 +115,11 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
       ownAccount: parts.ownAccount,
       maxOutputBytes: config.hooks.maxOutputBytes,
     },
-    hostVariables: config.hooks.environment,
+    hostVariables: { ...installRootVariable(config.installRoot), ...config.hooks.environment },
     prepareBundle: ({ assignment, deploymentDirectory, signal }) =>
       bundles.prepare({ ...assignment.revision, deploymentDirectory, signal }),
-    install: (request) => install(installParts, request),
+    install: (request) =>
+      install(installParts, { ...request, appSpec: belowInstallRoot(request.appSpec, config.installRoot) }),
     recoverInstall: (request) => recoverInstall(installParts, request),
     retainBundles: (digests) => bundles.retain({ digests, maxBytes: config.limits.maxCacheBytes }),
     maxRevisions: config.limits.maxRevisions,
