@@ -8,8 +8,8 @@ export interface SourceFile {
   /** From the project's root, with `/`. */
   path: string;
   text: string;
-  /** Of this project, as paths from the root; type-only imports included, since they are arrows too. */
-  imports: { path: string; isTypeOnly: boolean }[];
+  /** Of this project, as paths from the root; type-only and lazy imports included, since they are arrows too. */
+  imports: { path: string; isTypeOnly: boolean; isLazy: boolean }[];
   /** Packages and Node modules. */
   packages: string[];
 }
@@ -34,7 +34,11 @@ function readSource(path: string): SourceFile {
   for (const [, typeOnly, from, dynamic] of withoutComments(text).matchAll(IMPORT)) {
     const specifier = from ?? dynamic ?? '';
     if (specifier.startsWith('.'))
-      file.imports.push({ path: posix.join(posix.dirname(path), specifier), isTypeOnly: typeOnly !== undefined });
+      file.imports.push({
+        path: posix.join(posix.dirname(path), specifier),
+        isTypeOnly: typeOnly !== undefined,
+        isLazy: dynamic !== undefined,
+      });
     else file.packages.push(specifier);
   }
   return file;

@@ -112,9 +112,9 @@ function findCycle(files: readonly SourceFile[]): string | null {
   const visit = (path: string, trail: string[]): string | null => {
     if (trail.includes(path)) return [...trail.slice(trail.indexOf(path)), path].join(' -> ');
     if (done.has(path)) return null;
-    // A type-only import is erased: it cannot make modules wait for each other.
+    // A type-only import is erased and a lazy one happens later: neither can make modules wait for each other.
     for (const imported of byPath.get(path)?.imports ?? []) {
-      if (imported.isTypeOnly) continue;
+      if (imported.isTypeOnly || imported.isLazy) continue;
       const cycle = visit(imported.path, [...trail, path]);
       if (cycle !== null) return cycle;
     }
