@@ -211,7 +211,8 @@ export function createHub(parts: {
     message: string,
   ): void {
     callbacks.counted('bad_frame');
-    session.badFrames++;
+    // The wire grows: a newer agent may say what we do not know yet, as often as its rate allows.
+    if (code !== 'unknown_kind') session.badFrames++;
     const isLast = session.badFrames >= MAX_BAD_FRAMES;
     session.send({ kind: 'problem', code, message, fatal: isLast });
     if (!isLast) return;

@@ -234,10 +234,20 @@ describe('a session of the hub', () => {
     for (let i = 0; i < 4; i++) channel.receiver?.onFrame('{');
     expect(channel.last()).to.include({ kind: 'problem', code: 'malformed', fatal: false });
     expect(channel.closedFor).to.equal(null);
-    channel.frame({ kind: 'no-such-kind' });
+    channel.receiver?.onFrame('{');
 
-    expect(channel.last()).to.include({ kind: 'problem', code: 'unknown_kind', fatal: true });
+    expect(channel.last()).to.include({ kind: 'problem', code: 'malformed', fatal: true });
     expect(channel.closedFor).to.equal('too many bad frames');
+  });
+
+  it('answers kinds that it does not know as often as they come: the wire grows', async () => {
+    const { connect } = aWorld();
+    const channel = await connect();
+
+    for (let i = 0; i < 20; i++) channel.frame({ kind: 'from-a-newer-agent' });
+
+    expect(channel.last()).to.include({ kind: 'problem', code: 'unknown_kind', fatal: false });
+    expect(channel.closedFor).to.equal(null);
   });
 });
 
