@@ -1,0 +1,130 @@
+import { readFileSync } from 'node:fs';
+import { expect } from 'chai';
+import { parse } from 'yaml';
+import {
+  CONFIG_KEYS,
+  type ConfigSources,
+  isLoopback,
+  parseConfig,
+  variableOfKey,
+} from '../../../coordinator/config.ts';
+import { isAppError } from '../../../shared/core/errors.ts';
+
+const sources = (changes: Partial<ConfigSources> = {}): ConfigSources => ({
+  file: null,
+  environment: {},
+  flags: {},
+  ...changes,
+});
+const fromFile = (content: unknown) => sources({ file: { path: '/etc/drover/coordinator.yaml', content } });
+const failure = (given: ConfigSources) => {
+  try {
+    parseConfig(given);
+  } catch (error) {
+    if (isAppError(error, 'invalid')) return error;
+  }
+  throw new Error('was not refused as invalid');
+};
+
+describe("the coordinator's configuration", () => {
+  it('has a default for every key, on an address that only this machine can reach', () => {
+    const config = parseConfig(sources());
+    expect(config.listen).to.deep.equal({ host: '127.0.0.1', port: 7717 });
+    expect(config.dataDirectory).to.equal('/var/lib/drover');
+    expect(config.timings.silenceLimitMs).to.equal(15_000);
+  });
+
+  it('cannot be changed once it is read', () => {
+    const config = parseConfig(sources());
+    expect(Object.isFrozen(config)).to.equal(true);
+    expect(Object.isFrozen(config.listen)).to.equal(true);
+  });
+
+  it('lets the environment win over the file, and flags over both', () => {
+    const config = parseConfig({
+      file: { path: 'f', content: { listen: { port: 1 }, logLevel: 'warn', limits: { watchers: 7 } } },
+      environment: { DROVER_COORDINATOR_LISTEN_PORT: '2', DROVER_COORDINATOR_LIMITS_CONNECTIONS: '9', PATH: '/bin' },
+      flags: { 'listen.port': 3, dataDirectory: undefined },
+    });
+    expect(config.listen.port).to.equal(3);
+    expect(config.logLevel).to.equal('warn');
+    expect(config.limits).to.include({ connections: 9, watchers: 7 });
+  });
+
+  it('reads lists and truth from the environment', () => {
+    const config = parseConfig(
+      sources({
+        environment: {
+          DROVER_COORDINATOR_TRUSTED_PROXIES: '10.0.0.0/8, 192.0.2.1',
+          DROVER_COORDINATOR_INSECURE_PUBLIC_ADDRESS: 'true',
+          DROVER_COORDINATOR_LISTEN_HOST: '0.0.0.0',
+        },
+      }),
+    );
+    expect(config.trustedProxies).to.deep.equal(['10.0.0.0/8', '192.0.2.1']);
+    expect(config.insecurePublicAddress).to.equal(true);
+  });
+
+  it('names a misspelt key with its path and the ones that are accepted there', () => {
+    const error = failure(fromFile({ timings: { heartbeatMs: 5 } }));
+    expect(error.message).to.equal('/etc/drover/coordinator.yaml: timings.heartbeatMs is no setting');
+    expect(error.hint).to.contain('heartbeatIntervalMs').and.to.contain('silenceLimitMs');
+    expect(failure(fromFile({ lissten: {} })).hint).to.contain('Did you mean listen?');
+  });
+
+  it('names where a wrong value was set', () => {
+    expect(failure(fromFile({ listen: { port: 70_000 } })).message).to.match(/coordinator\.yaml: listen\.port: /);
+    expect(failure(sources({ environment: { DROVER_COORDINATOR_LISTEN_PORT: 'x' } })).message).to.match(
+      /^DROVER_COORDINATOR_LISTEN_PORT: listen\.port: /,
+    );
+    expect(failure(sources({ flags: { 'listen.port': -1 } })).message).to.match(/^the command line: listen\.port: /);
+    expect(failure(sources({ flags: { logLevel: 'loud' } })).message).to.contain('debug');
+  });
+
+  it('names a variable that is no setting', () => {
+    const error = failure(sources({ environment: { DROVER_COORDINATOR_LISTEN_PROT: '1' } }));
+    expect(error.hint).to.equal('Did you mean DROVER_COORDINATOR_LISTEN_PORT?');
+  });
+
+  it('refuses a file that is no map', () => {
+    expect(failure(fromFile(['listen'])).message).to.contain('must be a map');
+  });
+
+  it('refuses a public address without TLS, unless it is told to', () => {
+    const host = '192.0.2.7';
+    expect(failure(fromFile({ listen: { host } })).hint).to.contain('insecurePublicAddress');
+    expect(parseConfig(fromFile({ listen: { host }, insecurePublicAddress: true })).listen.host).to.equal(host);
+    const tls = { certFile: 'c', keyFile: 'k' };
+    expect(parseConfig(fromFile({ listen: { host }, tls })).tls).to.deep.equal(tls);
+  });
+
+  it('knows which addresses only this machine can reach', () => {
+    for (const host of ['127.0.0.1', '127.9.9.9', '::1', 'localhost']) expect(isLoopback(host), host).to.equal(true);
+    for (const host of ['0.0.0.0', '::', '10.0.0.1', 'drover.example', '127.evil.example'])
+      expect(isLoopback(host), host).to.equal(false);
+  });
+
+  it('refuses a silence limit that one lost heartbeat would reach', () => {
+    expect(failure(fromFile({ timings: { heartbeatIntervalMs: 10_000 } })).message).to.contain('silenceLimitMs');
+  });
+
+  it('is explained by the example: every key stands there, with its default', () => {
+    const example: unknown = parse(readFileSync('examples/coordinator.yaml', 'utf8'));
+    expect(parseConfig(fromFile(example))).to.deep.equal(parseConfig(sources()));
+    const written = leavesOf(example);
+    // Without TLS there is nothing to say about its files; the comment beside it shows them.
+    const expected = CONFIG_KEYS.filter((key) => !key.startsWith('tls.'));
+    expect(written).to.have.members([...expected, 'tls']);
+  });
+
+  it('is listed key by key in the documentation', () => {
+    const page = readFileSync('docs/configuration.md', 'utf8');
+    for (const key of CONFIG_KEYS) expect(page, key).to.contain(`\`${key}\``);
+    expect(variableOfKey('timings.reportCommitMs')).to.equal('DROVER_COORDINATOR_TIMINGS_REPORT_COMMIT_MS');
+  });
+});
+
+function leavesOf(value: unknown, prefix = ''): string[] {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return [prefix];
+  return Object.entries(value).flatMap(([key, inner]) => leavesOf(inner, prefix === '' ? key : `${prefix}.${key}`));
+}
