@@ -20,7 +20,7 @@ export interface BundleRequest {
   onProgress?(progress: BundleProgress): void;
 }
 
-export interface BundleProgress {
+interface BundleProgress {
   receivedBytes: number;
   totalBytes: number;
 }
@@ -40,7 +40,7 @@ export type BundleOutcome =
   | { ok: true; archiveRoot: string; downloadedBytes: number }
   | { ok: false; reason: BundleFailure; message: string };
 
-export interface BundleLimits {
+interface BundleLimits {
   maxBundleBytes: number;
   maxUnpackedBytes: number;
   maxEntries: number;
@@ -59,7 +59,7 @@ export interface Bundles {
   retain(keep: { digests: ReadonlySet<string>; maxBytes: number }): Promise<void>;
 }
 
-export interface LocalBundleRequest {
+interface LocalBundleRequest {
   path: string;
   bundleType: BundleType | 'directory';
   deploymentDirectory: string;

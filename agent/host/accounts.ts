@@ -10,7 +10,7 @@ export interface Accounts {
   group(nameOrId: string): Promise<GroupAccount | null>;
 }
 
-export interface UserAccount {
+interface UserAccount {
   name: string;
   uid: number;
   gid: number;
@@ -19,7 +19,7 @@ export interface UserAccount {
   groups: readonly number[];
 }
 
-export interface GroupAccount {
+interface GroupAccount {
   gid: number;
 }
 

@@ -28,7 +28,11 @@ export async function planInstructions(disk: Disk, request: InstructionsRequest)
   const ours = new Set(previous?.files);
   const ourDirectories = new Set(previous?.directories);
   const wantedDirectories = new Set(wanted.directories);
-  const found = await look(disk, [...wanted.files.keys(), ...wanted.directories, ...ours]);
+  const found = new Map<string, FileStatus | null>();
+  await look(disk, wanted.directories, found);
+  // Most of a first install's files go where not even a directory is.
+  const mayExist = (path: string) => found.get(posix.dirname(path)) !== null;
+  await look(disk, [...wanted.files.keys(), ...ours].filter(mayExist), found);
 
   // A file of the previous install may make way for a directory, and the other way round.
   const removable = new Set([...ours].filter((path) => !wanted.files.has(path) && isFileOrLink(found.get(path))));
@@ -101,12 +105,13 @@ export async function planInstructions(disk: Disk, request: InstructionsRequest)
   };
 }
 
-async function look(disk: Disk, paths: readonly string[]): Promise<ReadonlyMap<string, FileStatus | null>> {
-  const found = new Map<string, FileStatus | null>();
-  await forEachParallel([...new Set(paths)], async (path) => {
-    found.set(path, await disk.status(path));
-  });
-  return found;
+async function look(disk: Disk, paths: readonly string[], found: Map<string, FileStatus | null>): Promise<void> {
+  await forEachParallel(
+    paths.filter((path) => !found.has(path)),
+    async (path) => {
+      found.set(path, await disk.status(path));
+    },
+  );
 }
 
 function isFileOrLink(status: FileStatus | null | undefined): boolean {

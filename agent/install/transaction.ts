@@ -56,7 +56,7 @@ async function keepUnder(disk: Disk, path: string, backup: string): Promise<void
     await disk.link(path, backup);
   } catch (error) {
     if (!isLinkless(error)) throw error;
-    const half = `${backup}.half`;
+    const half = halfOf(backup);
     await disk.removeTree(half);
     if ((await disk.status(path))?.kind === 'symlink') await disk.createSymlink(await disk.readSymlink(path), half);
     else {
@@ -65,6 +65,11 @@ async function keepUnder(disk: Disk, path: string, backup: string): Promise<void
     }
     await disk.rename(half, backup);
   }
+}
+
+/** A copy that may not be whole yet. */
+function halfOf(backup: string): string {
+  return `${backup}.half`;
 }
 
 function isLinkless(error: unknown): boolean {
@@ -91,7 +96,9 @@ export async function undo(parts: { disk: Disk; run: ProcessRunner['run'] }, jou
       await disk.setMode(directory.path, directory.mode);
     }
   }
-  await removeTemporaries(disk, journal);
+  const backups = backupsOf(journal);
+  const halves = backups.map(halfOf);
+  await removeEach(disk, [...journal.places.map(({ staged }) => staged), ...backups, ...halves]);
   await syncDirectories(disk, journal);
 }
 
@@ -113,20 +120,19 @@ async function unplaceFile(disk: Disk, { path, staged, backup }: Journal['places
 /** What a committed install leaves to do: backups, and what the previous install had and this one does not. May be repeated. */
 export async function finish(parts: { disk: Disk; run: ProcessRunner['run'] }, journal: Journal): Promise<void> {
   const { disk } = parts;
-  await removeTemporaries(disk, journal);
+  // Staged files have all become the real ones.
+  await removeEach(disk, backupsOf(journal));
   for (const path of journal.unneededSelinuxPaths) await removeContext(parts.run, path);
   for (const path of [...journal.unneededDirectories].sort(byDepth).reverse())
     await ignoring(['ENOENT', 'ENOTEMPTY', 'EEXIST', 'ENOTDIR', 'EBUSY'], () => disk.removeDirectory(path));
 }
 
-async function removeTemporaries(disk: Disk, journal: Journal): Promise<void> {
-  const names = [
-    ...journal.places.flatMap(({ staged, backup }) =>
-      backup === null ? [staged] : [staged, backup, `${backup}.half`],
-    ),
-    ...journal.removes.map(({ backup }) => backup),
-  ];
-  await forEachParallel(names, (name) => ignoring(['ENOENT', 'ENOTDIR'], () => disk.removeFile(name)));
+function backupsOf(journal: Journal): string[] {
+  return [...journal.places, ...journal.removes].flatMap(({ backup }) => (backup === null ? [] : [backup]));
+}
+
+function removeEach(disk: Disk, names: readonly string[]): Promise<void> {
+  return forEachParallel(names, (name) => ignoring(['ENOENT', 'ENOTDIR'], () => disk.removeFile(name)));
 }
 
 /** The names in every directory that was touched, made to survive a power cut. */

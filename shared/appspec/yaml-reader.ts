@@ -32,7 +32,7 @@ export interface Field {
   value: Value;
 }
 
-export interface Complaint {
+interface Complaint {
   code: string;
   message: string;
   hint?: string;

@@ -13,7 +13,7 @@ import { MAX_BUNDLE_BYTES, MAX_BUNDLE_ENTRIES } from './limits.ts';
 
 const BLOCK_BYTES = 512;
 const MAX_IGNORE_BYTES = 64 * 1_024;
-export const IGNORE_FILE = '.droverignore';
+const IGNORE_FILE = '.droverignore';
 
 export interface PackRequest {
   directory: string;
@@ -24,7 +24,7 @@ export interface PackRequest {
   onProgress?(progress: PackProgress): void;
 }
 
-export interface PackProgress {
+interface PackProgress {
   /** Bytes of files read, and of all that will be. */
   readBytes: number;
   totalBytes: number;

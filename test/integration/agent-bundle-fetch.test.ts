@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -253,6 +254,25 @@ describe('bundles', () => {
       expect(existsSync(join(root, 'd-1', 'deployment-archive'))).to.equal(false);
     }
     throw new Error('it never succeeded');
+  });
+
+  it('gives the space back when a real disk becomes full', async function () {
+    if (process.getuid?.() !== 0) this.skip();
+    mkdirSync(join(root, 'cache'));
+    try {
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=16k', 'tmpfs', join(root, 'cache')], { stdio: 'pipe' });
+    } catch {
+      this.skip();
+    }
+    try {
+      const { download } = source((offset) => pieces(offset));
+      // Told that there is room, as when somebody else fills the disk meanwhile.
+      const hopeful: Disk = { ...disk, freeBytes: async () => 1e12 };
+      expect(reasonOf(await bundlesWith(download, { disk: hopeful }).prepare())).to.equal('disk_full');
+      expect(cache()).to.deep.equal([]);
+    } finally {
+      execFileSync('umount', [join(root, 'cache')]);
+    }
   });
 
   it('ends well when repeated after a death at any call of the disk', async function () {

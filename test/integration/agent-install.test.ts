@@ -554,6 +554,31 @@ describe('install', () => {
       expect(hostTree()).to.deep.equal([]);
     });
 
+    it('keeps the old files when a real disk becomes full in the middle', async function () {
+      if (process.getuid?.() !== 0) this.skip();
+      try {
+        execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', host()], { stdio: 'pipe' });
+      } catch {
+        this.skip();
+      }
+      try {
+        succeeded(await installAll({ 'app/a': 'a'.repeat(50_000) }));
+        const before = hostTree();
+        // The plan is told that there is room, as when somebody else fills the disk meanwhile.
+        const hopeful: Disk = { ...disk, freeBytes: async () => 1e12 };
+        const big = release(
+          { 'app/a': 'b'.repeat(50_000), 'app/b': 'b'.repeat(150_000), 'app/c': 'c'.repeat(90_000) },
+          ALL,
+        );
+        expect(refused(await install(partsWith({ disk: hopeful }), big))).to.contain('became full');
+        expect(hostTree()).to.deep.equal(before);
+        expect(refused(await install(partsWith(), big))).to.contain('bytes free');
+        expect(hostTree()).to.deep.equal(before);
+      } finally {
+        execFileSync('umount', [host()]);
+      }
+    });
+
     it('does not overwrite a file that somebody made between the plan and the switch', async () => {
       const racing: Disk = {
         ...disk,
