@@ -32,7 +32,7 @@ export interface GlobalOptions {
   stateDirectory: string | null;
 }
 
-export interface EnrolOptions {
+interface EnrolOptions {
   coordinatorUrl: string | null;
   joinToken: string | null;
   joinTokenFile: string | null;

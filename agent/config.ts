@@ -11,7 +11,7 @@ const MIB = 1_024 * 1_024;
 const absolutePath = z.string().regex(/^\//, 'an absolute path');
 
 /** /etc/drover/agent.yaml. Every key has a default; docs/agent.md explains each. */
-export const agentConfig = z.strictObject({
+const agentConfig = z.strictObject({
   /** Where the coordinator is; null: where this host enrolled. */
   coordinatorUrl: z
     .url({ protocol: /^https?$/, error: 'an http:// or https:// address' })

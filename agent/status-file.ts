@@ -9,7 +9,7 @@ const MAX_STATUS_BYTES = 64 * 1_024;
 const INTERVAL_MS = 1_000;
 
 /** What a running agent says of itself, for `drover-agent status`. */
-export const agentStatus = z.object({
+const agentStatus = z.object({
   process: z.object({ pid: z.number().int(), startTime: z.string() }).nullable(),
   version: z.string(),
   at: z.number().int(),

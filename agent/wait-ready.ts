@@ -1,5 +1,5 @@
 import { type Clock, sleep } from '../shared/core/clock.ts';
-import { AppError, isAppError } from '../shared/core/errors.ts';
+import { isAppError } from '../shared/core/errors.ts';
 import { askReadiness, openSession, type Readiness } from './connection/enrolment.ts';
 import type { HttpClient } from './connection/http-client.ts';
 import type { Identity } from './connection/identity.ts';
@@ -32,9 +32,13 @@ export async function waitReady(parts: WaitReadyParts, timeoutMs: number): Promi
         connection ??= await connect(parts);
         if (connection === null) now = 'this host is not enrolled yet';
         else {
-          const readiness = await askReadiness(connection.http, connection.token);
-          if (readiness.isReady) return { isReady: true, readiness };
-          now = whyNot(readiness);
+          const readiness = await askReadiness(connection.http, connection.token).catch(endedSession);
+          if (readiness?.isReady === true) return { isReady: true, readiness };
+          now = readiness === null ? 'the session has ended' : whyNot(readiness);
+          if (readiness === null) {
+            connection.http.close();
+            connection = null;
+          }
         }
       } catch (error) {
         now = passingReason(error);
@@ -69,8 +73,11 @@ function whyNot(readiness: Readiness): string {
 
 function passingReason(error: unknown): string {
   if (isAppError(error, 'unavailable') || isAppError(error, 'rate_limited')) return error.message;
-  // A session ends after an hour; the next try opens another, and an unknown key is refused there by another code.
-  if (error instanceof AppError && error.code === 'unauthorized' && error.details['isFinal'] !== true)
-    return error.message;
+  throw error;
+}
+
+/** Null for a session that has ended, as each does after an hour: the next question opens another. */
+function endedSession(error: unknown): null {
+  if (isAppError(error, 'unauthorized')) return null;
   throw error;
 }

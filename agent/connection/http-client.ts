@@ -9,7 +9,7 @@ import { problemToError } from '../../shared/sdk/problem.ts';
 const MAX_ANSWER_BYTES = 20 * 1_024 * 1_024;
 const MAX_PROBLEM_BYTES = 64 * 1_024;
 
-export interface HttpRequest {
+interface HttpRequest {
   method: 'GET' | 'POST';
   path: string;
   body?: unknown;

@@ -26,8 +26,8 @@ const RETRY_WEBSOCKET_MS = 5 * 60_000;
 /** Frames that make no sense, in one connection. */
 const MAX_BAD_FRAMES = 16;
 
-export type Welcome = Extract<CoordinatorMessage, { kind: 'welcome' }>;
-export type Acknowledged = Extract<CoordinatorMessage, { kind: 'acknowledged' }>;
+type Welcome = Extract<CoordinatorMessage, { kind: 'welcome' }>;
+type Acknowledged = Extract<CoordinatorMessage, { kind: 'acknowledged' }>;
 
 export interface SessionParts {
   transports: { websocket: Transport; longPoll: Transport };
@@ -49,7 +49,7 @@ export interface SessionParts {
   onDisconnected(): void;
 }
 
-export interface SessionState {
+interface SessionState {
   state: 'stopped' | 'connecting' | 'connected' | 'waiting';
   transport: 'websocket' | 'long-poll' | null;
   /** Since when, epoch ms. */

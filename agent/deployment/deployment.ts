@@ -7,7 +7,10 @@ import { loadAppSpec } from './app-spec-file.ts';
 import { type EventOutcome, type ExecutorParts, execute, failed } from './executors.ts';
 import { type PlanInput, planEvent, type Step, timeoutOf, type UnpackedRevision } from './plan.ts';
 import { type Remainder, remainder } from './recovery.ts';
-import { logScripts } from './scripts-log.ts';
+import { openScriptsLog, type ScriptsLog } from './scripts-log.ts';
+
+/** An event's outcome waits no longer than this for a commit, ms. */
+const COMMIT_WITHIN_MS = 3;
 
 export interface DeploymentParts extends ExecutorParts {
   /** An event begins or has ended. Its output lies in `logPath`. */
@@ -28,21 +31,35 @@ export async function runDeployment(
   const files = parts.layout.deployment(deploymentGroupId, deploymentId);
   if (!deployment.isBegun) journal.append({ kind: 'begun', deploymentId });
   await makeDirectories(parts, files);
+  const scriptsLog = openScriptsLog(parts, files.scriptsLog);
   const revisions: Revisions = { installed: undefined, downloaded: null };
   for (;;) {
     const rest = remainder(deployment);
     if (rest.kind !== 'event') {
       finish(parts, deployment, rest);
       await journal.commit();
+      await scriptsLog.written();
       return 'finished';
     }
     if (signal.aborted) return 'interrupted';
     const step = await planNext(parts, deployment, { event: rest.event, revisions });
-    const outcome = await runEvent(parts, { deployment, step, interrupted: rest.interrupted, signal, files });
+    const outcome = await runEvent(parts, {
+      deployment,
+      step,
+      interrupted: rest.interrupted,
+      signal,
+      files,
+      scriptsLog,
+    });
     if (outcome === 'interrupted') return 'interrupted';
-    // The next step's own commit carries this one too, when it comes sooner; a failure is met there.
-    journal.commit().catch(() => {});
+    commitSoon(parts);
   }
+}
+
+/** The next script's own commit mostly comes first and carries this event's outcome, which saves a sync for each event. */
+function commitSoon(parts: DeploymentParts): void {
+  // A failure is met by whoever commits next.
+  parts.clock.setTimer(COMMIT_WITHIN_MS, () => void parts.journal.commit().catch(() => {}));
 }
 
 interface Revisions {
@@ -96,6 +113,7 @@ interface EventRun {
   interrupted: (Remainder & { kind: 'event' })['interrupted'];
   signal: AbortSignal;
   files: ReturnType<ExecutorParts['layout']['deployment']>;
+  scriptsLog: ScriptsLog;
 }
 
 async function runEvent(parts: DeploymentParts, run: EventRun): Promise<'ended' | 'interrupted'> {
@@ -135,7 +153,7 @@ async function runEvent(parts: DeploymentParts, run: EventRun): Promise<'ended' 
   });
   parts.logger.info({ deploymentId, lifecycleEvent: event, status: outcome.kind, durationMs }, 'lifecycle event ended');
   parts.onEvent({ running, logPath, hasEnded: true });
-  if (step.kind === 'run-hook') await logScripts(parts, run.files.scriptsLog, { step, startedAt, outcome, durationMs });
+  if (step.kind === 'run-hook') run.scriptsLog.add({ step, startedAt, outcome, durationMs });
   return 'ended';
 }
 

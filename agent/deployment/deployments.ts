@@ -6,7 +6,7 @@ import { isPathSegment } from './layout.ts';
 import { outdatedDeployments } from './retention.ts';
 
 /** Deployments that may wait on one host. The coordinator gives one at a time to each; more than this is a fault. */
-export const MAX_QUEUED = 64;
+const MAX_QUEUED = 64;
 
 export interface DeploymentsParts extends Omit<DeploymentParts, 'onEvent'> {
   /** Deployment directories that are kept in each group, the installed one beside. */
@@ -19,7 +19,7 @@ export interface DeploymentsParts extends Omit<DeploymentParts, 'onEvent'> {
   onFailure(error: unknown): void;
 }
 
-export type Acceptance =
+type Acceptance =
   | 'accepted'
   /** It is here already, or was; its reports are sent again if need be. */
   | 'repeated'

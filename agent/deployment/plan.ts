@@ -3,7 +3,7 @@ import type { Assignment } from '../../shared/protocol/messages.ts';
 import { isTrafficGate, scriptSource } from '../hooks/script-source.ts';
 
 /** An event that runs no scripts may take this long, ms. Source: CodeDeploy, 3600 s for an event. */
-export const EVENT_TIMEOUT_MS = 3_600_000;
+const EVENT_TIMEOUT_MS = 3_600_000;
 /** Beside its timeout, what stopping a script takes at most, ms. */
 const STOP_ALLOWANCE_MS = 15_000;
 
@@ -20,7 +20,7 @@ export type Step =
   | { kind: 'refuse'; event: string; reason: string };
 export type StepOf<Kind extends Step['kind']> = Extract<Step, { kind: Kind }>;
 
-export interface ScriptsOf {
+interface ScriptsOf {
   revision: 'installed' | 'new';
   revisionLabel: string;
   archiveRoot: string;

@@ -79,9 +79,12 @@ export async function runScript(parts: HookRunnerParts, run: ScriptRun): Promise
 }
 
 async function startAndFollow(parts: HookRunnerParts, run: ScriptRun, attempt: number): Promise<ScriptResult> {
-  const prepared = await prepare(parts, run, attempt);
+  const [prepared, bootId, sizeBefore] = await Promise.all([
+    prepare(parts, run, attempt),
+    parts.processes.bootId(),
+    sizeOf(parts.disk, run.outputPath),
+  ]);
   if (!prepared.ok) return failure(run, prepared);
-  const [bootId, outputFrom] = await Promise.all([parts.processes.bootId(), sizeOf(parts.disk, run.outputPath)]);
   if (run.signal.aborted) return { kind: 'interrupted' };
   const at = parts.clock.now();
   const deadlineAt = at + run.script.timeoutSeconds * 1_000;
@@ -92,7 +95,7 @@ async function startAndFollow(parts: HookRunnerParts, run: ScriptRun, attempt: n
       errorCode: 'ScriptFailed',
       message: `${placeOf(run)} could not be started: ${started.message}`,
     });
-  return follow(parts, run, { handle: started.handle, attempt, deadlineAt, isTimedOut: false, outputFrom });
+  return follow(parts, run, { handle: started.handle, attempt, deadlineAt, isTimedOut: false, outputFrom: sizeBefore });
 }
 
 type Failure = Pick<Diagnostics, 'errorCode' | 'message' | 'exitCode' | 'signal'>;
@@ -200,7 +203,6 @@ async function follow(parts: HookRunnerParts, run: ScriptRun, following: Followi
     await (end.kind === 'interrupted' ? bound.stop() : bound.finish());
   }
   if (end.kind === 'interrupted') return { kind: 'interrupted' };
-  const status = (await readStatus(parts.disk, run.statusPathOf(following.attempt))) ?? end.status;
   const { outputFrom } = following;
   if (end.kind === 'timed-out')
     return failure(run, {
@@ -208,6 +210,8 @@ async function follow(parts: HookRunnerParts, run: ScriptRun, following: Followi
       message: `${placeOf(run)} failed to complete in ${run.script.timeoutSeconds} seconds`,
       ...(await tailOf(parts, run, outputFrom)),
     });
+  // Of its own child the runner knows what the file says, and need not read it.
+  const status = end.status ?? (await readStatus(parts.disk, run.statusPathOf(following.attempt)));
   if (status === null) return unknownOutcome(run, await tailOf(parts, run, outputFrom));
   run.ended(status);
   return judge(parts, run, { status, outputFrom });

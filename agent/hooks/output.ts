@@ -8,7 +8,7 @@ import type { Disk } from '../host/disk.ts';
 /** How often a running script's output is measured, ms. It may pass its bound by what a disk takes in this time. */
 const MEASURE_INTERVAL_MS = 100;
 /** The end of an output that was cut, bytes: the last lines tell most. */
-export const KEPT_END_BYTES = 64 * 1_024;
+const KEPT_END_BYTES = 64 * 1_024;
 
 export interface OutputParts {
   disk: Disk;

@@ -31,7 +31,7 @@ export interface Journal {
   close(): Promise<void>;
 }
 
-export interface JournalFacts {
+interface JournalFacts {
   path: string;
   journalId: string;
   bytes: number;

@@ -11,10 +11,10 @@ import { acceptedReport, assignment, eventReport, finishedReport, report } from 
 const instant = z.number().int();
 const deploymentId = z.string();
 
-export const exitStatus = z.object({ exitCode: z.number().int().nullable(), signal: z.string().nullable() });
+const exitStatus = z.object({ exitCode: z.number().int().nullable(), signal: z.string().nullable() });
 
 /** A script whose start was decided. `ended` is null while it runs, and when nobody saw how it ended. */
-export const scriptProgress = z.object({
+const scriptProgress = z.object({
   location: z.string(),
   /** From 1; more than 1 when an earlier start is known never to have happened. */
   attempt: z.number().int().positive(),
@@ -28,7 +28,7 @@ export const scriptProgress = z.object({
 });
 export type ScriptProgress = z.infer<typeof scriptProgress>;
 
-export const eventProgress = z.object({
+const eventProgress = z.object({
   event: lifecycleEventName,
   startedAt: instant,
   timeoutMs: z.number().int().positive(),
@@ -38,10 +38,9 @@ export const eventProgress = z.object({
 export type EventProgress = z.infer<typeof eventProgress>;
 
 /** Where a revision's files lie on this host. */
-export const archive = z.object({ archiveRoot: z.string(), appSpecPath: z.string() });
-export type Archive = z.infer<typeof archive>;
+const archive = z.object({ archiveRoot: z.string(), appSpecPath: z.string() });
 
-export const deploymentProgress = z.object({
+const deploymentProgress = z.object({
   assignment,
   acceptedAt: instant,
   /** A step has begun: from here on it goes to its end. */
@@ -53,7 +52,7 @@ export const deploymentProgress = z.object({
 export type DeploymentProgress = z.infer<typeof deploymentProgress>;
 
 /** The last revision whose Install succeeded in a group. */
-export const installedRevision = archive.extend({
+const installedRevision = archive.extend({
   deploymentId,
   revisionId: z.string(),
   revisionLabel: z.string(),
@@ -62,9 +61,8 @@ export const installedRevision = archive.extend({
   /** False after a later Install failed and could not put this revision's files back. */
   isIntact: z.boolean(),
 });
-export type InstalledRevision = z.infer<typeof installedRevision>;
 
-export const journalState = z.object({
+const journalState = z.object({
   /** Sequence numbers count within this name. */
   journalId: z.string(),
   lastSequence: z.number().int().nonnegative(),
@@ -83,7 +81,7 @@ export type JournalState = z.infer<typeof journalState>;
 
 const scriptPlace = { deploymentId, event: lifecycleEventName, index: z.number().int().nonnegative() };
 
-export const journalRecord = z.discriminatedUnion('kind', [
+const journalRecord = z.discriminatedUnion('kind', [
   /** Everything before it is contained in it. The first record of every journal. */
   z.object({ kind: z.literal('checkpoint'), state: journalState }),
   z.object({ kind: z.literal('accepted'), assignment, report: acceptedReport }),
@@ -129,7 +127,7 @@ type DecodedLine =
   | { ok: false; isTorn: boolean; message: string };
 
 /** The records of a line (without its newline), or what is wrong with it. */
-export function decodeLine(line: string): DecodedLine {
+function decodeLine(line: string): DecodedLine {
   const [, hash, length, json] = /^([0-9a-f]{16}) (\d{1,10}) (.*)$/s.exec(line) ?? [];
   if (hash === undefined || length === undefined || json === undefined)
     return { ok: false, isTorn: true, message: 'the line does not begin with a checksum and a length' };

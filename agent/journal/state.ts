@@ -5,7 +5,7 @@ import type { DeploymentProgress, EventProgress, JournalRecord, JournalState, Sc
 /** Deployments that are remembered after their end, so that a repeated assignment is never run twice. */
 export const MAX_FINISHED = 1_000;
 /** Deployments whose output is kept for sending; older ones are given up. */
-export const MAX_UNSENT_OUTPUT = 64;
+const MAX_UNSENT_OUTPUT = 64;
 
 export function emptyState(journalId: string): JournalState {
   return {
