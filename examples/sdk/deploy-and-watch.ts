@@ -1,11 +1,11 @@
 // Deploys the newest revision of an application to a deployment group and tells what happens, host by host:
 //
-//   DROVER_URL=https://drover.example:7444 DROVER_TOKEN=… node --import=tsx examples/sdk/deploy-and-watch.ts web/prod
+//   DROVER_URL=https://drover.example:7717 DROVER_TOKEN=… node --import=tsx examples/sdk/deploy-and-watch.ts web/prod
 //
 // In a project of your own the import is `from 'drover/sdk'`.
 import { DroverClient, isAppError } from '../../shared/sdk/drover-client.ts';
 
-const { DROVER_URL = 'http://127.0.0.1:7444', DROVER_TOKEN, DROVER_CA_FILE } = process.env;
+const { DROVER_URL = 'http://127.0.0.1:7717', DROVER_TOKEN, DROVER_CA_FILE } = process.env;
 const [application, deploymentGroup] = (process.argv[2] ?? '').split('/');
 if (!application || !deploymentGroup) {
   console.error('usage: deploy-and-watch.ts <application>/<group> [revision]');

@@ -35,7 +35,7 @@ export type { Fetch } from './http.ts';
 export type { CallableRoute, CallOptions, ItemOf, PagedRoute, RouteInput, RouteReply } from './route-methods.ts';
 
 export interface DroverClientOptions {
-  /** The coordinator's address, for example `https://drover.example:7444`. */
+  /** The coordinator's address, for example `https://drover.example:7717`. */
   url: string;
   /** An operator token; without one only what anybody may call answers. */
   token?: string | undefined;

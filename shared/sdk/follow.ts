@@ -40,7 +40,7 @@ const KNOWN_KINDS: ReadonlySet<string> = new Set(feedItem.options.map((option) =
 
 /**
  * A deployment's feed until its item `ended`. A lost connection is made again for as long as it takes: how long that may
- * be is the caller's to say, by the signal (whose reason it then throws). Items are never repeated or out of order.
+ * be is the caller's to say, by the signal (whose reason it then throws). Items never go back in sequence; several may share one.
  * @throws AppError `not_found`, `unauthorized`, `forbidden`; not `unavailable`, which it waits out
  */
 export async function* follow(parts: Parts, deploymentId: string, options: FollowOptions): AsyncGenerator<FollowItem> {
@@ -58,7 +58,7 @@ export async function* follow(parts: Parts, deploymentId: string, options: Follo
         }
         if (event === 'open') continue;
         const item = parseItem(event);
-        if (item === undefined || (last !== undefined && item.sequence <= last)) continue;
+        if (item === undefined || (last !== undefined && item.sequence < last)) continue;
         last = item.sequence;
         yield item;
         if (item.kind === 'ended') return;

@@ -1,0 +1,105 @@
+import { resolve } from 'node:path';
+import type { Cli } from '../cli.ts';
+import { defineCommand, optionalArgument, text } from '../command.ts';
+import { type Contexts, contextsPath, loadContexts, saveContexts, unknownContext } from '../context.ts';
+import { CommandFailure, usageError } from '../exit-codes.ts';
+import { warnOfVersion } from '../versions.ts';
+
+export const loginCommand = defineCommand({
+  name: 'login',
+  summary: 'Log in to a coordinator: checks the token and keeps it in a context',
+  examples: [
+    ['drover login https://drover.example:7717', 'asks for the token'],
+    ['drover login https://drover.example:7717 --token-file token', 'reads it from a file'],
+    ['drover login http://127.0.0.1:7717 --name local < token', 'reads it from stdin'],
+  ],
+  arguments: { url: optionalArgument('[address]', 'of the coordinator; default: of the context in use') },
+  options: {
+    name: text('--name <context>', "the context's name (default: the coordinator's host)", {
+      group: 'What',
+      completes: 'context',
+    }),
+    tokenFile: text('--token-file <path>', 'a file with the token, or - for stdin', { completes: 'path' }),
+    caFile: text('--ca-file <path>', 'PEM file of the authority that signed its certificate', { completes: 'path' }),
+  },
+  exits: ['usage', 'not-permitted', 'unreachable', 'needs-answer', 'left'],
+  seeAlso: ['context', 'logout', 'doctor'],
+  async run(cli, args, options) {
+    const { files, env } = cli.world;
+    const contexts = await loadContexts(files, env);
+    const name = options.name ?? cli.globals.context ?? nameFor(contexts, args.url);
+    const known = contexts.contexts[name];
+    const url = args.url ?? known?.url;
+    if (url === undefined) throw usageError('log in where?', 'drover login https://<coordinator>');
+    const caFile = options.caFile === undefined ? known?.caFile : resolve(options.caFile);
+    const token = await readToken(cli, options.tokenFile, url);
+    const who = await cli.clientOf({ url, token, caFile }).whoami();
+    await saveContexts(files, env, {
+      ...contexts,
+      current: name,
+      contexts: { ...contexts.contexts, [name]: { url, token, ...(caFile === undefined ? {} : { caFile }) } },
+    });
+    cli.output.answer({
+      json: () => ({ who, context: { name, url } }),
+      lines: () => [`${who.name} (${who.role}) at ${url}; context ${name} is in use`],
+      ids: () => [name],
+    });
+    cli.output.note(`The token is kept in ${contextsPath(env)} (0600).`);
+    await warnOfVersion(cli, who.coordinatorVersion);
+    return 'done';
+  },
+});
+
+export const logoutCommand = defineCommand({
+  name: 'logout',
+  summary: 'Forget the token of a context; it stays valid until it is revoked',
+  examples: [['drover logout', 'the context in use']],
+  exits: ['not-found', 'nothing-to-do'],
+  seeAlso: ['login', 'tokens rm'],
+  async run(cli) {
+    const { files, env } = cli.world;
+    const contexts = await loadContexts(files, env);
+    const name = cli.globals.context ?? env['DROVER_CONTEXT'] ?? contexts.current;
+    if (name === null) throw new CommandFailure('nothing-to-do', 'no context is in use');
+    const known = contexts.contexts[name];
+    if (known === undefined) throw unknownContext(contexts, name);
+    if (known.token === undefined) throw new CommandFailure('nothing-to-do', `there is no token in context ${name}`);
+    const { token: _, ...rest } = known;
+    await saveContexts(files, env, { ...contexts, contexts: { ...contexts.contexts, [name]: rest } });
+    cli.output.answer({ json: () => ({ loggedOut: name }), lines: () => [`logged out of ${name}`], ids: () => [name] });
+    return 'done';
+  },
+});
+
+/** The context that has this address, or a new one under the host's name. */
+function nameFor(contexts: Contexts, url: string | undefined): string {
+  if (url === undefined) return contexts.current ?? '';
+  const known = Object.entries(contexts.contexts).find(([, one]) => one.url === url)?.[0];
+  return known ?? (URL.canParse(url) ? new URL(url).hostname : url);
+}
+
+async function readToken(cli: Cli, tokenFile: string | undefined, url: string): Promise<string> {
+  const token = (await tokenText(cli, tokenFile, url))?.trim();
+  if (token === undefined) throw new CommandFailure('left', 'nothing was changed');
+  if (token === '')
+    throw usageError(
+      'the token is empty',
+      'The first one is in the data directory of the coordinator; drover tokens create makes others.',
+    );
+  return token;
+}
+
+async function tokenText(cli: Cli, tokenFile: string | undefined, url: string): Promise<string | undefined> {
+  const { stdin, files } = cli.world;
+  if (tokenFile !== undefined && tokenFile !== '-') {
+    const text = await files.readText(tokenFile);
+    if (text === undefined) throw usageError(`there is no file ${tokenFile}`);
+    return text;
+  }
+  if (tokenFile === '-' || !stdin.isTty) return stdin.readAll();
+  if (!cli.canAsk)
+    throw new CommandFailure('needs-answer', 'the token has to be asked for, and there is no terminal', {
+      hint: 'Use --token-file.',
+    });
+  return stdin.ask(`Token for ${url}: `, { isSecret: true });
+}

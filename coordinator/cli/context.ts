@@ -1,0 +1,93 @@
+import { join } from 'node:path';
+import { z } from 'zod';
+import { CommandFailure, usageError } from './exit-codes.ts';
+import type { Environment } from './terminal.ts';
+import type { CliFiles } from './world.ts';
+
+/** A coordinator that the operator works with, and what opens it. */
+const context = z.object({
+  url: z.url({ protocol: /^https?$/ }),
+  token: z.string().optional(),
+  caFile: z.string().optional(),
+});
+export type Context = z.infer<typeof context>;
+
+const contextsFile = z.object({
+  version: z.literal(1),
+  current: z.string().nullable(),
+  contexts: z.record(z.string(), context),
+});
+export type Contexts = z.infer<typeof contextsFile>;
+
+export interface ChosenContext {
+  /** Null when the environment alone says it. */
+  name: string | null;
+  url: string;
+  token: string | undefined;
+  caFile: string | undefined;
+}
+
+export function configDirectory(env: Environment): string {
+  return join(env['XDG_CONFIG_HOME'] || join(env['HOME'] ?? '/', '.config'), 'drover');
+}
+
+export function stateDirectory(env: Environment): string {
+  return join(env['XDG_STATE_HOME'] || join(env['HOME'] ?? '/', '.local', 'state'), 'drover');
+}
+
+export function contextsPath(env: Environment): string {
+  return join(configDirectory(env), 'contexts.json');
+}
+
+export async function loadContexts(files: CliFiles, env: Environment): Promise<Contexts> {
+  const path = contextsPath(env);
+  const text = await files.readText(path);
+  if (text === undefined) return { version: 1, current: null, contexts: {} };
+  try {
+    return contextsFile.parse(JSON.parse(text));
+  } catch (error) {
+    const why = error instanceof z.ZodError ? z.prettifyError(error) : String(error);
+    throw usageError(`cannot read ${path}: ${why}`, 'Correct it, or remove it and log in again.');
+  }
+}
+
+export async function saveContexts(files: CliFiles, env: Environment, contexts: Contexts): Promise<void> {
+  await files.writePrivate(contextsPath(env), `${JSON.stringify(contexts, null, 2)}\n`);
+}
+
+/**
+ * Which coordinator this command is for: `--context`, then the environment (`DROVER_URL`, `DROVER_CONTEXT`), then the
+ * context in use. `DROVER_TOKEN` and `DROVER_CA_FILE` replace the context's own. A stored token goes only to the address
+ * that it is stored with.
+ */
+export function chooseContext(contexts: Contexts, env: Environment, flag: string | undefined): ChosenContext {
+  const urlFromEnv = flag === undefined ? env['DROVER_URL'] || undefined : undefined;
+  const name = flag ?? (env['DROVER_CONTEXT'] || contexts.current || undefined);
+  const stored = name === undefined ? undefined : contexts.contexts[name];
+  const isWanted = flag !== undefined || (urlFromEnv === undefined && name !== undefined);
+  if (isWanted && stored === undefined) throw unknownContext(contexts, name ?? '');
+  const url = urlFromEnv ?? stored?.url;
+  if (url === undefined)
+    throw new CommandFailure('not-permitted', 'not logged in to any coordinator', {
+      hint: 'drover login https://<coordinator>  (or set DROVER_URL and DROVER_TOKEN)',
+    });
+  const own = stored !== undefined && sameAddress(stored.url, url) ? stored : undefined;
+  return {
+    name: own === undefined ? null : (name ?? null),
+    url,
+    token: env['DROVER_TOKEN'] || own?.token,
+    caFile: env['DROVER_CA_FILE'] || own?.caFile,
+  };
+}
+
+export function unknownContext(contexts: Contexts, name: string): CommandFailure {
+  const names = Object.keys(contexts.contexts);
+  return new CommandFailure('not-found', `there is no context ${name}`, {
+    hint: names.length === 0 ? 'drover login https://<coordinator>' : `There are: ${names.join(', ')}.`,
+  });
+}
+
+function sameAddress(a: string, b: string): boolean {
+  const form = (url: string) => (URL.canParse(url) ? new URL(url).href.replace(/\/+$/, '') : url);
+  return form(a) === form(b);
+}

@@ -1,0 +1,71 @@
+import { AppError, type ErrorCode } from '../../shared/core/errors.ts';
+
+/** Every exit code of `drover`, once. Printed by `drover help exit-codes`; docs/cli.md explains them. */
+export const EXIT_CODES = [
+  { code: 0, name: 'done', meaning: 'done as asked' },
+  { code: 1, name: 'unexpected', meaning: 'something unexpected: a bug, or a disk or pipe that failed' },
+  { code: 2, name: 'usage', meaning: 'the command or what it was given is wrong; nothing was changed' },
+  { code: 3, name: 'refused', meaning: 'refused or blocked, for example by a running deployment; nothing was changed' },
+  { code: 4, name: 'nothing-to-do', meaning: 'there was nothing to do' },
+  { code: 5, name: 'failed', meaning: 'the deployment failed and was not rolled back' },
+  { code: 6, name: 'failed-rolled-back', meaning: 'the deployment failed and was rolled back' },
+  { code: 7, name: 'stopped', meaning: 'the deployment was stopped by somebody' },
+  { code: 8, name: 'awaits-approval', meaning: 'the deployment waits for an approval' },
+  { code: 9, name: 'watch-timed-out', meaning: 'the watching timed out; the deployment goes on' },
+  { code: 10, name: 'not-found', meaning: 'there is no such thing' },
+  { code: 11, name: 'not-permitted', meaning: 'not logged in, or not permitted' },
+  { code: 12, name: 'unreachable', meaning: 'the coordinator cannot be reached' },
+  { code: 64, name: 'needs-answer', meaning: 'a question would have to be asked, but there is no terminal' },
+  { code: 130, name: 'left', meaning: 'left by Ctrl C; a deployment goes on' },
+] as const;
+export type ExitCode = (typeof EXIT_CODES)[number]['code'];
+export type ExitName = (typeof EXIT_CODES)[number]['name'];
+
+export function exitCode(name: ExitName): ExitCode {
+  // Every name comes from the table itself.
+  return EXIT_CODES.find((exit) => exit.name === name)!.code;
+}
+
+export function exitName(code: ExitCode): ExitName {
+  // Every code comes from the table itself.
+  return EXIT_CODES.find((exit) => exit.code === code)!.name;
+}
+
+/** A command that ends other than well, for a reason that is its own and not the coordinator's. */
+export class CommandFailure extends Error {
+  readonly exit: ExitName;
+  readonly hint: string | undefined;
+  readonly details: Readonly<Record<string, unknown>>;
+  constructor(exit: ExitName, message: string, options: { hint?: string; details?: Record<string, unknown> } = {}) {
+    super(message);
+    this.name = 'CommandFailure';
+    this.exit = exit;
+    this.hint = options.hint;
+    this.details = options.details ?? {};
+  }
+}
+
+export function usageError(message: string, hint?: string): CommandFailure {
+  return new CommandFailure('usage', message, hint === undefined ? {} : { hint });
+}
+
+const EXIT_OF_ERROR: Readonly<Record<ErrorCode, ExitName>> = {
+  invalid: 'usage',
+  not_found: 'not-found',
+  conflict: 'refused',
+  unauthorized: 'not-permitted',
+  forbidden: 'not-permitted',
+  too_large: 'refused',
+  rate_limited: 'refused',
+  unavailable: 'unreachable',
+  not_implemented: 'refused',
+  internal: 'unexpected',
+};
+
+/** How a command ends that threw this. */
+export function exitOfError(error: unknown): ExitName {
+  if (error instanceof CommandFailure) return error.exit;
+  if (!(error instanceof AppError)) return 'unexpected';
+  if (error.code === 'conflict' && error.details['reason'] === 'nothing_to_do') return 'nothing-to-do';
+  return EXIT_OF_ERROR[error.code];
+}

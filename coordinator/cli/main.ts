@@ -1,0 +1,58 @@
+#!/usr/bin/env node
+import { foregroundClock } from '../../shared/core/system-clock.ts';
+import { systemRandomness } from '../../shared/core/system-randomness.ts';
+import { localFiles } from './local-files.ts';
+import { runProgram } from './program.ts';
+import { askOnTerminal, hearKeys } from './terminal-input.ts';
+import type { OutStream, World } from './world.ts';
+
+// A reader that has seen enough (`drover ls | head`) is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+
+const world: World = {
+  argv: process.argv.slice(2),
+  env: process.env,
+  stdout: outStream(process.stdout),
+  stderr: outStream(process.stderr),
+  stdin: {
+    isTty: process.stdin.isTTY === true,
+    readAll: async () => {
+      const chunks: Buffer[] = [];
+      for await (const chunk of process.stdin) chunks.push(Buffer.from(chunk));
+      return Buffer.concat(chunks).toString('utf8');
+    },
+    ask: (question, options) => askOnTerminal(process.stdin, process.stderr, question, options),
+    onKey: (heard) => hearKeys(process.stdin, heard),
+  },
+  files: localFiles,
+  clock: foregroundClock,
+  randomness: systemRandomness,
+  utcOffset: (at) => -new Date(at).getTimezoneOffset(),
+  onInterrupt: (heard) => listen(['SIGINT', 'SIGTERM', 'SIGHUP'], heard),
+  onResize: (heard) => {
+    process.stderr.on('resize', heard);
+    return () => process.stderr.off('resize', heard);
+  },
+  onExit: (run) => {
+    process.once('exit', run);
+    return () => process.off('exit', run);
+  },
+};
+
+process.exit(await runProgram(world));
+
+function outStream(stream: NodeJS.WriteStream): OutStream {
+  return {
+    write: (text) => stream.write(text),
+    isTty: stream.isTTY === true,
+    columns: () => stream.columns || 80,
+    rows: () => stream.rows || 24,
+  };
+}
+
+function listen(signals: readonly NodeJS.Signals[], heard: () => void): () => void {
+  for (const signal of signals) process.on(signal, heard);
+  return () => {
+    for (const signal of signals) process.off(signal, heard);
+  };
+}

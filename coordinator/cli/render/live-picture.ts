@@ -1,0 +1,200 @@
+import type { Target, TargetStatus } from '../../../shared/model/target.ts';
+import { budgetOf, remainingMs } from '../watch/budget.ts';
+import type { WatchModel } from '../watch/watch-model.ts';
+import { causeSentence, firstFailureLines, someHosts } from './cause-lines.ts';
+import { paintOfStatus, type Style } from './style.ts';
+import { cutMiddle, line, padEnd, type Segment, sides, widthOf } from './text.ts';
+import { count, elapsed, guess, ordinal, timeOfDay } from './units.ts';
+
+export interface LiveView {
+  model: WatchModel;
+  now: number;
+  width: number;
+  height: number;
+  /** Since when there is no contact; null while there is. */
+  lostSinceAt: number | null;
+  /** Lines that were asked for (a log, causes), or a question, between picture and keys. */
+  panel: readonly string[];
+  hasKeys: boolean;
+}
+
+/** Up to this many hosts have a line each; up to the next, a cell each; above, proportions. */
+const MAX_LINES = 16;
+const MAX_CELLS = 400;
+const LETTER: Readonly<Record<TargetStatus, string>> = {
+  Succeeded: 'S',
+  InProgress: 'R',
+  Failed: 'X',
+  Pending: '.',
+  Skipped: '-',
+};
+
+/** The block that is redrawn: never higher than the terminal, whatever the fleet. */
+export function livePicture(view: LiveView, style: Style): string[] {
+  const { model, width } = view;
+  const fixed = [header(view, style)];
+  const foot = [
+    ...budgetLines(view, style),
+    progressLine(view, style),
+    ...view.panel.map((text) => line([text], width, style)),
+    ...(view.hasKeys ? [keysLine(view, style)] : []),
+  ];
+  const room = Math.max(0, view.height - 1 - fixed.length - foot.length);
+  const body =
+    model.size <= MAX_LINES
+      ? hostLines(view, room, style)
+      : [...(model.size <= MAX_CELLS ? cellLines(view, room, style) : []), ...failureLines(view, style)];
+  return [...fixed, ...body.slice(0, room), ...foot].slice(0, Math.max(1, view.height - 1));
+}
+
+function header(view: LiveView, style: Style): string {
+  const { deployment: d } = view.model;
+  const { floor } = budgetOf(d);
+  const from = d.previousRevisionLabel === null ? '' : `${d.previousRevisionLabel} ${style.glyphs.arrow} `;
+  const left: Segment[] = [
+    [d.id, style.bold],
+    `  ${from}${d.revisionLabel}  ${d.application}/${d.deploymentGroup}`,
+    `  ${count(floor)} of ${count(d.totalHosts)} stay in service`,
+  ];
+  const running = elapsed(view.now - (d.startedAt ?? d.createdAt));
+  if (view.lostSinceAt !== null)
+    return sides(
+      left,
+      [`no contact since ${timeOfDay(view.lostSinceAt, style.utcOffset)}`, style.warn],
+      view.width,
+      style,
+    );
+  const state = d.endingAs === null ? 'Live' : `Ending: ${d.endingAs}`;
+  return sides(left, [`${state}  ${running}`, d.endingAs === null ? style.good : style.warn], view.width, style);
+}
+
+/** Running hosts first, then those that failed, then those that wait; those that are done have scrolled up. */
+function hostLines(view: LiveView, room: number, style: Style): string[] {
+  const all = [...view.model.targets].filter((target) => target.status !== 'Succeeded');
+  const order: readonly TargetStatus[] = ['InProgress', 'Failed', 'Pending', 'Skipped'];
+  const sorted = order.flatMap((status) => all.filter((target) => target.status === status));
+  const failure = failureLines(view, style);
+  const fits = Math.max(0, room - failure.length);
+  const shown = sorted.length > fits ? sorted.slice(0, Math.max(0, fits - 1)) : sorted;
+  const nameWidth = Math.min(Math.max(0, ...shown.map((target) => widthOf(target.hostName))), 32);
+  const hidden = sorted.length - shown.length;
+  return [
+    ...shown.map((target) => hostLine(target, nameWidth, view, style)),
+    ...(hidden > 0 ? [`  and ${count(hidden)} more`] : []),
+    ...failure,
+  ];
+}
+
+function hostLine(target: Target, nameWidth: number, view: LiveView, style: Style): string {
+  const since = target.startedAt === null || target.status !== 'InProgress' ? '' : elapsed(view.now - target.startedAt);
+  const name = padEnd(cutMiddle(target.hostName, nameWidth, style), nameWidth);
+  const event = padEnd(target.lifecycleEvent ?? '', 16);
+  return line(
+    [`  ${name}  `, [padEnd(target.status, 10), paintOfStatus(style, target.status)], `  ${event}  ${since}`],
+    view.width,
+    style,
+  ).trimEnd();
+}
+
+/** A letter for each host, in the order of the plan. */
+function cellLines(view: LiveView, room: number, style: Style): string[] {
+  const statuses = [...view.model.targets].map((target) => target.status);
+  const perLine = Math.max(10, Math.floor((view.width - 4) / 10) * 10);
+  const lines: string[] = [];
+  for (let start = 0; start < statuses.length; start += perLine) {
+    const part = statuses.slice(start, start + perLine);
+    lines.push(`  ${part.map((status) => paintOfStatus(style, status)(LETTER[status])).join('')}`);
+  }
+  const limit = Math.max(1, room - 3);
+  return lines.length > limit ? lines.slice(0, limit) : lines;
+}
+
+/** The first failure whole, then each cause in a line. */
+function failureLines(view: LiveView, style: Style): string[] {
+  const { causes } = view.model;
+  if (causes.first === null) return [];
+  const others = causes.list.slice(0, 4).map((cause) => {
+    const prefix = `  ${String(cause.hostCount).padStart(4)}  `;
+    const hosts = someHosts(cause.hostNames, cause.hostCount, 1);
+    return sides([[prefix, style.bad], causeSentence(cause)], hosts, view.width, style);
+  });
+  const isOneHost = view.model.counts.Failed <= 1;
+  return [
+    ...firstFailureLines(causes.first, view.height >= 20 ? 3 : 1, view.width - 2, style).map((text) => `  ${text}`),
+    ...(isOneHost ? [] : [style.bold('  WHY'), ...others]),
+  ];
+}
+
+/** How many may be out, and which failure ends it. */
+function budgetLines(view: LiveView, style: Style): string[] {
+  const { deployment } = view.model;
+  const { Failed, InProgress } = view.model.counts;
+  const { mayBeOut, endsAtFailure, willRollBackTo } = budgetOf(deployment);
+  const out =
+    mayBeOut === 0
+      ? []
+      : [
+          line(
+            [
+              `  out now    ${count(InProgress + Failed)} of ${count(mayBeOut)} may be out: ${count(InProgress)} running, ${count(Failed)} failed`,
+            ],
+            view.width,
+            style,
+          ),
+        ];
+  if (endsAtFailure === null) return out;
+  const then =
+    willRollBackTo === null ? 'stops it, without a rollback' : `stops it and rolls back to ${willRollBackTo}`;
+  const marks =
+    endsAtFailure <= 12
+      ? `${'X'.repeat(Math.min(Failed, endsAtFailure))}${'.'.repeat(Math.max(0, endsAtFailure - Failed))}  `
+      : '';
+  return [
+    ...out,
+    line(
+      [
+        '  failures   ',
+        [marks, Failed > 0 ? style.bad : style.dim],
+        `${count(Failed)}; the ${ordinal(endsAtFailure)} ${then}`,
+      ],
+      view.width,
+      style,
+    ),
+  ];
+}
+
+function progressLine(view: LiveView, style: Style): string {
+  const { counts, size } = view.model;
+  const done = counts.Succeeded + counts.Failed + counts.Skipped;
+  const total = Math.max(1, size);
+  const barWidth = Math.max(10, Math.min(32, view.width - 62));
+  const cells = (value: number) => Math.round((value / total) * barWidth);
+  const succeeded = cells(counts.Succeeded);
+  const failed = Math.max(counts.Failed > 0 ? 1 : 0, cells(counts.Failed));
+  const running = Math.min(
+    barWidth - succeeded - failed,
+    Math.max(counts.InProgress > 0 ? 1 : 0, cells(counts.InProgress)),
+  );
+  const empty = Math.max(0, barWidth - succeeded - failed - running);
+  const { barDone, barFailed, barRunning, barEmpty } = style.glyphs;
+  const left = remainingMs(view.model);
+  return line(
+    [
+      '  [',
+      [barDone.repeat(succeeded), style.good],
+      [barFailed.repeat(failed), style.bad],
+      [barRunning.repeat(Math.max(0, running)), style.accent],
+      [barEmpty.repeat(empty), style.dim],
+      `]  ${count(done)} of ${count(size)} done, ${count(counts.InProgress)} running, `,
+      [`${count(counts.Failed)} failed`, counts.Failed > 0 ? style.bad : style.dim],
+      left === null ? '' : `, ${guess(left)} left`,
+    ],
+    view.width,
+    style,
+  );
+}
+
+function keysLine(view: LiveView, style: Style): string {
+  const why = view.model.causes.first === null ? '' : '   w why';
+  return line([[`  s stop   l log${why}   q leave (it goes on)`, style.dim]], view.width, style);
+}

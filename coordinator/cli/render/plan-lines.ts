@@ -1,0 +1,60 @@
+import type { DeploymentConfig, MinimumHealthyHosts } from '../../../shared/model/deployment-config.ts';
+import type { DeploymentGroup } from '../../../shared/model/deployment-group.ts';
+import type { GroupHost } from '../../../shared/model/host.ts';
+import type { Revision } from '../../../shared/model/revision.ts';
+import { someHosts } from './cause-lines.ts';
+import type { Style } from './style.ts';
+import { count, ordinal, plural } from './units.ts';
+
+export interface Plan {
+  group: DeploymentGroup;
+  hosts: readonly GroupHost[];
+  config: DeploymentConfig;
+  revision: Pick<Revision, 'id' | 'label'>;
+  /** Only a part of the group is meant; its size is not known before the coordinator has chosen. */
+  isPart: boolean;
+}
+
+/** What will happen, before it does. Only what is known. */
+export function planLines(plan: Plan, style: Style): string[] {
+  const { group, hosts, config, revision } = plan;
+  const total = hosts.length;
+  const current = hosts.filter((host) => host.revisionId === revision.id).length;
+  const offline = hosts.filter((host) => host.presence === 'Offline').map((host) => host.hostName);
+  const size = plan.isPart ? `a part of ${plural(total, 'host')}` : plural(total, 'host');
+  return [
+    `${style.bold('Plan')}: ${group.lastGoodRevisionLabel ?? 'nothing'} ${style.glyphs.arrow} ${revision.label} on ${size}, ${config.name}.${plan.isPart ? '' : safetyOf(plan)}`,
+    ...(current > 0 ? [`  ${count(current)} of ${count(total)} run it already.`] : []),
+    ...(offline.length > 0
+      ? [
+          style.warn(
+            `  ${plural(offline.length, 'host')} offline, and will fail: ${someHosts(offline, offline.length, 5)}`,
+          ),
+        ]
+      : []),
+  ];
+}
+
+function safetyOf({ group, hosts, config, revision }: Plan): string {
+  const floor = floorOf(config.minimumHealthyHosts, hosts.length);
+  const limit = hosts.length - floor;
+  const canRollBack = group.autoRollback.enabled && group.autoRollback.events.includes('DEPLOYMENT_FAILURE');
+  const back =
+    canRollBack && group.lastGoodRevisionId !== null && group.lastGoodRevisionId !== revision.id
+      ? ` and rolls back to ${group.lastGoodRevisionLabel}`
+      : ', without a rollback';
+  const ending = limit > 0 && limit < hosts.length ? ` The ${ordinal(limit)} failure stops it${back}.` : '';
+  return ` In service never below ${count(Math.max(0, floor))}.${ending}`;
+}
+
+/** Source: docs/rollout.md, minimum healthy hosts: a percentage is rounded up; a single host has no floor but a host count. */
+export function floorOf(minimum: MinimumHealthyHosts, total: number): number {
+  switch (minimum.type) {
+    case 'HOST_COUNT':
+      return minimum.value;
+    case 'FLEET_PERCENT':
+      return total <= 1 ? 0 : Math.ceil((minimum.value * total) / 100);
+    case 'MOST_CONCURRENCY':
+      return Math.max(0, total - 1);
+  }
+}

@@ -1,0 +1,97 @@
+import stringWidth from 'string-width';
+import type { Paint, Style } from './style.ts';
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: it is control characters that are looked for
+const ESCAPES = /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[@-Z\\-_])?/g;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: it is control characters that are looked for
+const CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
+
+/** Text from elsewhere (a script's output, a message) without anything that moves a cursor or changes a terminal. */
+export function plainText(text: string): string {
+  return text.replace(ESCAPES, '').replace(/\r\n/g, '\n').replace(CONTROLS, '').replaceAll('\t', '    ');
+}
+
+/** The last `limit` lines that say something. */
+export function lastLines(text: string, limit: number): string[] {
+  const lines = plainText(text)
+    .split('\n')
+    .filter((line) => line.trim() !== '');
+  return lines.slice(-limit);
+}
+
+/** Columns that a text takes on a terminal. */
+export function widthOf(text: string): number {
+  return stringWidth(text);
+}
+
+/** Cuts the end off. */
+export function cutEnd(text: string, width: number, style: Style): string {
+  if (widthOf(text) <= width) return text;
+  const mark = style.glyphs.ellipsis;
+  return width <= widthOf(mark) ? takeWidth(text, width) : `${takeWidth(text, width - widthOf(mark))}${mark}`;
+}
+
+/** Cuts the middle out, because names differ at both ends. */
+export function cutMiddle(text: string, width: number, style: Style): string {
+  if (widthOf(text) <= width) return text;
+  const mark = style.glyphs.ellipsis;
+  if (width < 5) return cutEnd(text, width, style);
+  const room = width - widthOf(mark);
+  const tail = Math.floor(room / 2);
+  return `${takeWidth(text, room - tail)}${mark}${text.slice(-tail)}`;
+}
+
+export function padEnd(text: string, width: number): string {
+  return text + ' '.repeat(Math.max(0, width - widthOf(text)));
+}
+
+/** A piece of a line, and how it is painted. */
+export type Segment = string | readonly [text: string, paint: Paint];
+
+/** Joins pieces into one line of at most `width` columns. */
+export function line(segments: readonly Segment[], width: number, style: Style): string {
+  let room = width;
+  let result = '';
+  for (const segment of segments) {
+    if (room <= 0) break;
+    const [text, paint] = typeof segment === 'string' ? [segment, undefined] : segment;
+    const fitted = cutEnd(text, room, style);
+    room -= widthOf(fitted);
+    result += paint === undefined || fitted === '' ? fitted : paint(fitted);
+  }
+  return result;
+}
+
+/** Puts `right` at the right edge when both fit, or drops it. */
+export function sides(left: readonly Segment[], right: Segment, width: number, style: Style): string {
+  const textOf = (segment: Segment) => (typeof segment === 'string' ? segment : segment[0]);
+  const used = left.reduce((sum, segment) => sum + widthOf(textOf(segment)), 0);
+  const room = width - used - widthOf(textOf(right));
+  return room < 2 ? line(left, width, style) : line([...left, ' '.repeat(room), right], width, style);
+}
+
+/** Breaks text at spaces so that no line is wider than `width`. */
+export function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  let current = '';
+  for (const word of text.split(' ')) {
+    const next = current === '' ? word : `${current} ${word}`;
+    if (widthOf(next) > width && current !== '') {
+      lines.push(current);
+      current = word;
+    } else current = next;
+  }
+  return [...lines, current];
+}
+
+function takeWidth(text: string, width: number): string {
+  let taken = '';
+  let used = 0;
+  for (const character of text) {
+    const next = widthOf(character);
+    if (used + next > width) break;
+    taken += character;
+    used += next;
+  }
+  return taken;
+}
