@@ -32,6 +32,5 @@ const requireBanner =
   "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);";
 
 mkdirSync(join(root, 'dist'), { recursive: true });
-await build({ ...common, entryPoints: present(programs), banner: { js: `#!/usr/bin/env node\n${requireBanner}` } });
-await build({ ...common, entryPoints: present(libraries), banner: { js: requireBanner } });
+await build({ ...common, entryPoints: { ...present(programs), ...present(libraries) }, banner: { js: requireBanner } });
 for (const name of Object.keys(present(programs))) chmodSync(join(root, 'dist', `${name}.js`), 0o755);

@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 import { join } from 'node:path';
 import { AppError, errorMessage } from '../shared/core/errors.ts';
 import type { Logger } from '../shared/core/logger.ts';
@@ -205,11 +206,12 @@ async function readCa(config: AgentConfig): Promise<string | null> {
 }
 
 async function readJoinToken(request: { joinToken: string | null; joinTokenFile: string | null }): Promise<string> {
-  const path = request.joinTokenFile === '-' ? '/dev/stdin' : request.joinTokenFile;
+  const path = request.joinTokenFile;
+  if (path === '-') return readStandardInput();
   if (path !== null)
     try {
       const file = path.startsWith('/') ? path : join(process.cwd(), path);
-      return (await disk.readPart(file, 0, MAX_TOKEN_BYTES)).toString('utf8').trim();
+      return (await disk.readFile(file, MAX_TOKEN_BYTES)).toString('utf8').trim();
     } catch (error) {
       throw new AppError('invalid', `--token-file ${path}: ${errorMessage(error)}`, { cause: error });
     }
@@ -219,6 +221,15 @@ async function readJoinToken(request: { joinToken: string | null; joinTokenFile:
       hint: 'Give --token-file FILE, or DROVER_JOIN_TOKEN. An admin makes one: drover hosts enrol-token',
     });
   return token;
+}
+
+async function readStandardInput(): Promise<string> {
+  let text = '';
+  for await (const chunk of process.stdin.setEncoding('utf8')) {
+    text += chunk;
+    if (text.length > MAX_TOKEN_BYTES) throw new AppError('invalid', 'standard input is no join token: it is too long');
+  }
+  return text.trim();
 }
 
 /** A hostname with the characters that a host's name may not have replaced. */
