@@ -93,7 +93,7 @@ export class Herd {
   }
 
   async waitReady(host: DemoHost, timeoutSeconds: number): Promise<void> {
-    const args = ['wait-ready', '--config', join(host.directory, 'agent.yaml'), '--timeout', `${timeoutSeconds}s`];
+    const args = ['wait-ready', '--config', join(host.directory, 'agent.yaml'), '--timeout', String(timeoutSeconds)];
     await runQuietly('drover-agent', args, this.log(`${host.name}-wait-ready`));
   }
 

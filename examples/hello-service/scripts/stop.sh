@@ -7,7 +7,7 @@ note
 pid=$(cat "$pid_file")
 kill "$pid" 2>/dev/null || { rm -f "$pid_file"; exit 0; }
 tries=0
-while kill -0 "$pid" 2>/dev/null; do
+while is_running "$pid"; do
   tries=$((tries + 1))
   if [ "$tries" -gt 100 ]; then kill -KILL "$pid" 2>/dev/null || true; break; fi
   sleep 0.05
