@@ -1,0 +1,186 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Deployment, TargetWithEvents } from '../../../shared/sdk/drover-client.ts';
+import { isTerminal } from '../../../shared/sdk/drover-client.ts';
+import { type RealHerd, type RealHost, until } from '../../support/real-herd.ts';
+import { BAD_EXIT_CODE, BAD_REVISION, HOOKED, outputOf, TRACE, VERSION_FILE } from './workload.ts';
+
+/** One run of a hook, as the host's own file has it. */
+interface Run {
+  deploymentId: string;
+  event: string;
+  version: string;
+}
+
+export interface Audit {
+  /** What does not hold, in words; empty when all is well. */
+  problems: string[];
+  deployments: number;
+  targets: Record<string, number>;
+  hookRuns: number;
+}
+
+/** Holds the history against what the hosts themselves have written. */
+export async function audit(herd: RealHerd): Promise<Audit> {
+  const problems: string[] = [];
+  const deployments: Deployment[] = [];
+  for await (const deployment of herd.client.all('listDeployments', {})) deployments.unshift(deployment);
+  const targets: TargetWithEvents[] = [];
+  for (const deployment of deployments) targets.push(...(await targetsOf(herd, deployment, problems)));
+  checkOneActive(deployments, problems);
+  let hookRuns = 0;
+  for (const host of herd.hosts) {
+    const runs = runsOf(host);
+    hookRuns += runs.length;
+    const own = targets.filter((target) => target.hostName === host.name);
+    checkHost({ host, runs, targets: own, deployments, problems });
+    await checkFiles(herd, host, problems);
+    for (const target of own) if (target.status === 'Succeeded') await checkOutput(herd, target, runs, problems);
+  }
+  const statuses = targets.map((target) => target.status);
+  const count = (status: string) => statuses.filter((other) => other === status).length;
+  return {
+    problems,
+    deployments: deployments.length,
+    targets: Object.fromEntries([...new Set(statuses)].map((status) => [status, count(status)])),
+    hookRuns,
+  };
+}
+
+async function targetsOf(herd: RealHerd, deployment: Deployment, problems: string[]): Promise<TargetWithEvents[]> {
+  if (!isTerminal(deployment.status)) problems.push(`${deployment.id} has not ended: ${deployment.status}`);
+  const targets: TargetWithEvents[] = [];
+  for await (const { hostName } of herd.client.all('listTargets', { deployment: deployment.id }))
+    targets.push(await herd.client.getTarget({ deployment: deployment.id, host: hostName }));
+  const expected = deployment.totalHosts - deployment.alreadyCurrentHosts;
+  if (targets.length !== expected) problems.push(`${deployment.id} has ${targets.length} targets, not ${expected}`);
+  for (const target of targets)
+    if (target.status === 'Pending' || target.status === 'InProgress')
+      problems.push(`${deployment.id} ${target.hostName} has not ended: ${target.status}`);
+  for (const [status, count] of Object.entries(deployment.overview)) {
+    const found = targets.filter((target) => target.status === status).length;
+    if (found !== count) problems.push(`${deployment.id} counts ${count} ${status}, its targets ${found}`);
+  }
+  return targets;
+}
+
+/** I2 of a group: one deployment at a time. One host that is brought in runs beside the group's deployment by design. */
+function checkOneActive(deployments: readonly Deployment[], problems: string[]): void {
+  const ofGroup = deployments
+    .filter((deployment) => deployment.creator !== 'autoscaling')
+    .sort((a, b) => a.createdAt - b.createdAt);
+  for (const [index, deployment] of ofGroup.entries()) {
+    const next = ofGroup[index + 1];
+    if (next !== undefined && (deployment.completedAt ?? Number.POSITIVE_INFINITY) > next.createdAt)
+      problems.push(`${next.id} was created while ${deployment.id} was active`);
+  }
+}
+
+function runsOf(host: RealHost): Run[] {
+  const path = join(host.installRoot, TRACE);
+  if (!existsSync(path)) return [];
+  const lines = readFileSync(path, 'utf8').trimEnd().split('\n');
+  return lines.map((line) => {
+    const [deploymentId = '', event = '', version = ''] = line.split(' ');
+    return { deploymentId, event, version };
+  });
+}
+
+interface HostCheck {
+  host: RealHost;
+  runs: readonly Run[];
+  targets: readonly TargetWithEvents[];
+  deployments: readonly Deployment[];
+  problems: string[];
+}
+
+function checkHost({ host, runs, targets, deployments, problems }: HostCheck): void {
+  // I2 of a host: what one deployment ran is never among what another ran.
+  const order = runs.map((run) => run.deploymentId).filter((id, index, all) => id !== all[index - 1]);
+  for (const id of new Set(order))
+    if (order.filter((other) => other === id).length > 1)
+      problems.push(`${id} ran in turns with others on ${host.name}`);
+  const known = new Set(targets.map((target) => target.deploymentId));
+  for (const id of new Set(order)) if (!known.has(id)) problems.push(`${id} ran on ${host.name}; its history says no`);
+  for (const target of targets) {
+    const deployment = deployments.find((candidate) => candidate.id === target.deploymentId);
+    if (deployment === undefined) continue;
+    const before = order[order.indexOf(target.deploymentId) - 1];
+    const isAfterSuccess = targets.some((other) => other.deploymentId === before && other.status === 'Succeeded');
+    const own = runs.filter((run) => run.deploymentId === target.deploymentId);
+    for (const problem of problemsOf(target, own, deployment.revisionLabel, isAfterSuccess))
+      problems.push(`${target.deploymentId} (${deployment.revisionLabel}) ${host.name} ${target.status}: ${problem}`);
+  }
+}
+
+/** I3 and I6 of one target. */
+function problemsOf(
+  target: TargetWithEvents,
+  runs: readonly Run[],
+  revision: string,
+  isAfterSuccess: boolean,
+): string[] {
+  const problems: string[] = [];
+  const times = (event: string) => runs.filter((run) => run.event === event).length;
+  for (const event of HOOKED) if (times(event) > 1) problems.push(`${event} ran ${times(event)} times`);
+  if (target.status === 'Skipped' && runs.length > 0) problems.push(`but ${runs.length} hooks ran`);
+  for (const event of target.lifecycleEvents) {
+    if (!HOOKED.includes(event.name)) continue;
+    const ran = times(event.name);
+    const mustRun = event.name !== 'ApplicationStop' || isAfterSuccess;
+    if (event.status === 'Succeeded' && ran === 0 && mustRun) problems.push(`${event.name} Succeeded, but did not run`);
+    if ((event.status === 'Skipped' || event.status === 'Pending') && ran > 0)
+      problems.push(`${event.name} ran, but is told to be ${event.status}`);
+  }
+  if (target.status === 'Succeeded') {
+    for (const event of target.lifecycleEvents)
+      if (event.status !== 'Succeeded') problems.push(`${event.name} is ${event.status}`);
+    for (const run of runs)
+      if (['AfterInstall', 'ApplicationStart', 'ValidateService'].includes(run.event) && run.version !== revision)
+        problems.push(`${run.event} saw the files of ${JSON.stringify(run.version)}`);
+  }
+  if (target.status === 'Failed' && !isExplained(target, revision))
+    problems.push(`${target.errorCode} ${target.message} ${JSON.stringify(target.diagnostics)}`);
+  return problems;
+}
+
+/** The only reasons that this test gives: the bad revision's script, and a host that died inside a script. */
+function isExplained({ lifecycleEvent, diagnostics }: TargetWithEvents, revision: string): boolean {
+  if (diagnostics === null) return false;
+  const { errorCode, exitCode, signal, message } = diagnostics;
+  if (errorCode === 'ScriptFailed' && exitCode === BAD_EXIT_CODE)
+    return revision === BAD_REVISION && lifecycleEvent === 'AfterInstall';
+  if (errorCode === 'ScriptFailed') return signal === 'SIGKILL';
+  return errorCode === 'UnknownError' && message.includes('outcome is unknown');
+}
+
+async function checkFiles(herd: RealHerd, host: RealHost, problems: string[]): Promise<void> {
+  const { items } = await herd.client.listGroupHosts({ application: 'app', group: 'all' });
+  const told = items.find((item) => item.hostName === host.name)?.revisionLabel;
+  const path = join(host.installRoot, VERSION_FILE);
+  const found = existsSync(path) ? readFileSync(path, 'utf8').trim() : null;
+  if (told !== found) problems.push(`${host.name} has the files of ${found}, the history says ${told}`);
+}
+
+/** All of it, each byte once. */
+async function checkOutput(
+  herd: RealHerd,
+  target: TargetWithEvents,
+  runs: readonly Run[],
+  problems: string[],
+): Promise<void> {
+  for (const { deploymentId, event } of runs.filter((run) => run.deploymentId === target.deploymentId)) {
+    const place = { deployment: deploymentId, host: target.hostName, event };
+    const expected = outputOf(deploymentId, event);
+    let text = '';
+    try {
+      await until('the output is there', 5_000, async () => {
+        text = (await herd.client.getOutput(place)).text;
+        return text.length >= expected.length;
+      });
+    } catch {
+      // What is missing is told below.
+    }
+    if (text !== expected) problems.push(`${deploymentId} ${target.hostName} ${event}: output ${JSON.stringify(text)}`);
+  }
+}
