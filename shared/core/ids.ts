@@ -7,8 +7,6 @@ export type DeploymentId = Branded<'DeploymentId'>;
 export type DeploymentGroupId = Branded<'DeploymentGroupId'>;
 export type RevisionId = Branded<'RevisionId'>;
 export type HostId = Branded<'HostId'>;
-/** Lower-case hex SHA-256 of a bundle's bytes. */
-export type Digest = Branded<'Digest'>;
 
 const UPPER = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789';
 const LOWER = 'abcdefghijklmnopqrstuvwxyz0123456789';

@@ -27,7 +27,6 @@ export const deploymentErrorCode = z.enum([
   'TIMEOUT',
   'INTERNAL_ERROR',
 ]);
-export type DeploymentErrorCode = z.infer<typeof deploymentErrorCode>;
 
 export const errorInformation = z.object({ code: deploymentErrorCode, message: z.string() });
 export type ErrorInformation = z.infer<typeof errorInformation>;

@@ -42,7 +42,6 @@ export const IGNORABLE_EVENTS = ['ApplicationStop', 'BeforeBlockTraffic', 'After
 export const lifecycleEventName = z.string().regex(/^[A-Za-z][A-Za-z0-9]{0,63}$/);
 
 export const lifecycleEventStatus = z.enum(['Pending', 'InProgress', 'Succeeded', 'Failed', 'Skipped', 'Unknown']);
-export type LifecycleEventStatus = z.infer<typeof lifecycleEventStatus>;
 
 /** Source: CodeDeploy API reference, LifecycleErrorCode. */
 export const lifecycleErrorCode = z.enum([
@@ -53,7 +52,6 @@ export const lifecycleErrorCode = z.enum([
   'ScriptFailed',
   'UnknownError',
 ]);
-export type LifecycleErrorCode = z.infer<typeof lifecycleErrorCode>;
 
 /** The most of a script's output that travels in diagnostics, bytes of UTF-8. */
 export const MAX_LOG_TAIL_BYTES = 2_048;

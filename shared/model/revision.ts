@@ -20,7 +20,6 @@ export const revisionSource = z.discriminatedUnion('kind', [
   /** Fetched once from here at registration, pinned by digest and kept in the revision store. */
   z.object({ kind: z.literal('url'), url: z.url({ protocol: /^https?$/ }) }),
 ]);
-export type RevisionSource = z.infer<typeof revisionSource>;
 
 export const revision = z.object({
   id: z.string(),
