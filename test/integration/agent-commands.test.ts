@@ -39,7 +39,7 @@ describe('drover-agent', function () {
     expect((await agent.command(...args, '--token', 'wrong')).code).to.equal(11);
     const key = () => JSON.parse(readFileSync(join(agent.stateDirectory, 'identity.json'), 'utf8')).privateKey;
     const before = key();
-    const enrolled = await agent.command(...args, '--token', 'drover_join_test', '--json');
+    const enrolled = await agent.commandWithInput('drover_join_test\n', ...args, '--token-file', '-', '--json');
     expect(JSON.parse(enrolled.stdout)).to.include({ hostId: coordinator.hostId, hostName: 'web-1' });
     // The key of the attempt that failed is used again, so that a repeated enrolment is the same host.
     expect(key()).to.equal(before);

@@ -66,8 +66,18 @@ export class AgentProcess {
     return this.#current?.pid;
   }
 
-  async command(...args: string[]): Promise<{ code: number | null; stdout: string; stderr: string }> {
+  command(...args: string[]): Promise<{ code: number | null; stdout: string; stderr: string }> {
+    return this.commandWithInput('', ...args);
+  }
+
+  async commandWithInput(
+    input: string,
+    ...args: string[]
+  ): Promise<{ code: number | null; stdout: string; stderr: string }> {
     const child = this.#spawn(args, {});
+    // A command that reads no input may have ended before it is written.
+    child.stdin?.on('error', () => {});
+    child.stdin?.end(input);
     let [stdout, stderr] = ['', ''];
     child.stdout?.on('data', (text) => (stdout += text));
     child.stderr?.on('data', (text) => (stderr += text));
@@ -116,7 +126,7 @@ export class AgentProcess {
     const child = spawn(process.execPath, [agentProgram(), '--config', join(this.directory, 'agent.yaml'), ...args], {
       cwd: ROOT,
       env: { ...process.env, NODE_OPTIONS: '', ...environment },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe'],
     });
     this.#children.push(child);
     return child;
