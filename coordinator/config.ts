@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { MAX_BUNDLE_BYTES } from '../shared/bundle/limits.ts';
 import { AppError } from '../shared/core/errors.ts';
 import { nearNamesHint } from './domain/near-names.ts';
 
@@ -31,7 +32,7 @@ export const coordinatorConfig = z.strictObject({
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
   limits: z
     .strictObject({
-      bundleBytes: count(1_099_511_627_776).default(4_294_967_296),
+      bundleBytes: count(MAX_BUNDLE_BYTES).default(4_294_967_296),
       connections: count(1_000_000).default(25_000),
       watchers: count(100_000).default(1_000),
       outputBytesPerEvent: count(1_073_741_824).default(8_388_608),

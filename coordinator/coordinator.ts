@@ -156,6 +156,7 @@ async function startOn(parts: OpenParts): Promise<{ url: string; stop(): Promise
     randomness,
     logger: logger.child({ part: 'http' }),
     metrics,
+    isStopping: () => !isOpen(),
     authenticate: createAuthenticate(core.services),
     readiness: {
       async check() {
@@ -179,13 +180,12 @@ async function startOn(parts: OpenParts): Promise<{ url: string; stop(): Promise
   );
 
   const stop = async () => {
+    // From here on requests are refused, but for the long polls that fetch their goodbye.
     stopping.abort();
     await scheduler.stop();
-    // Takes no new connections from here on; resolves when the last one is closed.
-    const closed = app.close();
     await core.stop();
-    longPoll.stop();
-    await closeWithin(app, closed, clock, () => webSockets.terminateAll());
+    await longPoll.stop();
+    await closeWithin(app, clock, () => webSockets.terminateAll());
     metrics.close();
   };
   try {
@@ -291,12 +291,8 @@ async function listen(app: FastifyInstance, config: CoordinatorConfig): Promise<
 }
 
 /** Waits for answers under way, but not for ever. */
-async function closeWithin(
-  app: FastifyInstance,
-  closed: Promise<unknown>,
-  clock: Clock,
-  terminateWebSockets: () => void,
-): Promise<void> {
+async function closeWithin(app: FastifyInstance, clock: Clock, terminateWebSockets: () => void): Promise<void> {
+  const closed = app.close();
   const inTime = new AbortController();
   const isLate = await Promise.race([
     closed.then(() => false),

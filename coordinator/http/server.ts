@@ -34,6 +34,8 @@ export interface HttpParts {
   authenticate: Authenticate;
   handlers: Handlers;
   readiness: Readiness;
+  /** True: only what is under way, and the last words to agents. */
+  isStopping(): boolean;
 }
 
 /** A connection that says nothing is closed; held polls and live feeds say something more often. */
@@ -49,6 +51,8 @@ const WAITING_ROUTES: ReadonlySet<string> = new Set([
   routes.followDeployment.path,
   routes.registerRevision.path,
 ]);
+
+const SERVED_WHILE_STOPPING: ReadonlySet<string> = new Set([routes.exchange.path, '/healthz', '/readyz']);
 
 /** The HTTP server with all routes; not listening yet. */
 export async function createHttpServer(parts: HttpParts): Promise<FastifyInstance> {
@@ -102,12 +106,14 @@ function addParsers(app: FastifyInstance): void {
   app.addContentTypeParser('application/octet-stream', (_request, payload, done) => done(null, payload));
 }
 
-function addHooks(app: FastifyInstance, { clock, logger, metrics }: HttpParts): void {
+function addHooks(app: FastifyInstance, { clock, logger, metrics, isStopping }: HttpParts): void {
   const startedAt = new WeakMap<FastifyRequest, number>();
   app.addHook('onRequest', async (request, reply) => {
     startedAt.set(request, clock.now());
     reply.header('x-request-id', request.id);
     reply.header('x-content-type-options', 'nosniff');
+    if (isStopping() && !SERVED_WHILE_STOPPING.has(request.routeOptions.url ?? ''))
+      throw new AppError('unavailable', 'the coordinator is stopping', { hint: 'Try again in some seconds.' });
   });
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'unknown';

@@ -1,4 +1,4 @@
-import type { Clock, Timer } from '../../shared/core/clock.ts';
+import { type Clock, sleep, type Timer } from '../../shared/core/clock.ts';
 import { AppError } from '../../shared/core/errors.ts';
 import { newSecret } from '../../shared/core/ids.ts';
 import type { Randomness } from '../../shared/core/randomness.ts';
@@ -22,7 +22,8 @@ export interface LongPoll {
    * are taken
    */
   exchange(request: ExchangeRequest, remoteAddress: string, signal: AbortSignal): Promise<ExchangeReply>;
-  stop(): void;
+  /** Ends every connection, and gives clients that are just between two calls a moment to fetch their last frames. */
+  stop(): Promise<void>;
 }
 
 /** The longest that a poll without news is held: below the 30 s at which many proxies give up. */
@@ -31,6 +32,9 @@ const HOLD_MS = 25_000;
 const PAUSED_MS = 10_000;
 /** How long a connection's last frames wait to be fetched after its end. */
 const LINGER_MS = 30_000;
+/** How long a stop waits for that. */
+const LAST_CALL_MS = 1_000;
+const LAST_CALL_LOOK_MS = 20;
 /** The most frames and bytes in one answer. */
 const MAX_ANSWER_FRAMES = 64;
 const MAX_ANSWER_BYTES = 1_024 * 1_024;
@@ -79,8 +83,10 @@ export function createLongPoll(parts: {
       if (answer.closed !== null) channels.delete(id);
       return { connectionId: id, ...answer };
     },
-    stop() {
+    async stop() {
       for (const channel of channels.values()) channel.close('stopping');
+      for (let waitedMs = 0; channels.size > 0 && waitedMs < LAST_CALL_MS; waitedMs += LAST_CALL_LOOK_MS)
+        await sleep(clock, LAST_CALL_LOOK_MS);
     },
   };
 }
