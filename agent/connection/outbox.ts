@@ -117,19 +117,17 @@ export function createOutbox(parts: OutboxParts): Outbox {
   return {
     connected(acknowledgedSequence) {
       const { state } = journal;
-      if (acknowledgedSequence > state.lastSequence) {
+      if (acknowledgedSequence > state.lastSequence || acknowledgedSequence < state.acknowledgedSequence) {
+        // Either way the numbers mean different things to the two: what still waits is told under a new name, from 1.
         parts.logger.error(
-          { acknowledgedSequence, lastSequence: state.lastSequence },
-          'the coordinator knows more of this journal than the journal: was the host set back? a new journal begins',
+          { acknowledgedSequence, acknowledgedBefore: state.acknowledgedSequence, lastSequence: state.lastSequence },
+          acknowledgedSequence > state.lastSequence
+            ? 'the coordinator knows more of this journal than the journal: was the host set back? a new journal begins'
+            : 'the coordinator has forgotten reports that it acknowledged: was it set back? a new journal begins',
         );
         journal.renumber().then(parts.onRenumbered, parts.onFailure);
         return;
       }
-      if (acknowledgedSequence < state.acknowledgedSequence)
-        parts.logger.error(
-          { acknowledgedSequence, acknowledgedBefore: state.acknowledgedSequence },
-          'the coordinator has forgotten reports that it acknowledged: was it set back?',
-        );
       acknowledge(acknowledgedSequence);
       isConnected = true;
       sentSequence = state.acknowledgedSequence;

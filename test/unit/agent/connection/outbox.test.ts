@@ -148,6 +148,14 @@ describe('the outbox', () => {
     expect(renumberings()).to.equal(1);
   });
 
+  it('asks for a new journal when the coordinator has forgotten what it acknowledged', () => {
+    const { outbox, report, state, renumberings } = setUp();
+    report(3);
+    applyRecord(state, { kind: 'acknowledged', sequence: 2 });
+    outbox.connected(1);
+    expect(renumberings()).to.equal(1);
+  });
+
   it('tells a running event only when it lasts, and again on a new connection', async () => {
     const { outbox, frames, clock } = setUp();
     outbox.connected(0);
