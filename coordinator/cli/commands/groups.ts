@@ -110,7 +110,7 @@ const create = defineCommand({
   summary: 'Create a deployment group',
   examples: [
     ['drover groups create web/prod --tag role=web', 'hosts with this tag'],
-    ['drover groups create web/canary --host web-1 --config CodeDeployDefault.AllAtOnce', 'a host by name'],
+    ['drover groups create web/canary --host web-1 --config careful', 'a host by name'],
   ],
   arguments: { group: argument('<app/group>', 'application and new name', 'application') },
   options: settings,

@@ -27,7 +27,7 @@ export function helpOfCommand(spec: CommandSpec, path: string, width: number, st
   const forms = Object.values(spec.arguments).map((argument) => argument.form);
   const usage = ['drover', path, ...forms, ...(Object.keys(spec.options).length > 0 ? ['[flags]'] : [])].join(' ');
   return [
-    `${spec.summary}.`,
+    ...wrap(`${spec.summary}.`, width),
     '',
     ...(spec.examples.length === 0 ? [] : [...pairs(spec.examples, width, style), '']),
     `${style.dim('Usage')}    ${usage}`,
@@ -115,9 +115,8 @@ function exitLines(spec: CommandSpec, width: number): string[] {
   const exits = EXIT_CODES.filter((exit) => exit.name === 'done' || spec.exits.includes(exit.name));
   // Code and name stay on one line.
   const words = [...exits.map((exit) => `${exit.code}\u00a0${exit.name}`), '(drover\u00a0help\u00a0exit-codes)'];
-  return wrap(words.join(' '), width - 9).map(
-    (text, index) =>
-      `${index === 0 ? 'Exit     ' : '         '}${text.replaceAll(' ', '  ').replaceAll('\u00a0', ' ')}`,
+  return wrap(words.map((word) => `${word}\u00a0`).join(' '), width - 9).map(
+    (text, index) => `${index === 0 ? 'Exit     ' : '         '}${text.replaceAll('\u00a0', ' ').trimEnd()}`,
   );
 }
 

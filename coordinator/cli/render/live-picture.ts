@@ -3,7 +3,7 @@ import { budgetOf, remainingMs } from '../watch/budget.ts';
 import type { WatchModel } from '../watch/watch-model.ts';
 import { causeSentence, firstFailureLines, someHosts } from './cause-lines.ts';
 import { paintOfStatus, type Style } from './style.ts';
-import { cutMiddle, line, padEnd, type Segment, sides, widthOf } from './text.ts';
+import { cutEnd, cutMiddle, line, padEnd, type Segment, sides, widthOf } from './text.ts';
 import { count, elapsed, guess, ordinal, timeOfDay } from './units.ts';
 
 export interface LiveView {
@@ -43,7 +43,11 @@ export function livePicture(view: LiveView, style: Style): string[] {
   const body =
     model.size <= MAX_LINES
       ? hostLines(view, room, style)
-      : [...(model.size <= MAX_CELLS ? cellLines(view, room, style) : []), ...failureLines(view, style)];
+      : [
+          ...(model.size <= MAX_CELLS ? cellLines(view, room, style) : []),
+          ...runningLine(view, style),
+          ...failureLines(view, style),
+        ];
   return [...fixed, ...body.slice(0, room), ...foot].slice(0, Math.max(1, view.height - 1));
 }
 
@@ -54,7 +58,7 @@ function header(view: LiveView, style: Style): string {
   const left: Segment[] = [
     [d.id, style.bold],
     `  ${from}${d.revisionLabel}  ${d.application}/${d.deploymentGroup}`,
-    `  ${count(floor)} of ${count(d.totalHosts)} stay in service`,
+    `  floor ${count(floor)} of ${count(d.totalHosts)}`,
   ];
   const running = elapsed(view.now - (d.startedAt ?? d.createdAt));
   if (view.lostSinceAt !== null)
@@ -109,14 +113,32 @@ function cellLines(view: LiveView, room: number, style: Style): string[] {
   return lines.length > limit ? lines.slice(0, limit) : lines;
 }
 
+/** Which events the running hosts are in, and how many hosts end in a second. */
+function runningLine(view: LiveView, style: Style): string[] {
+  const { deployment, counts } = view.model;
+  const byEvent = new Map<string, number>();
+  for (const target of view.model.targets)
+    if (target.status === 'InProgress') {
+      const event = target.lifecycleEvent ?? 'starting';
+      byEvent.set(event, (byEvent.get(event) ?? 0) + 1);
+    }
+  if (byEvent.size === 0) return [];
+  const events = [...byEvent].toSorted(([, a], [, b]) => b - a).map(([event, hosts]) => `${event} ${count(hosts)}`);
+  const seconds = (view.now - (deployment.startedAt ?? deployment.createdAt)) / 1_000;
+  const rate = seconds <= 0 ? 0 : (counts.Succeeded + counts.Failed) / seconds;
+  const shownRate = rate >= 1 ? `${rate.toFixed(1)} hosts/s` : '';
+  return [sides([`  running    ${events.join(', ')}`], shownRate, view.width, style)];
+}
+
 /** The first failure whole, then each cause in a line. */
 function failureLines(view: LiveView, style: Style): string[] {
   const { causes } = view.model;
   if (causes.first === null) return [];
   const others = causes.list.slice(0, 4).map((cause) => {
-    const prefix = `  ${String(cause.hostCount).padStart(4)}  `;
+    const prefix = `${String(cause.hostCount).padStart(6)}  `;
     const hosts = someHosts(cause.hostNames, cause.hostCount, 1);
-    return sides([[prefix, style.bad], causeSentence(cause)], hosts, view.width, style);
+    const room = Math.max(10, view.width - widthOf(prefix) - widthOf(hosts) - 2);
+    return sides([[prefix, style.bad], cutEnd(causeSentence(cause), room, style)], hosts, view.width, style);
   });
   const isOneHost = view.model.counts.Failed <= 1;
   return [
@@ -166,32 +188,39 @@ function budgetLines(view: LiveView, style: Style): string[] {
 function progressLine(view: LiveView, style: Style): string {
   const { counts, size } = view.model;
   const done = counts.Succeeded + counts.Failed + counts.Skipped;
-  const total = Math.max(1, size);
-  const barWidth = Math.max(10, Math.min(32, view.width - 62));
-  const cells = (value: number) => Math.round((value / total) * barWidth);
-  const succeeded = cells(counts.Succeeded);
-  const failed = Math.max(counts.Failed > 0 ? 1 : 0, cells(counts.Failed));
-  const running = Math.min(
-    barWidth - succeeded - failed,
-    Math.max(counts.InProgress > 0 ? 1 : 0, cells(counts.InProgress)),
-  );
-  const empty = Math.max(0, barWidth - succeeded - failed - running);
-  const { barDone, barFailed, barRunning, barEmpty } = style.glyphs;
   const left = remainingMs(view.model);
+  const before = `  ${count(done)} of ${count(size)} done, ${count(counts.InProgress)} running, `;
+  const failed = `${count(counts.Failed)} failed`;
+  const after = left === null ? '' : `, ${guess(left)} left`;
+  // The words matter more than the bar: it gets what room is left.
+  const room = view.width - 4 - widthOf(before + failed + after);
   return line(
     [
       '  [',
-      [barDone.repeat(succeeded), style.good],
-      [barFailed.repeat(failed), style.bad],
-      [barRunning.repeat(Math.max(0, running)), style.accent],
-      [barEmpty.repeat(empty), style.dim],
-      `]  ${count(done)} of ${count(size)} done, ${count(counts.InProgress)} running, `,
-      [`${count(counts.Failed)} failed`, counts.Failed > 0 ? style.bad : style.dim],
-      left === null ? '' : `, ${guess(left)} left`,
+      ...progressBar(counts, size, Math.max(8, Math.min(32, room)), style),
+      `]${before}`,
+      [failed, counts.Failed > 0 ? style.bad : style.dim],
+      after,
     ],
     view.width,
     style,
   );
+}
+
+/** What failed or runs is seen, however small its part. */
+function progressBar(counts: WatchModel['counts'], size: number, width: number, style: Style): Segment[] {
+  const cells = (value: number) => Math.round((value / Math.max(1, size)) * width);
+  const failed = Math.max(counts.Failed > 0 ? 1 : 0, cells(counts.Failed));
+  const running = Math.max(counts.InProgress > 0 ? 1 : 0, cells(counts.InProgress));
+  const succeeded = Math.min(cells(counts.Succeeded), Math.max(0, width - failed - running));
+  const empty = Math.max(0, width - succeeded - failed - running);
+  const { barDone, barFailed, barRunning, barEmpty } = style.glyphs;
+  return [
+    [barDone.repeat(succeeded), style.good],
+    [barFailed.repeat(failed), style.bad],
+    [barRunning.repeat(running), style.accent],
+    [barEmpty.repeat(empty), style.dim],
+  ];
 }
 
 function keysLine(view: LiveView, style: Style): string {

@@ -67,7 +67,9 @@ export function sides(left: readonly Segment[], right: Segment, width: number, s
   const textOf = (segment: Segment) => (typeof segment === 'string' ? segment : segment[0]);
   const used = left.reduce((sum, segment) => sum + widthOf(textOf(segment)), 0);
   const room = width - used - widthOf(textOf(right));
-  return room < 2 ? line(left, width, style) : line([...left, ' '.repeat(room), right], width, style);
+  return room < 2 || textOf(right) === ''
+    ? line(left, width, style)
+    : line([...left, ' '.repeat(room), right], width, style);
 }
 
 /** Breaks text at spaces so that no line is wider than `width`. */

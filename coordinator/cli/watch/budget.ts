@@ -42,7 +42,9 @@ export function remainingMs(model: WatchModel): number | null {
   const { Pending, InProgress, Failed } = model.counts;
   const left = Pending + InProgress;
   if (median === null || left === 0 || model.durationCount < Math.min(2, model.size)) return null;
-  const { mayBeOut } = budgetOf(model.deployment);
+  const { mayBeOut, endsAtFailure } = budgetOf(model.deployment);
+  // It ends soon, and not by going on.
+  if (model.deployment.endingAs !== null || (endsAtFailure !== null && Failed >= endsAtFailure)) return null;
   const atOnce = Math.max(1, mayBeOut - Failed);
   return Math.ceil(left / atOnce) * median;
 }
