@@ -6,6 +6,8 @@ import { mainJob } from './migrations/0001-main-job.ts';
 import type { Tables } from './tables.ts';
 
 const MIGRATIONS = [mainJob];
+/** Texts of statements are made by code, of which there are some hundred; lists of values make more, so there is a bound. */
+const MAX_PREPARED = 512;
 
 /**
  * SQLite in one file (or `:memory:`), WAL and synchronous=FULL: what was committed survives a power cut, and group commit
@@ -20,16 +22,11 @@ export function openSqlite(path: string): Database {
   sqlite.pragma('foreign_keys = ON');
   sqlite.pragma('busy_timeout = 5000');
   sqlite.pragma('cache_size = -65536');
-  const query = new Kysely<Tables>({ dialect: new SqliteDialect({ database: sqlite }) });
-  const prepared = new Map<string, BetterSqlite3.Statement>();
-  const prepare = (statement: string): BetterSqlite3.Statement => {
-    let found = prepared.get(statement);
-    if (found === undefined) {
-      found = sqlite.prepare(statement);
-      prepared.set(statement, found);
-    }
-    return found;
-  };
+  const prepare = preparing(sqlite);
+  // Kysely's driver prepares every time, which costs more than most statements take.
+  const query = new Kysely<Tables>({
+    dialect: new SqliteDialect({ database: { prepare, close: () => sqlite.close() } }),
+  });
 
   const inside = (tx: Transaction<Tables>): DatabaseTransaction => ({
     query: tx,
@@ -67,6 +64,22 @@ export function openSqlite(path: string): Database {
       }
     },
     close: () => query.destroy(),
+  };
+}
+
+/** Prepares each text once; beyond the bound the oldest is prepared again when it comes back. */
+function preparing(sqlite: BetterSqlite3.Database): (statement: string) => BetterSqlite3.Statement<unknown[]> {
+  const prepared = new Map<string, BetterSqlite3.Statement<unknown[]>>();
+  return (statement) => {
+    const known = prepared.get(statement);
+    if (known !== undefined) return known;
+    const made = sqlite.prepare<unknown[]>(statement);
+    prepared.set(statement, made);
+    if (prepared.size > MAX_PREPARED) {
+      const oldest = prepared.keys().next();
+      if (!oldest.done) prepared.delete(oldest.value);
+    }
+    return made;
   };
 }
 
