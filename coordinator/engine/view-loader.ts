@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import type { DeploymentId, HostId, RevisionId } from '../../shared/core/ids.ts';
 import { deployment as deploymentModel } from '../../shared/model/deployment.ts';
 import { hostPresence } from '../../shared/model/host.ts';
+import { capacityForUnhealthy } from '../rollout/capacity.ts';
 import {
   type OverdueTarget,
   type PendingTarget,
@@ -55,7 +56,7 @@ export async function loadRolloutView(
       failed: row.count_failed,
       skipped: row.count_skipped,
     },
-    next: isWaitingForEnd ? [] : await nextTargets(query, deploymentId),
+    next: [],
     overdue: row.count_in_progress === 0 ? [] : await overdueTargets(query, deploymentId, now),
     nextDeadlineAt: row.count_in_progress === 0 ? null : await nextDeadline(query, deploymentId),
     offlineInService: isWaitingForEnd ? { count: 0, oldestSince: null } : await offlineInService(query, deploymentId),
@@ -64,6 +65,9 @@ export async function loadRolloutView(
     lastGoodRevisionId: await lastGoodRevision(query, row.group_id),
     settings,
   };
+  // As many hosts as may be in progress are: nothing can start, and no host in waiting matters until one of them has ended.
+  const isFull = row.count_in_progress > 0 && capacityForUnhealthy(view) <= 0;
+  if (!isWaitingForEnd && !isFull) view.next = await nextTargets(query, deploymentId);
   return { view, row };
 }
 
