@@ -10,6 +10,12 @@ export interface Delivery {
   running: readonly RunningEvent[];
 }
 
+/** What a host's reports of now are numbered in, and how far that is committed. */
+export interface JournalState {
+  readonly journalId: string;
+  readonly acknowledged: number;
+}
+
 export interface BatchOutcome {
   /** Highest committed sequence of every host in the batch. */
   acknowledged: Map<string, number>;
@@ -68,7 +74,11 @@ const LATE_FINISH = `UPDATE targets SET message = substr(coalesce(message, '') |
 const UPDATE_GROUP_HOST = `UPDATE group_hosts SET revision_id = ?, instance_health = ?, last_deployment_id = ?
   WHERE group_id = ? AND host_id = ?`;
 
-const ACKNOWLEDGE = `UPDATE host_sequences SET acknowledged_sequence = ? WHERE host_id = ? AND acknowledged_sequence < ?`;
+// The first commit of a new journal takes the place of the one before, whatever its numbers were.
+const ACKNOWLEDGE = `INSERT INTO host_sequences (host_id, journal_id, acknowledged_sequence) VALUES (?, ?, ?)
+  ON CONFLICT (host_id) DO UPDATE SET journal_id = excluded.journal_id,
+    acknowledged_sequence = excluded.acknowledged_sequence
+  WHERE journal_id <> excluded.journal_id OR acknowledged_sequence < excluded.acknowledged_sequence`;
 
 const ADD_COUNTS = `UPDATE deployments SET count_in_progress = count_in_progress - ?, count_succeeded = count_succeeded + ?,
     count_failed = count_failed + ?, count_skipped = count_skipped + ?, version = version + 1, change_sequence = ?
@@ -84,7 +94,7 @@ const WAITING_FOR_HOST = `SELECT DISTINCT deployment_id AS id FROM targets WHERE
  */
 export async function writeBatch(
   tx: DatabaseTransaction,
-  parts: { changes: ChangeSequence; settings: BatchSettings; acknowledgedSequence(hostId: string): number },
+  parts: { changes: ChangeSequence; settings: BatchSettings; journalOf(hostId: string): JournalState },
   deliveries: readonly Delivery[],
   now: number,
 ): Promise<BatchOutcome> {
@@ -105,7 +115,7 @@ export async function writeBatch(
   const counts = new Map<string, { ended: number; succeeded: number; failed: number; skipped: number }>();
 
   for (const { hostId, items, running } of deliveries) {
-    let acknowledged = outcome.acknowledged.get(hostId) ?? parts.acknowledgedSequence(hostId);
+    let acknowledged = outcome.acknowledged.get(hostId) ?? parts.journalOf(hostId).acknowledged;
     for (const item of items) {
       if (item.sequence <= acknowledged) {
         outcome.ignoredReports++;
@@ -139,7 +149,7 @@ export async function writeBatch(
   );
   await tx.executeMany(
     ACKNOWLEDGE,
-    [...outcome.acknowledged].map(([hostId, sequence]) => [sequence, hostId, sequence]),
+    [...outcome.acknowledged].map(([hostId, sequence]) => [hostId, parts.journalOf(hostId).journalId, sequence]),
   );
   return outcome;
 

@@ -1,5 +1,6 @@
 import type { Clock, Timer } from '../../shared/core/clock.ts';
 import { errorMessage } from '../../shared/core/errors.ts';
+import { invariant } from '../../shared/core/invariant.ts';
 import type { Logger } from '../../shared/core/logger.ts';
 import type { CoordinatorMessage, OutputChunk, Report, RunningEvent } from '../../shared/protocol/messages.ts';
 import type { ChangeSequence } from '../storage/change-sequence.ts';
@@ -46,6 +47,7 @@ export interface Reports {
 }
 
 interface Journal {
+  journalId: string;
   acknowledged: number;
 }
 type QueuedDelivery = Delivery & { journal: Journal };
@@ -54,6 +56,10 @@ type QueuedDelivery = Delivery & { journal: Journal };
 const FULL_BATCH = 500;
 /** The most reports and output chunks that may wait; the hub stops reading beyond. */
 const MAX_QUEUED = 20_000;
+/** A batch of more deliveries than this is a fleet at work: the window then grows with the time that commits take. */
+const BUSY_DELIVERIES = 16;
+/** ... so that half of the time is left for the rest, and up to this, ms. */
+const MAX_WINDOW_MS = 20;
 /** The most reports in one transaction. */
 const MAX_BATCH = 2_000;
 /** After a failed commit; hosts keep what was not acknowledged. */
@@ -72,6 +78,7 @@ export function createReports(parts: ReportParts): Reports {
   let queuedItems = 0;
   let timer: Timer | null = null;
   let isFlushing = false;
+  let windowMs = settings.commitWindowMs;
   let drainWaiters: (() => void)[] = [];
 
   function schedule(): void {
@@ -80,7 +87,7 @@ export function createReports(parts: ReportParts): Reports {
       timer?.cancel();
       timer = null;
       void flush();
-    } else timer ??= clock.setTimer(settings.commitWindowMs, () => void flush());
+    } else timer ??= clock.setTimer(windowMs, () => void flush());
   }
 
   async function flush(): Promise<void> {
@@ -121,26 +128,38 @@ export function createReports(parts: ReportParts): Reports {
     const startedAt = clock.now();
     // What an earlier channel brought is dropped: the host says it again on the new one, from what it was told there.
     const current = batch.deliveries.filter((delivery) => journals.get(delivery.hostId) === delivery.journal);
+    const written = new Map(current.map(({ hostId, journal }) => [hostId, journal]));
+    const journalOf = (hostId: string) => {
+      const journal = written.get(hostId);
+      invariant(journal !== undefined, `${hostId} has reports in a batch but no journal`);
+      return journal;
+    };
     const { outcome, output } = await database.transaction(async (tx) => ({
-      outcome: await writeBatch(
-        tx,
-        { changes: parts.changes, settings, acknowledgedSequence: acknowledgedOf },
-        current,
-        clock.now(),
-      ),
+      outcome: await writeBatch(tx, { changes: parts.changes, settings, journalOf }, current, clock.now()),
       output: await writeOutput(tx, batch.chunks, settings.maxOutputBytes),
     }));
-    acknowledge(outcome, output);
-    parts.metrics.committed(outcome.committedReports, outcome.ignoredReports, clock.now() - startedAt);
+    const durationMs = clock.now() - startedAt;
+    windowMs =
+      current.length > BUSY_DELIVERIES
+        ? Math.max(settings.commitWindowMs, Math.min(MAX_WINDOW_MS, durationMs))
+        : settings.commitWindowMs;
+    acknowledge(outcome, output, written);
+    parts.metrics.committed(outcome.committedReports, outcome.ignoredReports, durationMs);
     for (const id of outcome.wake) parts.wakeDeployment(id);
     for (const id of outcome.changed) parts.changed(id);
   }
 
-  function acknowledge(outcome: BatchOutcome, output: ReadonlyMap<string, OutputAcknowledgement[]>): void {
+  function acknowledge(
+    outcome: BatchOutcome,
+    output: ReadonlyMap<string, OutputAcknowledgement[]>,
+    written: ReadonlyMap<string, Journal>,
+  ): void {
     for (const [hostId, sequence] of outcome.acknowledged) {
       const journal = journals.get(hostId);
-      // Opened anew while this was committed: that channel was told an older number, which is true as well.
-      if (journal !== undefined && sequence > journal.acknowledged) journal.acknowledged = sequence;
+      // Another journal was opened while this was committed: its numbers are others.
+      if (journal === undefined || journal.journalId !== written.get(hostId)?.journalId) continue;
+      // The same one was opened anew: that channel was told an older number, which is true as well.
+      if (sequence > journal.acknowledged) journal.acknowledged = sequence;
       const ofOutput = output.get(hostId);
       parts.acknowledge(
         hostId,
@@ -167,24 +186,16 @@ export function createReports(parts: ReportParts): Reports {
 
   return {
     async openJournal(hostId, journalId) {
-      const sequence = await database.transaction(async (tx) => {
-        const row = await tx.query
-          .selectFrom('host_sequences')
-          .selectAll()
-          .where('host_id', '=', hostId)
-          .executeTakeFirst();
-        if (row?.journal_id === journalId) return row.acknowledged_sequence;
-        await tx.query
-          .insertInto('host_sequences')
-          .values({ host_id: hostId, journal_id: journalId, acknowledged_sequence: 0 })
-          .onConflict((conflict) =>
-            conflict.column('host_id').doUpdateSet({ journal_id: journalId, acknowledged_sequence: 0 }),
-          )
-          .execute();
-        return 0;
-      });
-      journals.set(hostId, { acknowledged: sequence });
-      return sequence;
+      // Only read: what has not committed a report yet is the same as what was never there. A fleet that connects for the
+      // first time costs no commit for each of its hosts.
+      const row = await database.query
+        .selectFrom('host_sequences')
+        .selectAll()
+        .where('host_id', '=', hostId)
+        .executeTakeFirst();
+      const acknowledged = row?.journal_id === journalId ? row.acknowledged_sequence : 0;
+      journals.set(hostId, { journalId, acknowledged });
+      return acknowledged;
     },
     closeJournal: (hostId) => void journals.delete(hostId),
     receive(hostId, items, running) {
