@@ -3,6 +3,7 @@ import { hostPresence } from '../../shared/model/host.ts';
 import { minimumHealthyCount } from '../rollout/minimum-healthy.ts';
 import { decideScaleOut, type OwedHost } from '../rollout/scale-out.ts';
 import type { Database, DatabaseTransaction } from '../storage/database.ts';
+import { insertAudit } from '../storage/rows/audit.ts';
 import { findDeploymentConfig } from '../storage/rows/deployment-configs.ts';
 import { settingsOf } from '../storage/rows/deployment-groups.ts';
 import type { DeploymentGroupRow } from '../storage/tables.ts';
@@ -143,5 +144,12 @@ async function createFor(
     },
     now,
   );
+  await insertAudit(tx.query, {
+    at: now,
+    caller: { kind: 'coordinator' },
+    action: 'deployment.create',
+    subject: row.id,
+    details: { creator: row.creator, revision: revision.label, hosts: targets.length },
+  });
   return row.id;
 }

@@ -1,5 +1,6 @@
 import { autoRollback } from '../../shared/model/deployment-group.ts';
 import type { DatabaseTransaction } from '../storage/database.ts';
+import { insertAudit } from '../storage/rows/audit.ts';
 import { settingsOf } from '../storage/rows/deployment-groups.ts';
 import { minimumOf } from '../storage/rows/deployments.ts';
 import type { DeploymentRow } from '../storage/tables.ts';
@@ -73,5 +74,12 @@ export async function createRollback(
     },
     now,
   );
+  await insertAudit(tx.query, {
+    at: now,
+    caller: { kind: 'coordinator' },
+    action: 'deployment.create',
+    subject: row.id,
+    details: { rollbackOf: failed.id, revision: revision.label, hosts: targets.length },
+  });
   return { id: row.id };
 }
