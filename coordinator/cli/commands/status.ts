@@ -40,18 +40,20 @@ async function showOverview(cli: Cli, client: DroverClient): Promise<void> {
     collect(client.all('listHosts', { presence: 'Offline', limit: 100 }), 100),
   ]);
   const failed = notMended(recent);
+  const mended = recent.filter((one) => one.status === 'Failed' && !failed.includes(one)).length;
   const { style, width } = cli.output;
   cli.output.answer({
-    json: () => ({ running, failed, offlineHosts: offline }),
-    lines: () => overviewLines({ running, failed, offline, now }, width, style),
+    json: () => ({ running, failed, offlineHosts: offline, mendedFailures: mended }),
+    lines: () => overviewLines({ running, failed, offline, mended, now }, width, style),
     ids: () => [...running, ...failed].map((one) => one.id),
   });
 }
 
-/** The last word of each group, where that is a failure. */
+/** The last word of each group, where that is a failure. A new host that was brought in says nothing of the others. */
 export function notMended(recent: readonly Deployment[]): Deployment[] {
   const latest = new Map<string, Deployment>();
   for (const one of recent) {
+    if (one.creator === 'autoscaling') continue;
     const before = latest.get(one.deploymentGroupId);
     if (isTerminal(one.status) && (before === undefined || before.createdAt < one.createdAt))
       latest.set(one.deploymentGroupId, one);

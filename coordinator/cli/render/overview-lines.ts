@@ -11,6 +11,8 @@ export interface Overview {
   /** Of each group whose last deployment did not go well, that one. */
   failed: readonly Deployment[];
   offline: readonly Host[];
+  /** Failures of the last day that a later deployment of the whole group has mended. */
+  mended: number;
   now: number;
 }
 
@@ -20,7 +22,12 @@ const MAX_EACH = 4;
 export function overviewLines(overview: Overview, width: number, style: Style): string[] {
   const { running, failed, offline, now } = overview;
   if (running.length + failed.length + offline.length === 0)
-    return ['Nothing runs, nothing failed in the last day, no host is offline.'];
+    return [
+      'Nothing runs, nothing is left broken, no host is offline.',
+      ...(overview.mended === 0
+        ? []
+        : [`In the last day ${plural(overview.mended, 'deployment')} failed and was mended since: drover history`]),
+    ];
   return [
     ...section('Running', running, (d) => [
       `  ${duration(now - (d.startedAt ?? d.createdAt))}`,

@@ -1,0 +1,32 @@
+import { expect } from 'chai';
+import { notMended } from '../../../../../coordinator/cli/commands/status.ts';
+import { overviewLines } from '../../../../../coordinator/cli/render/overview-lines.ts';
+import { aDeployment, T0 } from '../../../../support/api-samples.ts';
+import { plainStyle } from '../../../../support/cli-style.ts';
+
+const failed = aDeployment({ id: 'd-FAILED001', status: 'Failed', createdAt: T0, completedAt: T0 + 1_000 });
+
+describe('overviewLines', () => {
+  it('says that all is well, and does not hide what failed and was mended', () => {
+    const lines = (mended: number) =>
+      overviewLines({ running: [], failed: [], offline: [], mended, now: T0 }, 100, plainStyle);
+    expect(lines(0)).to.deep.equal(['Nothing runs, nothing is left broken, no host is offline.']);
+    expect(lines(1)[1]).to.equal('In the last day 1 deployment failed and was mended since: drover history');
+  });
+});
+
+describe('notMended', () => {
+  it('keeps a failure that nothing of the whole group came after', () => {
+    expect(notMended([failed])).to.deep.equal([failed]);
+  });
+
+  it('drops a failure that a rollback mended', () => {
+    const rollback = aDeployment({ status: 'Succeeded', creator: 'codeDeployRollback', createdAt: T0 + 2_000 });
+    expect(notMended([rollback, failed])).to.deep.equal([]);
+  });
+
+  it('does not take a new host that was brought in for a mended group', () => {
+    const scaleOut = aDeployment({ status: 'Succeeded', creator: 'autoscaling', createdAt: T0 + 2_000 });
+    expect(notMended([scaleOut, failed])).to.deep.equal([failed]);
+  });
+});
