@@ -146,7 +146,8 @@ export class PlayedHost {
         if (!this.#begun.has(message.deploymentId)) this.#finish(message.deploymentId, 'Skipped');
         return;
       case 'acknowledged':
-        return this.#acknowledge(message.sequence);
+        this.#acknowledge(message.sequence);
+        return;
       case 'problem':
         this.problems.push(message.code);
         return;
