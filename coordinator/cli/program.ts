@@ -68,8 +68,8 @@ async function dispatch(cli: Cli, argv: readonly string[]): Promise<ExitName> {
   const width = Math.min(cli.output.width, 100);
   const root = quiet(new Command('drover'), () => helpOfProgram(CATALOGUE, width, cli.output.style), cli);
   for (const option of globalOptions()) root.addOption(option);
-  root.helpCommand(false).argument('[command]');
-  root.action(async (unknown: string | undefined) => {
+  root.helpCommand(false).argument('[command...]');
+  root.action(async ([unknown]: readonly string[]) => {
     if (unknown !== undefined) throw unknownCommand(unknown);
     const { statusCommand } = await import('./commands/status.ts');
     onEnd(await statusCommand.run(cli, {}, {}));
@@ -117,8 +117,8 @@ function buildGroup(command: Command, group: CommandGroup, cli: Cli, onEnd: (exi
   quiet(command, () => helpOfGroup(group, width, cli.output.style), cli);
   for (const spec of group.commands)
     buildCommand(command.command(spec.name), spec, `${group.name} ${spec.name}`, cli, onEnd);
-  command.argument('[command]');
-  command.action((unknown: string | undefined) => {
+  command.argument('[command...]');
+  command.action(([unknown]: readonly string[]) => {
     const names = group.commands.map((spec) => spec.name).join(', ');
     if (unknown === undefined)
       throw new CommandFailure('usage', `drover ${group.name} needs to know what to do: ${names}`, {

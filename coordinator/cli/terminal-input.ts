@@ -9,7 +9,6 @@ export function askOnTerminal(
   question: string,
   options: { isSecret: boolean },
 ): Promise<string | undefined> {
-  stderr.write(question);
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
   const reader = createInterface({
     input: stdin,
@@ -19,13 +18,16 @@ export function askOnTerminal(
   });
   return new Promise((resolve) => {
     const end = (answer: string | undefined) => {
+      // Before closing, which ends the question too.
+      resolve(answer);
       reader.close();
       if (options.isSecret || answer === undefined) stderr.write('\n');
-      resolve(answer);
     };
     reader.once('line', (answer) => end(answer));
     reader.once('SIGINT', () => end(undefined));
     reader.once('close', () => resolve(undefined));
+    // Not before the terminal is in its hands: what is typed at once would be echoed twice.
+    stderr.write(question);
   });
 }
 

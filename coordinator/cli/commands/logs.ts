@@ -186,7 +186,7 @@ class LogPrinter {
       this.#rests.set(key, [...lines.slice(-tail), rest].join('\n'));
       return 0;
     }
-    const wanted = lines.filter((text) => this.#options.grep?.test(text) ?? true);
+    const wanted = lines.filter((text) => this.#options.grep?.test(plainText(text)) ?? true);
     const shown = tail === undefined ? wanted : wanted.slice(-tail);
     for (const text of shown) this.#print(place, text);
     if (options.isLast && chunk.isTruncated)

@@ -21,6 +21,8 @@ export interface LiveView {
 /** Up to this many hosts have a line each; up to the next, a cell each; above, proportions. */
 const MAX_LINES = 16;
 const MAX_CELLS = 400;
+/** Below this many lines hosts matter more than the budget. */
+const TIGHT_HEIGHT = 10;
 const LETTER: Readonly<Record<TargetStatus, string>> = {
   Succeeded: 'S',
   InProgress: 'R',
@@ -34,7 +36,7 @@ export function livePicture(view: LiveView, style: Style): string[] {
   const { model, width } = view;
   const fixed = [header(view, style)];
   const foot = [
-    ...budgetLines(view, style),
+    ...(view.height < TIGHT_HEIGHT ? [] : budgetLines(view, style)),
     progressLine(view, style),
     ...view.panel.map((text) => line([text], width, style)),
     ...(view.hasKeys ? [keysLine(view, style)] : []),

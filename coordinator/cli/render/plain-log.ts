@@ -19,13 +19,10 @@ export class PlainLog {
     const from = d.previousRevisionLabel === null ? '' : `${d.previousRevisionLabel}->`;
     const stops = endsAtFailure === null ? '' : `, stops at ${plural(endsAtFailure, 'failure')}`;
     const what = d.creator === 'codeDeployRollback' ? 'rollback' : 'started';
-    return [
-      this.#line(
-        model,
-        now,
-        `${what} ${from}${d.revisionLabel} ${d.application}/${d.deploymentGroup} ${plural(d.totalHosts, 'host')}${stops}`,
-      ),
-    ];
+    const line = `${what} ${from}${d.revisionLabel} ${d.application}/${d.deploymentGroup} ${plural(d.totalHosts, 'host')}${stops}`;
+    // Somebody who comes later wants to know where it is.
+    const isUnderWay = model.counts.Pending < model.size && d.completedAt === null;
+    return [this.#line(model, now, line), ...(isUnderWay ? [this.heartbeat(model, now)] : [])];
   }
 
   changed(model: WatchModel, changes: readonly Change[]): string[] {
