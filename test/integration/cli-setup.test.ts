@@ -1,0 +1,481 @@
+import { spawnSync } from 'node:child_process';
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { aDeployment, aGroup, aGroupHost, aHost, aRevision, T0 } from '../support/api-samples.ts';
+import { CliProcess } from '../support/cli-process.ts';
+import { FakeApi, type FakeRequest, problem } from '../support/fake-api.ts';
+import { FakeHerd } from '../support/fake-herd.ts';
+
+const page = (...items: unknown[]) => ({ items, nextCursor: null });
+const APPSPEC =
+  'version: 0.0\nos: linux\nfiles:\n  - source: /\n    destination: /srv/web\nhooks:\n  AfterInstall:\n    - location: run.sh\n';
+
+describe('drover sets things up', function () {
+  this.timeout(60_000);
+  let api: FakeApi;
+  let cli: CliProcess;
+  let bundle: string;
+  beforeEach(async () => {
+    api = await FakeApi.start();
+    cli = await CliProcess.create(api.url);
+    bundle = join(cli.home, 'build');
+    await mkdir(bundle);
+    await writeFile(join(bundle, 'appspec.yml'), APPSPEC);
+    await writeFile(join(bundle, 'run.sh'), '#!/bin/sh\ntrue\n');
+    await chmod(join(bundle, 'run.sh'), 0o755);
+  });
+  afterEach(async () => {
+    await api.close();
+    await cli.remove();
+  });
+
+  const upload = 'POST /v1/applications/:application/revisions/upload';
+  const acceptUploads = () => {
+    api.on('GET /v1/applications/:application/revisions', page());
+    api.on(upload, ({ query }: FakeRequest) => ({
+      status: 201,
+      body: aRevision({ digest: query['digest'] ?? '', label: query['label'] ?? '' }),
+    }));
+  };
+  const uploads = () => api.requests.filter((request) => request.path.endsWith('/upload'));
+
+  describe('push', () => {
+    it('packs a directory, labels it by its digest, and sends nothing that is known', async () => {
+      acceptUploads();
+      const first = await cli.run(['push', 'build', '--app', 'web', '--json']);
+      expect(first.exit, first.stderr).to.equal(0);
+      const { revision, isNew } = JSON.parse(first.stdout) as {
+        revision: { label: string; digest: string };
+        isNew: boolean;
+      };
+      expect(isNew).to.equal(true);
+      expect(revision.label).to.equal(revision.digest.slice(0, 8));
+      const { query, raw, headers } = uploads()[0] as FakeRequest;
+      expect(query).to.include({ bundleType: 'tgz', digest: revision.digest });
+      expect(headers['content-length']).to.equal(String(raw.length));
+      const listing = spawnSync('tar', ['tzf', '-'], { input: raw, encoding: 'utf8' });
+      expect(listing.stdout.trim().split('\n')).to.have.members(['appspec.yml', 'run.sh']);
+      api.on('GET /v1/applications/:application/revisions', page(aRevision({ digest: revision.digest })));
+      const again = await cli.run(['push', 'build', '--app', 'web']);
+      expect(again.stdout).to.contain('known already, nothing was sent');
+      expect(uploads()).to.have.lengthOf(1);
+      expect(api.requests.at(-1)?.query).to.include({ digest: revision.digest });
+    });
+
+    it('takes an archive as it is', async () => {
+      acceptUploads();
+      spawnSync('tar', ['cf', join(cli.home, 'web.tar'), '-C', bundle, '.']);
+      const { exit, stdout } = await cli.run(['push', 'web.tar', '--app', 'web', '--label', '2.0']);
+      expect(exit).to.equal(0);
+      expect(stdout).to.match(/^2\.0 /);
+      expect(uploads()[0]?.query).to.include({ bundleType: 'tar', label: '2.0' });
+    });
+
+    it('sends nothing when the AppSpec is wrong, and shows where', async () => {
+      acceptUploads();
+      await writeFile(join(bundle, 'appspec.yml'), APPSPEC.replace('run.sh', 'gone.sh'));
+      const { exit, stderr } = await cli.run(['push', 'build', '--app', 'web']);
+      expect(exit).to.equal(2);
+      expect(stderr).to.match(/appspec\.yml:\d+:\d+: error: gone\.sh is not in the bundle/);
+      expect(api.requests).to.deep.equal([]);
+      expect((await cli.run(['push', 'build', '--app', 'web', '--no-lint'])).exit).to.equal(0);
+    });
+
+    it('says what is missing', async () => {
+      expect((await cli.run(['push', 'build'])).stderr).to.contain('--app is missing');
+      expect((await cli.run(['push', 'nowhere', '--app', 'web'])).stderr).to.contain(
+        'there is no file or directory nowhere',
+      );
+      acceptUploads();
+      api.on('GET /v1/applications/:application/revisions', () =>
+        problem('not_found', 'there is no application wob', { hint: 'Did you mean web?' }),
+      );
+      const unknown = await cli.run(['push', 'build', '--app', 'wob']);
+      expect(unknown.exit).to.equal(10);
+      expect(unknown.stderr).to.contain('Did you mean web?');
+    });
+
+    it('happens first when a path is deployed', async () => {
+      new FakeHerd(api).end('Succeeded');
+      acceptUploads();
+      const { exit } = await cli.run(['deploy', 'web/prod', './build', '--yes']);
+      expect(exit).to.equal(0);
+      expect(uploads()).to.have.lengthOf(1);
+      expect(api.requested('POST', '/v1/deployments')[0]?.body).to.include({ revision: 'r-bbbbbbbbbbbb' });
+    });
+  });
+
+  describe('lint', () => {
+    it('needs no coordinator, and is content with what is right', async () => {
+      const { exit, stdout, stderr } = await cli.run(['lint', 'build'], { env: { DROVER_URL: undefined } });
+      expect(exit, stdout + stderr).to.equal(0);
+      expect(stderr).to.contain('build/appspec.yml: 0 errors, 0 warnings');
+    });
+
+    it('tells every problem with line and caret, exits with 2, and has JSON', async () => {
+      await writeFile(
+        join(bundle, 'appspec.yml'),
+        APPSPEC.replace('run.sh', 'gone.sh').replace('os: linux', 'os: windows'),
+      );
+      const { exit, stdout, stderr } = await cli.run(['lint', 'build']);
+      expect(exit).to.equal(2);
+      expect(stdout).to.match(/build\/appspec\.yml:2:\d+: error: .*\n {2}2 \| os: windows\n {4}\| +\^/);
+      expect(stderr).to.match(/[1-9] errors?, \d+ warnings?/);
+      const json = JSON.parse((await cli.run(['lint', 'build', '--json'])).stdout) as {
+        errors: number;
+        problems: { line: number }[];
+      };
+      expect(json.errors).to.be.greaterThan(0);
+      expect(json.problems[0]?.line).to.equal(2);
+    });
+
+    it('says when there is no AppSpec, or no bundle at all', async () => {
+      await mkdir(join(cli.home, 'empty'));
+      expect((await cli.run(['lint', 'empty'])).stderr).to.contain('there is no appspec.yml in empty');
+      await writeFile(join(cli.home, 'notes.txt'), 'hello');
+      expect((await cli.run(['lint', 'notes.txt'])).stderr).to.contain(
+        'neither a directory nor a tar, tgz or zip archive',
+      );
+    });
+  });
+
+  describe('groups', () => {
+    const accept = (method: string) =>
+      api.on(
+        `${method} /v1/applications/:application/deployment-groups${method === 'POST' ? '' : '/:group'}`,
+        ({ body }: FakeRequest) => ({
+          status: method === 'POST' ? 201 : 200,
+          body: { ...aGroup(), ...(body as object) },
+        }),
+      );
+
+    it('are created by flags', async () => {
+      accept('POST');
+      api.on('GET /v1/applications/:application/deployment-groups/:group/hosts', page(aGroupHost('web-1')));
+      const { exit, stdout } = await cli.run([
+        'groups',
+        'create',
+        'web/edge',
+        '--tag=role=web',
+        '--tag=edge',
+        '--config=careful',
+        '--rollback=failure-or-stop',
+        '--env=STAGE=prod',
+      ]);
+      expect(exit).to.equal(0);
+      expect(stdout).to.equal('web/edge created. It selects 1 now.\n');
+      expect(api.requests[0]?.body).to.deep.equal({
+        name: 'edge',
+        deploymentConfigName: 'careful',
+        autoRollback: { enabled: true, events: ['DEPLOYMENT_FAILURE', 'DEPLOYMENT_STOP_ON_REQUEST'] },
+        hookEnvironment: { STAGE: 'prod' },
+        selection: {
+          tagFilters: [
+            { type: 'KEY_AND_VALUE', key: 'role', value: 'web' },
+            { type: 'KEY_ONLY', key: 'edge' },
+          ],
+          tagSet: [],
+          hostNames: [],
+          scalingGroups: [],
+        },
+      });
+    });
+
+    it('are exported and applied: the difference is shown, asked for, and nothing is written when there is none', async () => {
+      api.on('GET /v1/applications/:application/deployment-groups/:group', aGroup());
+      api.on('GET /v1/applications/:application/deployment-groups/:group/hosts', page());
+      accept('PATCH');
+      const { stdout: yaml } = await cli.run(['groups', 'export', 'web/prod']);
+      const same = await cli.run(['groups', 'apply', '-f', '-'], { stdin: yaml });
+      expect(same.exit).to.equal(4);
+      const changed = yaml.replace('CodeDeployDefault.OneAtATime', 'careful');
+      await writeFile(join(cli.home, 'prod.yaml'), changed);
+      const unanswered = await cli.run(['groups', 'apply', '-f', 'prod.yaml']);
+      expect(unanswered.exit).to.equal(64);
+      expect(unanswered.stderr).to.contain(
+        '- deploymentConfigName: CodeDeployDefault.OneAtATime\n  + deploymentConfigName: careful',
+      );
+      const applied = await cli.run(['groups', 'apply', '-f', 'prod.yaml', '--yes']);
+      expect(applied.exit).to.equal(0);
+      expect(api.requests.filter((request) => request.method === 'PATCH')).to.have.lengthOf(1);
+      expect(api.requests.find((request) => request.method === 'PATCH')?.body).to.include({
+        deploymentConfigName: 'careful',
+      });
+    });
+
+    it('say where a file is wrong', async () => {
+      const { exit, stderr } = await cli.run(['groups', 'apply', '-f', '-'], {
+        stdin: 'application: web\nname: prod\nselection:\n  tags: {}\n',
+      });
+      expect(exit).to.equal(2);
+      expect(stderr).to.contain('stdin:4:3: error:');
+      expect(stderr).to.contain('  4 |   tags: {}\n    |   ^');
+    });
+
+    it('are shown with their hosts', async () => {
+      api.on('GET /v1/applications/:application/deployment-groups/:group', aGroup());
+      api.on(
+        'GET /v1/applications/:application/deployment-groups/:group/hosts',
+        page(aGroupHost('web-1'), aGroupHost('web-2', { presence: 'Offline', isInService: false })),
+      );
+      for (const command of [
+        ['groups', 'show', 'web/prod'],
+        ['status', 'web/prod'],
+      ]) {
+        const { stdout } = await cli.run(command);
+        expect(stdout).to.contain('role=web');
+        expect(stdout).to.contain('1 of 2 hosts');
+        expect(stdout).to.match(/web-2 +Offline +Healthy +1\.8\.4 \(current\) +not in service/);
+      }
+    });
+  });
+
+  describe('hosts', () => {
+    it('get join tokens: the secret alone on stdout', async () => {
+      api.on('POST /v1/join-tokens', ({ body }: FakeRequest) => ({
+        status: 201,
+        body: {
+          id: 'jt-1',
+          usesLeft: 1,
+          createdAt: T0,
+          createdBy: 'ana',
+          expiresAt: T0,
+          secret: 'drover_join_x',
+          ...(body as object),
+        },
+      }));
+      const { stdout, stderr } = await cli.run([
+        'hosts',
+        'enrol-token',
+        '--tag',
+        'role=web',
+        '--uses',
+        '5',
+        '--valid',
+        '2h',
+      ]);
+      expect(stdout).to.equal('drover_join_x\n');
+      expect(stderr).to.contain('not shown again');
+      expect(api.requests[0]?.body).to.deep.equal({
+        tags: { role: 'web' },
+        zone: null,
+        scalingGroup: null,
+        uses: 5,
+        validForSeconds: 7_200,
+      });
+    });
+
+    it('get and lose tags one by one', async () => {
+      api.on('GET /v1/hosts/:host', aHost('web-1', { tags: { role: 'web', tier: 'front' } }));
+      api.on('PATCH /v1/hosts/:host', ({ body }: FakeRequest) => ({ body: aHost('web-1', body as object) }));
+      const { stdout } = await cli.run(['hosts', 'tag', 'web-1', 'role=api', 'tier-', 'zone=a']);
+      expect(stdout).to.equal('web-1  role=api zone=a\n');
+      expect((await cli.run(['hosts', 'tag', 'web-1', 'nonsense'])).exit).to.equal(2);
+    });
+
+    it('are forgotten only after a yes', async () => {
+      api.on('GET /v1/hosts/:host', aHost('web-1'));
+      api.on('DELETE /v1/hosts/:host', () => ({ status: 204 }));
+      expect((await cli.run(['hosts', 'forget', 'web-1'])).exit).to.equal(64);
+      expect((await cli.run(['hosts', 'forget', 'web-1', '--yes'])).stdout).to.equal('web-1 is forgotten\n');
+    });
+  });
+
+  it('makes tokens for operators, with the secret alone on stdout, and revokes them by name', async () => {
+    const token = {
+      id: 'ot-1',
+      name: 'ci',
+      role: 'deployer',
+      createdAt: T0,
+      createdBy: 'ana',
+      lastUsedAt: null,
+      expiresAt: null,
+    };
+    api.on('POST /v1/operator-tokens', () => ({ status: 201, body: { ...token, secret: 'drover_op_x' } }));
+    api.on('GET /v1/operator-tokens', page(token));
+    api.on('DELETE /v1/operator-tokens/:id', () => ({ status: 204 }));
+    expect((await cli.run(['tokens', 'create', 'ci', '--role', 'deployer'])).stdout).to.equal('drover_op_x\n');
+    expect((await cli.run(['tokens', 'ls'])).stdout).to.match(/ci +deployer +ot-1 +never/);
+    expect((await cli.run(['tokens', 'rm', 'ci', '--yes'])).exit).to.equal(0);
+    expect(api.requested('DELETE', '/v1/operator-tokens/ot-1')).to.have.lengthOf(1);
+    expect((await cli.run(['tokens', 'create', 'x', '--role', 'king'])).stderr).to.contain('viewer, deployer, admin');
+  });
+
+  it('makes, shows and explains deployment configs', async () => {
+    const config = {
+      name: 'careful',
+      minimumHealthyHosts: { type: 'FLEET_PERCENT', value: 90 },
+      isPredefined: false,
+      createdAt: T0,
+    };
+    api.on('POST /v1/deployment-configs', ({ body }: FakeRequest) => ({
+      status: 201,
+      body: { ...config, ...(body as object) },
+    }));
+    api.on('GET /v1/deployment-configs/:config', config);
+    expect((await cli.run(['configs', 'create', 'careful', '--min-healthy', '90%'])).stdout).to.equal(
+      'careful created: 90 % of the hosts\n',
+    );
+    expect(api.requests[0]?.body).to.deep.equal({
+      name: 'careful',
+      minimumHealthyHosts: { type: 'FLEET_PERCENT', value: 90 },
+    });
+    const { stdout } = await cli.run(['configs', 'preview', 'careful', '--hosts', '50']);
+    expect(stdout).to.match(/45 of 50 hosts\nAt once +5 hosts\nEnds with +5 failures/);
+    expect((await cli.run(['configs', 'create', 'x', '--min-healthy', '120%'])).exit).to.equal(2);
+  });
+
+  describe('the other ways to deploy', () => {
+    it('rolls back a group, by its name or by a deployment of it', async () => {
+      new FakeHerd(api).end('Succeeded');
+      expect((await cli.run(['rollback', 'web/prod', '--to', '1.8.3', '--yes'])).exit).to.equal(0);
+      expect((await cli.run(['rollback', 'd-8K1M2N3P4', '--yes', '--detach'])).exit).to.equal(0);
+      const [first, second] = api.requested('POST', '/v1/applications/web/deployment-groups/prod/rollback');
+      expect(first?.body).to.include({ to: '1.8.3' });
+      expect(second?.body).to.have.keys('idempotencyKey');
+      expect((await cli.run(['rollback', 'web/prod'])).exit).to.equal(64);
+    });
+
+    it('deploys what an earlier deployment did, in its way', async () => {
+      const herd = new FakeHerd(api, { deploymentConfigName: 'careful', fileExistsBehavior: 'OVERWRITE' });
+      herd.end('Succeeded');
+      const { exit } = await cli.run(['redeploy', 'web/prod', 'd-8K1M2N3P4', '--yes']);
+      expect(exit).to.equal(0);
+      expect(api.requested('POST', '/v1/deployments')[0]?.body).to.include({
+        revision: 'r-bbbbbbbbbbbb',
+        deploymentConfigName: 'careful',
+        fileExistsBehavior: 'OVERWRITE',
+      });
+    });
+
+    it('deploys again to the hosts that failed, and says when there are none', async () => {
+      const herd = new FakeHerd(api)
+        .start('api-1')
+        .fail('api-1')
+        .end('Failed', { autoRollback: { enabled: false, events: [] } });
+      expect((await cli.run(['retry', 'd-8K1M2N3P4', '--yes', '--detach'])).exit).to.equal(0);
+      expect(api.requested('POST', '/v1/deployments')[0]?.body).to.include({
+        onlyFailedOf: 'd-8K1M2N3P4',
+        description: 'again after d-8K1M2N3P4',
+      });
+      herd.deployment = aDeployment({
+        status: 'Succeeded',
+        completedAt: T0,
+        overview: { Pending: 0, InProgress: 0, Succeeded: 5, Failed: 0, Skipped: 0 },
+      });
+      expect((await cli.run(['retry', 'd-8K1M2N3P4', '--yes'])).exit).to.equal(4);
+    });
+
+    it('passes every restriction and flag on', async () => {
+      new FakeHerd(api);
+      await cli.run([
+        'deploy',
+        'web/prod',
+        '--yes',
+        '--detach',
+        '--only=tag:zone=a',
+        '--only=host:api-1,api-2',
+        '--only=failed-of:d-8K1M2N3P4',
+        '--ignore-application-stop-failures',
+        '--file-exists-behavior=retain',
+        '--config=careful',
+        '--idempotency-key=build-77',
+      ]);
+      expect(api.requested('POST', '/v1/deployments')[0]?.body).to.deep.equal({
+        application: 'web',
+        deploymentGroup: 'prod',
+        revision: 'r-bbbbbbbbbbbb',
+        deploymentConfigName: 'careful',
+        ignoreApplicationStopFailures: true,
+        fileExistsBehavior: 'RETAIN',
+        onlyTagFilters: [{ type: 'KEY_AND_VALUE', key: 'zone', value: 'a' }],
+        onlyHostNames: ['api-1', 'api-2'],
+        onlyFailedOf: 'd-8K1M2N3P4',
+        idempotencyKey: 'build-77',
+      });
+      expect((await cli.run(['deploy', 'web/prod', '--only', 'nonsense'])).exit).to.equal(2);
+    });
+  });
+
+  it('says what needs somebody: what runs, what was not mended, who is away', async () => {
+    const now = Date.now();
+    const failed = aDeployment({
+      id: 'd-FAILED001',
+      status: 'Failed',
+      deploymentGroupId: 'g2',
+      deploymentGroup: 'blue',
+      createdAt: now - 7_200_000,
+      completedAt: now - 7_000_000,
+    });
+    const mended = [
+      aDeployment({
+        id: 'd-MENDED001',
+        status: 'Failed',
+        deploymentGroupId: 'g3',
+        createdAt: now - 9_000_000,
+        completedAt: now,
+      }),
+      aDeployment({
+        id: 'd-MENDED002',
+        status: 'Succeeded',
+        deploymentGroupId: 'g3',
+        createdAt: now - 8_000_000,
+        completedAt: now,
+      }),
+    ];
+    const running = aDeployment({ createdAt: now - 5_000, startedAt: now - 5_000 });
+    api.on('GET /v1/deployments', ({ query }: FakeRequest) => ({
+      body: query['active'] === 'true' ? page(running) : page(running, failed, ...mended),
+    }));
+    api.on('GET /v1/hosts', page(aHost('web-9', { presence: 'Offline' })));
+    const { exit, stdout } = await cli.run([]);
+    expect(exit).to.equal(0);
+    expect(stdout).to.match(/^Running +d-8K1M2N3P4 .*drover watch d-8K1M2N3P4$/m);
+    expect(stdout).to.match(/^Not mended +d-FAILED001 .*web\/blue.*drover why d-FAILED001$/m);
+    expect(stdout).to.match(/^Offline +1 host: web-9$/m);
+    expect(stdout).not.to.contain('d-MENDED');
+    api.on('GET /v1/deployments', page()).on('GET /v1/hosts', page());
+    expect((await cli.run(['status'])).stdout).to.equal(
+      'Nothing runs, nothing is left broken, no host is offline.\n',
+    );
+  });
+
+  it('lists history and audit with their filters', async () => {
+    api.on('GET /v1/deployments', page(aDeployment()));
+    api.on(
+      'GET /v1/audit',
+      page({
+        sequence: 7,
+        at: T0,
+        actor: 'ana',
+        action: 'deployment.create',
+        subject: 'web/prod',
+        details: {},
+        remoteAddress: '10.0.0.1',
+      }),
+    );
+    for (const name of ['history', 'ls']) {
+      const { stdout } = await cli.run([
+        name,
+        '--group',
+        'web/prod',
+        '--status',
+        'failed',
+        '--since',
+        '7d',
+        '--active',
+      ]);
+      expect(stdout).to.match(/^DEPLOYMENT +GROUP +REVISION +STATUS/);
+      expect(api.requests.at(-1)?.query).to.include({
+        application: 'web',
+        deploymentGroup: 'prod',
+        status: 'Failed',
+        active: 'true',
+      });
+    }
+    const audit = await cli.run(['audit', '--by', 'ana', '--on', 'web/prod']);
+    expect(audit.stdout).to.contain('2026-03-04 14:02:00 +00:00  ana  deployment.create  web/prod  10.0.0.1');
+    expect(api.requests.at(-1)?.query).to.include({ actor: 'ana', subject: 'web/prod' });
+  });
+});
