@@ -33,6 +33,12 @@ describe('line', () => {
     expect(text).to.equal('name  \u001b[31mfailed fo…\u001b[39m');
   });
 
+  it('counts columns, not characters', () => {
+    expect(['web-1', 'Grüße', 'é', '火山', '🚀 go', '\u001b[1mbold\u001b[22m', '│·…→'].map(widthOf)).to.deep.equal([
+      5, 5, 1, 4, 5, 4, 4,
+    ]);
+  });
+
   it('counts wide characters as two columns', () => {
     expect(widthOf(line(['火火火火火'], 7, colours))).to.be.at.most(7);
   });
