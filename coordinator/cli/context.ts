@@ -10,7 +10,6 @@ const context = z.object({
   token: z.string().optional(),
   caFile: z.string().optional(),
 });
-export type Context = z.infer<typeof context>;
 
 const contextsFile = z.object({
   version: z.literal(1),

@@ -8,6 +8,8 @@ import { build } from 'esbuild';
 
 const ROOT = join(import.meta.dirname, '../..');
 const LIMIT_MS = 15_000;
+/** Of util-linux: runs a command on a pseudo terminal. */
+const TERMINAL_MAKER = 'script';
 
 export interface Finished {
   exit: number | null;
@@ -99,7 +101,7 @@ export class CliProcess {
     const words = [...this.#words, ...args].map((word) => `'${word.replaceAll("'", "'\\''")}'`);
     const line = `stty ${options.size ?? 'cols 80 rows 24'}; exec ${words.join(' ')}`;
     return new Running(
-      spawn('script', ['-qec', line, '/dev/null'], this.#spawnOptions({ ...options, SHELL: '/bin/sh' })),
+      spawn(TERMINAL_MAKER, ['-qec', line, '/dev/null'], this.#spawnOptions({ ...options, SHELL: '/bin/sh' })),
     );
   }
 
@@ -113,7 +115,7 @@ export class CliProcess {
 
 /** True when util-linux's `script` can make a pseudo terminal here. */
 export function hasPseudoTerminal(): boolean {
-  return spawnSync('script', ['-qec', 'true', '/dev/null'], { stdio: 'ignore' }).status === 0;
+  return spawnSync(TERMINAL_MAKER, ['-qec', 'true', '/dev/null'], { stdio: 'ignore' }).status === 0;
 }
 
 export class Running {

@@ -1,3 +1,4 @@
+import type { Deployment } from '../../../shared/model/deployment.ts';
 import type { Target, TargetStatus } from '../../../shared/model/target.ts';
 import { budgetOf, remainingMs } from '../watch/budget.ts';
 import type { WatchModel } from '../watch/watch-model.ts';
@@ -56,10 +57,9 @@ export function livePicture(view: LiveView, style: Style): string[] {
 function header(view: LiveView, style: Style): string {
   const { deployment: d } = view.model;
   const { floor } = budgetOf(d);
-  const from = d.previousRevisionLabel === null ? '' : `${d.previousRevisionLabel} ${style.glyphs.arrow} `;
   const left: Segment[] = [
     [d.id, style.bold],
-    `  ${from}${d.revisionLabel}  ${d.application}/${d.deploymentGroup}`,
+    `  ${changeText(d, style)}  ${d.application}/${d.deploymentGroup}`,
     `  floor ${count(floor)} of ${count(d.totalHosts)}`,
   ];
   const running = elapsed(view.now - (d.startedAt ?? d.createdAt));
@@ -72,6 +72,13 @@ function header(view: LiveView, style: Style): string {
     );
   const state = d.endingAs === null ? 'Live' : `Ending: ${d.endingAs}`;
   return sides(left, [`${state}  ${running}`, d.endingAs === null ? style.good : style.warn], view.width, style);
+}
+
+/** `1.8.4 -> 1.9.0`, `rollback to 1.8.4`, or `1.8.4` when there was nothing before. */
+function changeText(d: Deployment, style: Style): string {
+  if (d.creator === 'codeDeployRollback') return `rollback to ${d.revisionLabel}`;
+  const isSame = d.previousRevisionLabel === null || d.previousRevisionLabel === d.revisionLabel;
+  return isSame ? d.revisionLabel : `${d.previousRevisionLabel} ${style.glyphs.arrow} ${d.revisionLabel}`;
 }
 
 /** Running hosts first, then those that failed, then those that wait; those that are done have scrolled up. */

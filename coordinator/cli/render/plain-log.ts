@@ -16,7 +16,8 @@ export class PlainLog {
   started(model: WatchModel, now: number): string[] {
     const d = model.deployment;
     const { endsAtFailure } = budgetOf(d);
-    const from = d.previousRevisionLabel === null ? '' : `${d.previousRevisionLabel}->`;
+    const isChange = d.previousRevisionLabel !== null && d.previousRevisionLabel !== d.revisionLabel;
+    const from = isChange ? `${d.previousRevisionLabel}->` : '';
     const stops = endsAtFailure === null ? '' : `, stops at ${plural(endsAtFailure, 'failure')}`;
     const what = d.creator === 'codeDeployRollback' ? 'rollback' : 'started';
     const line = `${what} ${from}${d.revisionLabel} ${d.application}/${d.deploymentGroup} ${plural(d.totalHosts, 'host')}${stops}`;

@@ -101,18 +101,19 @@ export function sides(left: readonly Segment[], right: Segment, width: number, s
     : line([...left, ' '.repeat(room), right], width, style);
 }
 
-/** Breaks text at spaces so that no line is wider than `width`. */
+/** Breaks text at spaces so that no line is wider than `width`, and keeps how far it is indented. */
 export function wrap(text: string, width: number): string[] {
+  const indent = /^ */.exec(text)?.[0] ?? '';
   const lines: string[] = [];
   let current = '';
-  for (const word of text.split(' ')) {
+  for (const word of text.slice(indent.length).split(' ')) {
     const next = current === '' ? word : `${current} ${word}`;
-    if (widthOf(next) > width && current !== '') {
-      lines.push(current);
+    if (widthOf(indent + next) > width && current !== '') {
+      lines.push(indent + current);
       current = word;
     } else current = next;
   }
-  return [...lines, current];
+  return [...lines, indent + current];
 }
 
 function takeWidth(text: string, width: number): string {

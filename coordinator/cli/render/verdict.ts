@@ -1,7 +1,7 @@
 import type { Deployment } from '../../../shared/model/deployment.ts';
 import type { ExitName } from '../exit-codes.ts';
 import type { Style } from './style.ts';
-import { plainText } from './text.ts';
+import { plainText, wrap } from './text.ts';
 import { count, duration, plural } from './units.ts';
 
 /** How a deployment ended, with the rollback that it asked for. */
@@ -25,7 +25,11 @@ export function exitOfOutcome({ deployment, rollback }: Outcome, options: { isSt
 }
 
 /** The end, in words, with the next command. */
-export function verdictLines(outcome: Outcome, style: Style): string[] {
+export function verdictLines(outcome: Outcome, width: number, style: Style): string[] {
+  return sentences(outcome, style).flatMap((text) => wrap(text, width));
+}
+
+function sentences(outcome: Outcome, style: Style): string[] {
   const { deployment: d, rollback } = outcome;
   const took = d.completedAt === null ? '' : ` in ${duration(d.completedAt - (d.startedAt ?? d.createdAt))}`;
   const { Succeeded, Failed, Skipped } = d.overview;

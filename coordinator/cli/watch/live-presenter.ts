@@ -85,7 +85,8 @@ export class LivePresenter implements Presenter {
 
   finished(outcome: Outcome): void {
     this.close();
-    for (const text of verdictLines(outcome, this.#style)) this.#world.stderr.write(`${text}\n`);
+    for (const text of verdictLines(outcome, this.#world.stderr.columns(), this.#style))
+      this.#world.stderr.write(`${text}\n`);
   }
 
   close(): void {

@@ -56,7 +56,7 @@ export class PlainPresenter implements Presenter {
   finished(outcome: Outcome, _exit: ExitName): void {
     const { style, width } = this.#output;
     if (this.#causes !== undefined && this.#causes.size > 0) this.#say(whyLines(this.#causes.list, width, style));
-    this.#say(verdictLines(outcome, style));
+    this.#say(verdictLines(outcome, width, style));
   }
 
   close(): void {}

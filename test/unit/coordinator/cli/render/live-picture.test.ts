@@ -119,6 +119,13 @@ describe('livePicture at 80 x 24', () => {
     ]);
   });
 
+  it('calls a rollback one', () => {
+    const model = new WatchModel(aDeployment({ creator: 'codeDeployRollback', revisionLabel: '1.8.4' }), [
+      running('api-1'),
+    ]);
+    expect(picture(model)[0]).to.match(/^d-8K1M2N3P4 {2}rollback to 1\.8\.4 {2}web\/prod /);
+  });
+
   it('says since when there is no contact, and what the deployment is ending as', () => {
     const model = new WatchModel(aDeployment({ endingAs: 'Failed' }), [done('api-1', S), running('api-2')]);
     expect(picture(model)[0]).to.match(/Ending: Failed {2}1 min 54 s$/);

@@ -59,6 +59,7 @@ describe('cutMiddle', () => {
 describe('wrap', () => {
   it('breaks at spaces', () => {
     expect(wrap('one two three four', 9)).to.deep.equal(['one two', 'three', 'four']);
+    expect(wrap('  one two three', 9)).to.deep.equal(['  one two', '  three']);
   });
 });
 

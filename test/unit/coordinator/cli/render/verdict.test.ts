@@ -44,7 +44,7 @@ describe('exitOfOutcome', () => {
 
 describe('verdictLines', () => {
   const lines = (deployment: Deployment, back: Deployment | null = null) =>
-    verdictLines({ deployment, rollback: back }, plainStyle);
+    verdictLines({ deployment, rollback: back }, 1_000, plainStyle);
 
   it('tells success, and what to do about the hosts that failed below the limit', () => {
     expect(lines(ended({ status: 'Succeeded', overview: all }))).to.deep.equal([
