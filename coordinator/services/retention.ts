@@ -241,4 +241,3 @@ export function createRetention(parts: {
     return Number(join.numDeletedRows + operator.numDeletedRows);
   }
 }
-export type Retention = ReturnType<typeof createRetention>;
