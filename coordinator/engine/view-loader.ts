@@ -31,6 +31,9 @@ export async function loadRolloutView(
     .executeTakeFirst();
   if (row === undefined) return null;
   const isWaitingForEnd = row.count_pending === 0 || row.ending_as !== null;
+  // While hosts are in progress the deployment does not end, and only its end asks what there is to roll back.
+  const mayEnd = row.count_in_progress === 0;
+  const nextDeadlineAt = mayEnd ? null : await nextDeadline(query, deploymentId);
   const view: RolloutView = {
     deployment: {
       id: deploymentId,
@@ -57,12 +60,12 @@ export async function loadRolloutView(
       skipped: row.count_skipped,
     },
     next: [],
-    overdue: row.count_in_progress === 0 ? [] : await overdueTargets(query, deploymentId, now),
-    nextDeadlineAt: row.count_in_progress === 0 ? null : await nextDeadline(query, deploymentId),
+    overdue: nextDeadlineAt !== null && nextDeadlineAt <= now ? await overdueTargets(query, deploymentId, now) : [],
+    nextDeadlineAt,
     offlineInService: isWaitingForEnd ? { count: 0, oldestSince: null } : await offlineInService(query, deploymentId),
-    hasTouchedHosts: await exists(query, deploymentId, 'touched'),
-    hasReachableFailures: row.count_failed > 0 && (await exists(query, deploymentId, 'reachable-failure')),
-    lastGoodRevisionId: await lastGoodRevision(query, row.group_id),
+    hasTouchedHosts: mayEnd && (await exists(query, deploymentId, 'touched')),
+    hasReachableFailures: mayEnd && row.count_failed > 0 && (await exists(query, deploymentId, 'reachable-failure')),
+    lastGoodRevisionId: mayEnd ? await lastGoodRevision(query, row.group_id) : null,
     settings,
   };
   // As many hosts as may be in progress are: nothing can start, and no host in waiting matters until one of them has ended.
