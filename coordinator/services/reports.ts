@@ -58,7 +58,7 @@ const FULL_BATCH = 500;
 const MAX_QUEUED = 20_000;
 /** A batch of more deliveries than this is a fleet at work: the window then grows with the time that commits take. */
 const BUSY_DELIVERIES = 16;
-/** ... so that half of the time is left for the rest, and up to this, ms. */
+/** ... to twice that, so that two thirds of the time are left for the rest, and at most to this, ms. */
 const MAX_WINDOW_MS = 20;
 /** The most reports in one transaction. */
 const MAX_BATCH = 2_000;
@@ -141,7 +141,7 @@ export function createReports(parts: ReportParts): Reports {
     const durationMs = clock.now() - startedAt;
     windowMs =
       current.length > BUSY_DELIVERIES
-        ? Math.max(settings.commitWindowMs, Math.min(MAX_WINDOW_MS, durationMs))
+        ? Math.max(settings.commitWindowMs, Math.min(MAX_WINDOW_MS, 2 * durationMs))
         : settings.commitWindowMs;
     acknowledge(outcome, output, written);
     parts.metrics.committed(outcome.committedReports, outcome.ignoredReports, durationMs);
