@@ -21,7 +21,7 @@ export function openSqlite(path: string): Database {
   sqlite.pragma('synchronous = FULL');
   sqlite.pragma('foreign_keys = ON');
   sqlite.pragma('busy_timeout = 5000');
-  sqlite.pragma('cache_size = -65536');
+  sqlite.pragma('cache_size = -16384');
   const prepare = preparing(sqlite);
   // Kysely's driver prepares every time, which costs more than most statements take.
   const query = new Kysely<Tables>({
