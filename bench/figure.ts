@@ -56,7 +56,8 @@ export function lineOf(parts: {
     unit: parts.unit,
     n: parts.values.length,
     median: middle,
-    p99: parts.values.length > 1 ? percentile(parts.values, 99) : null,
+    // Of a rate, the best hundredth would be shown: it says nothing of the worst.
+    p99: parts.values.length > 1 && parts.unit !== '/s' ? percentile(parts.values, 99) : null,
     ratio: parts.peer === undefined ? null : ratioOf(middle, median(parts.peer.values)),
     against: parts.peer?.name ?? null,
     aims: parts.aims ?? [],

@@ -4,7 +4,7 @@ import { decide as decideRollout } from '../../coordinator/rollout/rollout.ts';
 import type { Database } from '../../coordinator/storage/database.ts';
 import { openSqlite } from '../../coordinator/storage/sqlite.ts';
 import type { DeploymentId } from '../../shared/core/ids.ts';
-import { type Bench, type Figure, lineOf } from '../figure.ts';
+import { type Bench, type Figure, type Line, lineOf } from '../figure.ts';
 
 const FLEETS = [100, 10_000, 100_000];
 const NOW = 1_700_000_000_000;
@@ -46,23 +46,29 @@ export const decide: Figure = {
         world.loadsUs.push(sample.loadUs);
         world.decisionsUs.push(sample.decisionUs);
       }
-    for (const what of ['decide()', 'loading its view'] as const)
-      for (const world of worlds) {
-        const valuesOf = (of: World) => (what === 'decide()' ? of.decisionsUs : of.loadsUs);
-        const smallest = worlds.find((other) => other.state === world.state) ?? world;
-        bench.line(
-          lineOf({
-            what: `${what}, ${world.state}, ${world.size.toLocaleString('en')} targets`,
-            unit: 'us',
-            values: valuesOf(world),
-            ...(world === smallest
-              ? {}
-              : { peer: { name: `${smallest.size} targets`, values: valuesOf(smallest) }, aims: [AIM] }),
-          }),
-        );
-      }
+    for (const world of worlds) bench.line(lineFor(world, peerOf(worlds, world, 0), 'decide()'));
+    // A view holds at most 256 waiting hosts, and of 100 targets there are fewer: from there on it must not grow.
+    for (const world of worlds) bench.line(lineFor(world, peerOf(worlds, world, 1), 'loading its view'));
   },
 };
+
+/** The world of the same state and of the size at this place, when it is a smaller one. */
+function peerOf(worlds: readonly World[], world: World, place: number): World | null {
+  const peer = worlds.find((other) => other.state === world.state && other.size === FLEETS[place]);
+  return peer !== undefined && peer.size < world.size ? peer : null;
+}
+
+function lineFor(world: World, peer: World | null, what: 'decide()' | 'loading its view'): Line {
+  const values = (of: World) => (what === 'decide()' ? of.decisionsUs : of.loadsUs);
+  return lineOf({
+    what: `${what}, ${world.state}, ${world.size.toLocaleString('en')} targets`,
+    unit: 'us',
+    values: values(world),
+    ...(peer === null
+      ? {}
+      : { peer: { name: `${peer.size.toLocaleString('en')} targets`, values: values(peer) }, aims: [AIM] }),
+  });
+}
 
 async function measure({ database, id, state }: World): Promise<{ loadUs: number; decisionUs: number }> {
   const startedAt = performance.now();
