@@ -6,6 +6,8 @@ export interface Line {
   unit: 'ms' | 'us' | 's' | 'KiB' | 'MiB' | 'bytes' | '%' | '/s' | 'x';
   n: number;
   median: number;
+  /** The least: what the machine can do when nobody else wants it. Null for a rate. */
+  best: number | null;
   /** Null where a tail means nothing, for instance of a single number. */
   p99: number | null;
   /** To the limit or peer that `against` names; null where there is none. */
@@ -56,6 +58,7 @@ export function lineOf(parts: {
     unit: parts.unit,
     n: parts.values.length,
     median: middle,
+    best: parts.unit === '/s' ? null : Math.min(...parts.values),
     // Of a rate, the best hundredth would be shown: it says nothing of the worst.
     p99: parts.values.length > 1 && parts.unit !== '/s' ? percentile(parts.values, 99) : null,
     ratio: parts.peer === undefined ? null : ratioOf(middle, median(parts.peer.values)),

@@ -1,12 +1,13 @@
 import type { Aim, Line } from './figure.ts';
 
-/** One line of text: what, n, median, p99, ratio, and the aims with how far off each is. */
+/** One line of text: what, n, median, best, p99, ratio, and the aims with how far off each is. */
 export function renderLine(figure: string, line: Line): string {
   const columns = [
     figure.padEnd(8),
     line.what.padEnd(58),
     `n=${line.n}`.padEnd(8),
     `median ${amount(line.median, line.unit)}`.padEnd(19),
+    (line.best === null || line.n === 1 ? '' : `best ${amount(line.best, line.unit)}`).padEnd(16),
     (line.p99 === null ? '' : `p99 ${amount(line.p99, line.unit)}`).padEnd(16),
     (line.ratio === null ? '' : `${digits(line.ratio)}x ${line.against}`).padEnd(30),
     line.aims.map((aim) => renderAim(aim, line)).join(', '),
