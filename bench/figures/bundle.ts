@@ -38,6 +38,7 @@ export const bundle: Figure = {
     for (let round = 0; round < (bench.isQuick ? 2 : 5); round++) {
       const { digest, label, bytes } = await packAndUpload(bench, coordinator, tree, round);
       const request = { ...application, revision: label };
+      await settleDisk();
       const before = await coordinator.bundleBytesOut();
       const createdAt = Date.now();
       const { id } = await coordinator.client.createDeployment(request);
@@ -46,6 +47,7 @@ export const bundle: Figure = {
       if (fetched !== bytes) throw new Error(`the host fetched ${fetched} bytes of a bundle of ${bytes}`);
       drover.push((event.endedAt ?? Number.NaN) - createdAt);
       events.push(event.durationMs ?? Number.NaN);
+      await settleDisk();
       peer.push(await curlAndTar(bench, coordinator, agent, digest));
       writeFileSync(gateOf(bench, label), '');
       await ended(coordinator, id);
@@ -182,6 +184,11 @@ async function sessionToken(url: string, agent: Agent): Promise<string> {
   const signature = sign(null, Buffer.from(signedText(nonce, coordinatorId, agent.hostId)), key).toString('base64');
   const session = await post('/v1/agents/sessions', { hostId: agent.hostId, nonce, signature });
   return session['sessionToken'] ?? '';
+}
+
+/** What was written before is not written at the cost of what is measured next. */
+async function settleDisk(): Promise<void> {
+  await runCommand(['sync']);
 }
 
 async function runCommand([command = '', ...args]: string[]): Promise<void> {
