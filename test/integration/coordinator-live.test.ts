@@ -1,0 +1,146 @@
+import { createHash } from 'node:crypto';
+import { expect } from 'chai';
+import { feedItem } from '../../shared/model/deployment-feed.ts';
+import { at, startTestCoordinator, type TestCoordinator, textAt } from '../support/coordinator.ts';
+import { connectWebSocket, enrolHost, type RawConnection, sayHello } from '../support/raw-agent.ts';
+
+const bundle = Buffer.from('a bundle');
+const digest = createHash('sha256').update(bundle).digest('hex');
+const EVENTS = [
+  'ApplicationStop',
+  'DownloadBundle',
+  'BeforeInstall',
+  'Install',
+  'AfterInstall',
+  'ApplicationStart',
+  'ValidateService',
+];
+
+describe('a deployment, from end to end of the coordinator', () => {
+  let coordinator: TestCoordinator;
+  let connection: RawConnection;
+  before(async () => {
+    coordinator = await startTestCoordinator();
+    await coordinator.call('POST', '/v1/applications', { body: { name: 'web' } });
+    await coordinator.call('POST', `/v1/applications/web/revisions/upload?bundleType=tar&digest=${digest}&label=v1`, {
+      body: bundle,
+    });
+    const host = await enrolHost(coordinator, 'web-1', { token: { tags: { role: 'web' } } });
+    connection = await connectWebSocket(coordinator);
+    await sayHello(connection, host);
+    const group = await coordinator.call('POST', '/v1/applications/web/deployment-groups', {
+      body: { name: 'prod', selection: { tagFilters: [{ type: 'KEY_ONLY', key: 'role' }] } },
+    });
+    expect(group.status).to.equal(201);
+  });
+  after(() => {
+    connection.close();
+    return coordinator.remove();
+  });
+
+  it('is told live until it ends, and resumes where a watcher left', async () => {
+    const created = await coordinator.call('POST', '/v1/deployments', {
+      body: { application: 'web', deploymentGroup: 'prod', revision: 'latest' },
+    });
+    const id = textAt(created.body, 'id');
+    const watching = watch(id);
+    const { assignment } = await connection.next('assignment');
+    expect(assignment.lifecycleEvents).to.deep.equal(EVENTS);
+    const reports = [
+      { kind: 'accepted', sequence: 1, deploymentId: id, at: 1 },
+      ...EVENTS.map((event, index) => ({
+        kind: 'event',
+        sequence: index + 2,
+        deploymentId: id,
+        event,
+        status: 'Succeeded',
+        startedAt: 1,
+        durationMs: 1,
+      })),
+      {
+        kind: 'finished',
+        sequence: EVENTS.length + 2,
+        deploymentId: id,
+        status: 'Succeeded',
+        at: 2,
+        installedRevisionId: assignment.revision.id,
+      },
+    ];
+    await connection.send({ kind: 'reports', items: reports });
+
+    const items = await watching;
+    const last = items.at(-1);
+    expect(last?.kind).to.equal('ended');
+    expect(at(last, 'deployment.status')).to.equal('Succeeded');
+    const sequences = items.map((item) => item.sequence);
+    expect(sequences).to.deep.equal([...sequences].sort((a, b) => a - b));
+
+    const resumed = await watch(id, { 'last-event-id': String(sequences[0]) });
+    expect(resumed.at(-1)?.kind).to.equal('ended');
+    const target = await coordinator.call('GET', `/v1/deployments/${id}/targets/web-1`);
+    expect((at(target.body, 'lifecycleEvents') as { status: string }[]).map((event) => event.status)).to.deep.equal(
+      EVENTS.map(() => 'Succeeded'),
+    );
+    const group = await coordinator.call('GET', '/v1/applications/web/deployment-groups/prod');
+    expect(at(group.body, 'lastGoodRevisionLabel')).to.equal('v1');
+  });
+
+  it('keeps what counts from being deleted', async () => {
+    expect((await coordinator.call('DELETE', '/v1/applications/web/revisions/v1')).status).to.equal(409);
+    const config = { name: 'slow', minimumHealthyHosts: { type: 'HOST_COUNT', value: 1 } };
+    await coordinator.call('POST', '/v1/deployment-configs', { body: config });
+    await coordinator.call('PATCH', '/v1/applications/web/deployment-groups/prod', {
+      body: { deploymentConfigName: 'slow' },
+    });
+    const refused = await coordinator.call('DELETE', '/v1/deployment-configs/slow');
+    expect(refused.status).to.equal(409);
+    expect(textAt(refused.body, 'detail')).to.contain('web/prod');
+    expect((await coordinator.call('DELETE', '/v1/deployment-configs/CodeDeployDefault.OneAtATime')).status).to.equal(
+      409,
+    );
+    const reserved = { name: 'CodeDeployDefault.Mine', minimumHealthyHosts: { type: 'HOST_COUNT', value: 1 } };
+    expect((await coordinator.call('POST', '/v1/deployment-configs', { body: reserved })).status).to.equal(400);
+  });
+
+  it('is not found under another id', async () => {
+    const answer = await coordinator.call('GET', '/v1/deployments/d-NONENONE1/events');
+    expect(answer.status).to.equal(404);
+    expect(answer.headers.get('content-type')).to.contain('problem+json');
+  });
+
+  it('ends the feeds of its watchers when the coordinator stops', async () => {
+    const created = await coordinator.call('POST', '/v1/deployments', {
+      body: {
+        application: 'web',
+        deploymentGroup: 'prod',
+        revision: 'v1',
+        deploymentConfigName: 'CodeDeployDefault.AllAtOnce',
+      },
+    });
+    const feed = await openFeed(textAt(created.body, 'id'));
+    await connection.next('assignment');
+    const watching = itemsOf(feed);
+
+    await coordinator.stop();
+
+    expect((await watching).at(-1)?.kind).not.to.equal('ended');
+  });
+
+  async function watch(id: string, headers: Record<string, string> = {}) {
+    return itemsOf(await openFeed(id, headers));
+  }
+
+  async function openFeed(id: string, headers: Record<string, string> = {}) {
+    const response = await fetch(`${coordinator.url}/v1/deployments/${id}/events`, {
+      headers: { authorization: `Bearer ${coordinator.adminToken}`, ...headers },
+    });
+    expect(response.headers.get('content-type')).to.contain('text/event-stream');
+    return response;
+  }
+
+  async function itemsOf(feed: Response) {
+    return [...(await feed.text()).matchAll(/^data: (.*)$/gm)].map((match) =>
+      feedItem.parse(JSON.parse(match[1] ?? '')),
+    );
+  }
+});
