@@ -13,6 +13,8 @@ export interface RateLimitSettings {
 
 export interface RateLimits {
   of(name: RouteName, route: Route): Pick<RouteShorthandOptions, 'config'>;
+  /** For what stands beside the API. */
+  system(): Pick<RouteShorthandOptions, 'config'>;
 }
 
 const ENROLMENT: ReadonlySet<RouteName> = new Set(['enrol', 'createChallenge', 'createSession']);
@@ -41,6 +43,8 @@ export function createRateLimits(settings: RateLimitSettings): RateLimits {
       if (route.caller === 'host') return tier('host', settings.hostRequestsPerMinute, byToken);
       return tier('operator', settings.requestsPerMinute, byAddress);
     },
+    // Its own tier: somebody who floods /readyz does not shut out the operators of that address.
+    system: () => tier('system', settings.requestsPerMinute, byAddress),
   };
 }
 

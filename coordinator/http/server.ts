@@ -84,13 +84,14 @@ export async function createHttpServer(parts: HttpParts): Promise<FastifyInstanc
         hint: `Try again in ${context.after}.`,
       }),
   });
+  const rateLimits = createRateLimits(settings.rateLimits);
   registerRoutes(app, {
     authenticate: parts.authenticate,
     handlers: parts.handlers,
-    rateLimits: createRateLimits(settings.rateLimits),
+    rateLimits,
     maxBundleBytes: settings.maxBundleBytes,
   });
-  registerSystemRoutes(app, { metrics: parts.metrics, readiness: parts.readiness });
+  registerSystemRoutes(app, { metrics: parts.metrics, readiness: parts.readiness, rateLimits });
   return app;
 }
 
@@ -133,11 +134,11 @@ function addHooks(app: FastifyInstance, { clock, logger, metrics, isStopping }: 
 function fail(error: unknown, request: FastifyRequest, reply: FastifyReply, logger: Logger): FastifyReply {
   const appError = toAppError(error);
   const problem = toProblem(appError, request.id);
-  if (problem.status >= 500)
-    logger.error(
-      { requestId: request.id, method: request.method, url: request.url.split('?', 1)[0], err: error },
-      'request failed',
-    );
+  const fields = { requestId: request.id, method: request.method, url: request.url.split('?', 1)[0], err: error };
+  // A caller that hung up in the middle is no failure of ours, whatever broke by it.
+  if (request.raw.destroyed || reply.raw.destroyed) logger.debug(fields, 'caller has gone');
+  else if (appError.code === 'internal') logger.error(fields, 'request failed');
+  else if (problem.status >= 500) logger.warn(fields, 'request not served');
   // What was not read of a body is not worth reading: the caller is told on a connection that ends then.
   if (!request.raw.complete) reply.header('connection', 'close');
   if (problem.status === 401) reply.header('www-authenticate', 'Bearer realm="drover"');

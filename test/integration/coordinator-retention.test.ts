@@ -1,0 +1,332 @@
+import { createHash } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { createLocalDiskStore } from '../../coordinator/revision-stores/local-disk.ts';
+import type { RevisionStore } from '../../coordinator/revision-stores/revision-store.ts';
+import { startScheduler } from '../../coordinator/scheduler/scheduler.ts';
+import { createRetention, type RetentionSettings } from '../../coordinator/services/retention.ts';
+import type { Database } from '../../coordinator/storage/database.ts';
+import { openSqlite } from '../../coordinator/storage/sqlite.ts';
+import type { DeploymentRow } from '../../coordinator/storage/tables.ts';
+import { isAppError } from '../../shared/core/errors.ts';
+import { silentLogger } from '../../shared/core/logger.ts';
+import { createFakeClock } from '../support/fake-clock.ts';
+import { seededRandomness } from '../support/fake-randomness.ts';
+
+const DAY = 86_400_000;
+const SETTINGS: RetentionSettings = {
+  outputDays: 10,
+  deploymentDays: 100,
+  deploymentsPerGroup: 2,
+  revisionDays: 50,
+  revisionsPerApplication: 1,
+  tokenDays: 5,
+};
+
+describe('retention', () => {
+  let directory: string;
+  let database: Database;
+  let store: RevisionStore;
+  // A bundle's age is its file's, by the system's clock: the day of this test is far ahead of it.
+  const clock = createFakeClock(Date.now() + 1_000 * DAY);
+  const daysAgo = (days: number) => clock.now() - days * DAY;
+  const run = () => createRetention({ database, clock, logger: silentLogger, store, settings: SETTINGS }).run();
+  const ids = async (table: 'deployments' | 'revisions' | 'join_tokens' | 'operator_tokens') =>
+    (await database.query.selectFrom(table).select('id').orderBy('id').execute()).map((row) => row.id);
+
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'drover-retention-'));
+    database = openSqlite(':memory:');
+    await database.migrate();
+    store = createLocalDiskStore({ directory, randomness: seededRandomness() });
+    await database.query.insertInto('applications').values({ name: 'web', description: '', created_at: 0 }).execute();
+    await database.query
+      .insertInto('deployment_groups')
+      .values({
+        id: 'g-1',
+        application: 'web',
+        name: 'prod',
+        settings: '{}',
+        created_at: 0,
+        updated_at: 0,
+        last_good_revision_id: 'r-good',
+        last_successful_deployment_id: 'd-good',
+        last_attempted_deployment_id: null,
+      })
+      .execute();
+  });
+  afterEach(async () => {
+    await database.close();
+    await rm(directory, { recursive: true, force: true });
+  });
+
+  it('removes old deployments whole, but not the last ones, the last good one, or one that runs', async () => {
+    await addDeployment('d-good', 1, { completed_at: daysAgo(300) });
+    await addDeployment('d-old', 2, { completed_at: daysAgo(200) });
+    await addDeployment('d-running', 3, { completed_at: null, is_active: 1, status: 'InProgress' });
+    await addDeployment('d-young', 4, { completed_at: daysAgo(99) });
+    await addDeployment('d-last-but-one', 5, { completed_at: daysAgo(200) });
+    await addDeployment('d-last', 6, { completed_at: daysAgo(200) });
+
+    expect((await run()).deployments).to.equal(1);
+
+    expect(await ids('deployments')).to.deep.equal(['d-good', 'd-last', 'd-last-but-one', 'd-running', 'd-young']);
+    const targets = await database.query.selectFrom('targets').select('deployment_id').execute();
+    expect(targets.map((target) => target.deployment_id)).not.to.include('d-old');
+    expect(await database.query.selectFrom('lifecycle_events').selectAll().execute()).to.have.length(5);
+  });
+
+  it('removes the output of deployments that ended long ago, and nothing else of them', async () => {
+    await addDeployment('d-good', 1, { completed_at: daysAgo(11) });
+    await addDeployment('d-young', 2, { completed_at: daysAgo(9) });
+
+    expect(await run()).to.include({ outputs: 1, deployments: 0 });
+
+    expect(await database.query.selectFrom('event_output').selectAll().execute()).to.have.length(1);
+    expect(await database.query.selectFrom('lifecycle_events').selectAll().execute()).to.have.length(2);
+    expect(await run()).to.include({ outputs: 0 });
+  });
+
+  it('removes revisions that nothing counts on any more', async () => {
+    await addRevision('r-good', { registered_at: daysAgo(400) });
+    await addRevision('r-unused', { registered_at: daysAgo(60) });
+    await addRevision('r-used-lately', { registered_at: daysAgo(400), last_used_at: daysAgo(10) });
+    await addRevision('r-installed', { registered_at: daysAgo(400) });
+    await addRevision('r-deploying', { registered_at: daysAgo(400) });
+    await addRevision('r-newest', { registered_at: daysAgo(55) });
+    await addDeployment('d-1', 1, { completed_at: null, is_active: 1, revision_id: 'r-deploying' });
+    await database.query
+      .insertInto('group_hosts')
+      .values({
+        group_id: 'g-1',
+        host_id: 'h-1',
+        revision_id: 'r-installed',
+        instance_health: 'Healthy',
+        last_deployment_id: null,
+        converge: null,
+      })
+      .execute();
+
+    expect((await run()).revisions).to.equal(1);
+
+    expect(await ids('revisions')).to.deep.equal(['r-deploying', 'r-good', 'r-installed', 'r-newest', 'r-used-lately']);
+  });
+
+  it('removes bundles that no revision names, and keeps the others', async () => {
+    const named = await put('named');
+    const orphan = await put('orphan');
+    await addRevision('r-good', { digest: named });
+
+    expect((await run()).bundles).to.equal(1);
+
+    expect(await store.sizeOf(named)).to.equal(5);
+    expect(await store.sizeOf(orphan)).to.equal(null);
+  });
+
+  it('leaves a bundle alone whose revision may be on its way', async () => {
+    const fresh = await put('fresh');
+    const now = createFakeClock(Date.now());
+    await createRetention({ database, clock: now, logger: silentLogger, store, settings: SETTINGS }).run();
+    expect(await store.sizeOf(fresh)).to.equal(5);
+  });
+
+  it('removes tokens some days after they expired', async () => {
+    for (const [id, expiresAt] of [
+      ['long-gone', daysAgo(6)],
+      ['just-gone', daysAgo(4)],
+      ['good', daysAgo(-1)],
+    ] as const) {
+      const common = { id, secret_hash: id, created_at: 0, created_by: 'ann', expires_at: expiresAt };
+      await database.query
+        .insertInto('join_tokens')
+        .values({ ...common, tags: '{}', zone: null, scaling_group: null, uses_left: 1 })
+        .execute();
+      await database.query
+        .insertInto('operator_tokens')
+        .values({ ...common, name: id, role: 'viewer', last_used_at: null })
+        .execute();
+    }
+    await database.query
+      .insertInto('operator_tokens')
+      .values({
+        id: 'for-ever',
+        secret_hash: 'x',
+        name: 'for-ever',
+        role: 'admin',
+        created_at: 0,
+        created_by: 'ann',
+        last_used_at: null,
+        expires_at: null,
+      })
+      .execute();
+
+    expect((await run()).tokens).to.equal(2);
+
+    expect(await ids('join_tokens')).to.deep.equal(['good', 'just-gone']);
+    expect(await ids('operator_tokens')).to.deep.equal(['for-ever', 'good', 'just-gone']);
+  });
+
+  async function put(text: string): Promise<string> {
+    async function* bytes() {
+      yield Buffer.from(text);
+    }
+    return (await store.put(bytes(), { maxBytes: 100 })).digest;
+  }
+
+  async function addRevision(id: string, changes: object): Promise<void> {
+    await database.query
+      .insertInto('revisions')
+      .values({
+        id,
+        application: 'web',
+        label: id,
+        digest: createHash('sha256').update(id).digest('hex'),
+        bundle_type: 'tar',
+        size_bytes: 1,
+        source_url: null,
+        description: '',
+        registered_at: clock.now(),
+        registered_by: 'ann',
+        first_used_at: null,
+        last_used_at: null,
+        ...changes,
+      })
+      .execute();
+  }
+
+  /** With one target, one lifecycle event and one piece of its output. */
+  async function addDeployment(id: string, number: number, changes: Partial<DeploymentRow>): Promise<void> {
+    await database.query
+      .insertInto('deployments')
+      .values({
+        id,
+        number,
+        application: 'web',
+        group_id: 'g-1',
+        group_name: 'prod',
+        revision_id: 'r-good',
+        revision_label: 'good',
+        revision_digest: 'x',
+        previous_revision_id: null,
+        previous_revision_label: null,
+        status: 'Succeeded',
+        ending_as: null,
+        error_code: null,
+        error_message: null,
+        creator: 'user',
+        created_by: 'ann',
+        description: '',
+        config_name: 'CodeDeployDefault.AllAtOnce',
+        minimum_type: 'FLEET_PERCENT',
+        minimum_value: 0,
+        minimum_count: 0,
+        total_hosts: 1,
+        already_current_hosts: 0,
+        count_pending: 0,
+        count_pending_unhealthy: 0,
+        count_in_progress: 0,
+        count_succeeded: 1,
+        count_failed: 0,
+        count_skipped: 0,
+        ignore_application_stop_failures: 0,
+        update_outdated_instances_only: 0,
+        file_exists_behavior: 'DISALLOW',
+        auto_rollback: '{}',
+        hook_environment: '{}',
+        occupies_group: 1,
+        is_partial: 0,
+        is_active: 0,
+        idempotency_key: null,
+        follows_deployment_id: null,
+        rollback_deployment_id: null,
+        rollback_triggering_deployment_id: null,
+        rollback_message: null,
+        stop_requested_at: null,
+        stop_requested_by: null,
+        stop_rollback: null,
+        created_at: 0,
+        started_at: 0,
+        completed_at: clock.now(),
+        deadline_at: 0,
+        version: 1,
+        change_sequence: number,
+        ...changes,
+      })
+      .execute();
+    await database.query
+      .insertInto('targets')
+      .values({
+        id: number,
+        deployment_id: id,
+        position: 0,
+        host_id: `h-${number}`,
+        host_name: `web-${number}`,
+        status: 'Succeeded',
+        was_healthy: 1,
+        current_event: null,
+        error_code: null,
+        message: null,
+        diagnostics: null,
+        started_at: 0,
+        accepted_at: 0,
+        completed_at: 0,
+        deadline_at: null,
+        lost_deadline_at: null,
+        change_sequence: number,
+      })
+      .execute();
+    await database.query
+      .insertInto('lifecycle_events')
+      .values({
+        target_id: number,
+        name: 'Install',
+        status: 'Succeeded',
+        started_at: 0,
+        ended_at: 0,
+        duration_ms: 1,
+        diagnostics: null,
+      })
+      .execute();
+    await database.query
+      .insertInto('event_output')
+      .values({ target_id: number, event: 'Install', offset: 0, data: Buffer.from('printed') })
+      .execute();
+  }
+});
+
+describe('the scheduler', () => {
+  it('refuses an expression that is none', () => {
+    let thrown: unknown;
+    try {
+      startScheduler([{ name: 'retention', expression: 'every full moon', run: async () => {} }], silentLogger);
+    } catch (error) {
+      thrown = error;
+    }
+    expect(isAppError(thrown, 'invalid')).to.equal(true);
+  });
+
+  it('runs its tasks, outlives their failures, and stops', async () => {
+    let runs = 0;
+    let again = () => {};
+    const ranTwice = new Promise<void>((resolve) => {
+      again = resolve;
+    });
+    const task = {
+      name: 'restless',
+      // Every second.
+      expression: '* * * * * *',
+      run: async () => {
+        runs++;
+        if (runs === 2) again();
+        throw new Error('this time it failed');
+      },
+    };
+    const scheduler = startScheduler([task], silentLogger);
+    await ranTwice;
+    await scheduler.stop();
+    const atTheEnd = runs;
+    expect(atTheEnd).to.be.greaterThan(1);
+  });
+});
