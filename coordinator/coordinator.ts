@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
+import { createSecureContext } from 'node:tls';
 import type { FastifyInstance } from 'fastify';
 import type { Clock } from '../shared/core/clock.ts';
 import { sleep } from '../shared/core/clock.ts';
@@ -242,7 +243,21 @@ async function readTls(config: CoordinatorConfig): Promise<{ cert: string; key: 
       throw new AppError('invalid', `tls.${key}: cannot read ${path}: ${errorMessage(error)}`, { cause: error });
     }
   };
-  return { cert: await read('certFile', config.tls.certFile), key: await read('keyFile', config.tls.keyFile) };
+  const { certFile, keyFile } = config.tls;
+  const pair = { cert: await read('certFile', certFile), key: await read('keyFile', keyFile) };
+  try {
+    createSecureContext(pair);
+  } catch (error) {
+    throw new AppError(
+      'invalid',
+      `tls: ${certFile} and ${keyFile} are no certificate and its key: ${errorMessage(error)}`,
+      {
+        cause: error,
+        hint: 'Both are PEM files, and the key must be the one of the certificate.',
+      },
+    );
+  }
+  return pair;
 }
 
 /** What hosts sign their proofs for: another coordinator has another id, so a proof is worth nothing there. */

@@ -60,7 +60,10 @@ export async function startTestCoordinator(
         throw error;
       },
     });
-  let running: RunningCoordinator = await start();
+  let running: RunningCoordinator = await start().catch(async (error: unknown) => {
+    await rm(dataDirectory, { recursive: true, force: true });
+    throw error;
+  });
   const adminToken = (await readFile(join(dataDirectory, FIRST_TOKEN_FILE), 'utf8')).trim();
   return {
     get url() {

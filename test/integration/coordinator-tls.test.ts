@@ -1,0 +1,72 @@
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { request } from 'node:https';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { WebSocket } from 'ws';
+import { isAppError } from '../../shared/core/errors.ts';
+import { startTestCoordinator, type TestCoordinator } from '../support/coordinator.ts';
+
+describe('the coordinator with TLS', () => {
+  let directory: string;
+  let coordinator: TestCoordinator;
+  let ca: string;
+  before(async function () {
+    directory = mkdtempSync(join(tmpdir(), 'drover-tls-'));
+    const [keyFile, certFile] = [join(directory, 'key.pem'), join(directory, 'cert.pem')];
+    const options = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
+    const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1'];
+    try {
+      execFileSync('openssl', ['req', '-x509', ...options, ...subject, '-keyout', keyFile, '-out', certFile], {
+        stdio: 'ignore',
+      });
+    } catch {
+      // Without openssl there is no certificate to serve with.
+      this.skip();
+    }
+    ca = readFileSync(certFile, 'utf8');
+    coordinator = await startTestCoordinator({ tls: { certFile, keyFile } });
+  });
+  after(async () => {
+    await coordinator?.remove();
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  it('serves the API to those who trust its certificate', async () => {
+    expect(coordinator.url).to.match(/^https:/);
+    const asked = request(`${coordinator.url}/v1/whoami`, {
+      ca,
+      headers: { authorization: `Bearer ${coordinator.adminToken}` },
+    }).end();
+    const [response] = await once(asked, 'response');
+    expect(response.statusCode).to.equal(200);
+    response.resume();
+    const untrusting = request(`${coordinator.url}/v1/whoami`).end();
+    const [error] = await once(untrusting, 'error');
+    expect(error.code).to.equal('DEPTH_ZERO_SELF_SIGNED_CERT');
+  });
+
+  it('serves agents by the same certificate', async () => {
+    const socket = new WebSocket(`${coordinator.url.replace('https', 'wss')}/v1/agents/connect`, { ca });
+    const [frame] = await once(socket, 'message');
+    expect(JSON.parse(String(frame))).to.include({ kind: 'challenge', coordinatorId: coordinator.coordinatorId });
+    socket.close();
+    await once(socket, 'close');
+  });
+
+  it('does not start with files that it cannot read or that are no certificate', async () => {
+    const failure = (certFile: string) =>
+      startTestCoordinator({ tls: { certFile, keyFile: join(directory, 'key.pem') } }).then(
+        () => null,
+        (error: unknown) => error,
+      );
+    const missing = await failure(join(directory, 'none.pem'));
+    expect(isAppError(missing, 'invalid')).to.equal(true);
+    writeFileSync(join(directory, 'no.pem'), 'not a certificate');
+    const wrong = await failure(join(directory, 'no.pem'));
+    expect(isAppError(wrong, 'invalid')).to.equal(true);
+    expect(wrong).to.have.property('message').that.contains('no.pem');
+  });
+});
