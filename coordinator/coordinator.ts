@@ -57,7 +57,7 @@ export interface RunningCoordinator {
 export const FIRST_TOKEN_FILE = 'first-operator-token';
 const MAX_REDIRECTS = 5;
 /** How long a stop waits for answers that are under way. */
-const CLOSE_TIMEOUT_MS = 5_000;
+const CLOSE_TIMEOUT_MS = 2_000;
 
 /**
  * Builds and wires a coordinator and lets it listen; `main.ts` and the tests start this.
