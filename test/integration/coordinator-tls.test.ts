@@ -9,6 +9,9 @@ import { WebSocket } from 'ws';
 import { isAppError } from '../../shared/core/errors.ts';
 import { startTestCoordinator, type TestCoordinator } from '../support/coordinator.ts';
 
+/** Debian's; makes a certificate for a day. */
+const OPENSSL = '/usr/bin/openssl';
+
 describe('the coordinator with TLS', () => {
   let directory: string;
   let coordinator: TestCoordinator;
@@ -16,10 +19,10 @@ describe('the coordinator with TLS', () => {
   before(async function () {
     directory = mkdtempSync(join(tmpdir(), 'drover-tls-'));
     const [keyFile, certFile] = [join(directory, 'key.pem'), join(directory, 'cert.pem')];
-    const options = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
+    const options = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '1'];
     const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1'];
     try {
-      execFileSync('openssl', ['req', '-x509', ...options, ...subject, '-keyout', keyFile, '-out', certFile], {
+      execFileSync(OPENSSL, ['req', '-x509', ...options, ...subject, '-keyout', keyFile, '-out', certFile], {
         stdio: 'ignore',
       });
     } catch {
