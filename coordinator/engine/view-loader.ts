@@ -144,7 +144,8 @@ async function overdueTargets(query: Queryable, deploymentId: string, now: numbe
       wasHealthy: row.was_healthy === 1,
       cause: { kind: 'lost', awaySince: row.presence_since ?? now },
     }));
-  const late = await running.where('t.deadline_at', '<=', now).execute();
+  // While its host is away a target's progress is not judged: it has until the host counts as lost.
+  const late = await running.where('t.deadline_at', '<=', now).where('t.lost_deadline_at', 'is', null).execute();
   return late.map((row) => ({
     targetId: row.id,
     hostName: row.host_name,
@@ -158,15 +159,16 @@ async function overdueTargets(query: Queryable, deploymentId: string, now: numbe
 
 async function nextDeadline(query: Queryable, deploymentId: string): Promise<number | null> {
   const earliest = async (column: 'deadline_at' | 'lost_deadline_at') => {
-    const row = await query
+    let earliestFirst = query
       .selectFrom('targets')
       .select(column)
       .where('deployment_id', '=', deploymentId)
       .where('status', '=', inProgress)
       .where(column, 'is not', null)
       .orderBy(column)
-      .limit(1)
-      .executeTakeFirst();
+      .limit(1);
+    if (column === 'deadline_at') earliestFirst = earliestFirst.where('lost_deadline_at', 'is', null);
+    const row = await earliestFirst.executeTakeFirst();
     return row?.[column] ?? Number.POSITIVE_INFINITY;
   };
   const at = Math.min(await earliest('deadline_at'), await earliest('lost_deadline_at'));

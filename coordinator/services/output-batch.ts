@@ -1,3 +1,4 @@
+import { LIFECYCLE_EVENTS } from '../../shared/model/lifecycle-event.ts';
 import type { OutputChunk } from '../../shared/protocol/messages.ts';
 import type { DatabaseTransaction } from '../storage/database.ts';
 
@@ -6,6 +7,8 @@ export interface OutputAcknowledgement {
   event: string;
   length: number;
 }
+
+const KNOWN_EVENTS: ReadonlySet<string> = new Set(LIFECYCLE_EVENTS);
 
 /**
  * Stores pieces of hook output at their places and says how long each output is now. A piece that was stored before is
@@ -25,9 +28,11 @@ export async function writeOutput(
     );
     const data = Buffer.from(chunk.data, 'base64');
     const end = chunk.offset + data.length;
-    // A deployment that is gone: acknowledged, so that the host stops sending.
+    // A deployment that is gone, or an event that no assignment names: acknowledged, so that the host stops sending.
     const length =
-      target === undefined ? end : await store(tx, target.id, chunk.event, chunk.offset, data, maxOutputBytes);
+      target === undefined || !KNOWN_EVENTS.has(chunk.event)
+        ? end
+        : await store(tx, target.id, chunk.event, chunk.offset, data, maxOutputBytes);
     const list = acknowledgements.get(hostId) ?? [];
     const known = list.find((ack) => ack.deploymentId === chunk.deploymentId && ack.event === chunk.event);
     if (known !== undefined) known.length = length;

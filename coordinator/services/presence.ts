@@ -36,6 +36,8 @@ export interface Presence {
 
 type Change = { kind: 'connected'; hello: Hello; at: number } | { kind: 'disconnected'; at: number };
 
+/** A host that comes back in the middle of a deployment has this long to report before its deadlines count again. */
+const RETURN_GRACE_MS = 60_000;
 /** Ten thousand hosts that come back at once are some dozens of transactions. */
 const WINDOW_MS = 4;
 
@@ -93,9 +95,10 @@ export function createPresence(parts: PresenceParts): Presence {
       [[at, at, hello.agentVersion, hello.at - at, JSON.stringify(hello.facts), hostId]],
     );
     await tx.executeMany(
-      `UPDATE targets SET lost_deadline_at = NULL
+      // Its time for progress may have passed while it was away: it gets a moment to tell what it did.
+      `UPDATE targets SET lost_deadline_at = NULL, deadline_at = max(coalesce(deadline_at, 0), ?)
        WHERE host_id = ? AND status = 'InProgress' AND lost_deadline_at IS NOT NULL`,
-      [[hostId]],
+      [[at + RETURN_GRACE_MS, hostId]],
     );
     const assigned = await tx.selectRaw<{ id: string; accepted: number; stopping: number }>(
       `SELECT t.deployment_id AS id, t.accepted_at IS NOT NULL AS accepted,

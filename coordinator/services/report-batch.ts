@@ -1,4 +1,4 @@
-import type { Diagnostics } from '../../shared/model/lifecycle-event.ts';
+import { type Diagnostics, LIFECYCLE_EVENTS } from '../../shared/model/lifecycle-event.ts';
 import type { Report, RunningEvent } from '../../shared/protocol/messages.ts';
 import type { ChangeSequence } from '../storage/change-sequence.ts';
 import type { DatabaseTransaction, SqlValue } from '../storage/database.ts';
@@ -48,6 +48,8 @@ interface TargetFacts {
   touched: boolean;
 }
 
+const KNOWN_EVENTS: ReadonlySet<string> = new Set(LIFECYCLE_EVENTS);
+
 const SELECT_TARGET = `SELECT t.id, t.deployment_id AS deploymentId, d.group_id AS groupId, d.revision_id AS revisionId,
     t.status, t.current_event AS currentEvent, t.accepted_at IS NOT NULL AS accepted, t.deadline_at AS deadlineAt,
     0 AS touched
@@ -71,7 +73,9 @@ const LATE_FINISH = `UPDATE targets SET message = substr(coalesce(message, '') |
   WHERE id = ? AND status <> 'InProgress'`;
 
 // No row: the host has left the group meanwhile, and what it runs is no longer the group's business.
-const UPDATE_GROUP_HOST = `UPDATE group_hosts SET revision_id = ?, instance_health = ?, last_deployment_id = ?
+// A success of any deployment mends what scale-out had given up.
+const UPDATE_GROUP_HOST = `UPDATE group_hosts SET revision_id = ?, instance_health = ?, last_deployment_id = ?,
+    converge = CASE WHEN converge = 'failed' AND ? = 'Succeeded' THEN NULL ELSE converge END
   WHERE group_id = ? AND host_id = ?`;
 
 // The first commit of a new journal takes the place of the one before, whatever its numbers were.
@@ -170,6 +174,11 @@ export async function writeBatch(
       outcome.ignoredReports++;
       return;
     }
+    if (item.kind === 'event' && !KNOWN_EVENTS.has(item.event)) {
+      // The assignment named the events; rows for others would be as many as a host likes.
+      outcome.ignoredReports++;
+      return;
+    }
     outcome.committedReports++;
     target.touched = true;
     target.accepted = true;
@@ -185,7 +194,7 @@ export async function writeBatch(
           target.id,
           item.event,
           item.status,
-          item.status === 'Skipped' ? null : now - Math.round(item.durationMs),
+          item.status === 'Skipped' ? null : now - Math.min(now, Math.round(item.durationMs)),
           item.status === 'Skipped' ? null : now,
           item.status === 'Skipped' ? null : item.durationMs,
           diagnosticsText(item.diagnostics),
@@ -207,6 +216,7 @@ export async function writeBatch(
         item.installedRevisionId,
         item.status === 'Succeeded' ? 'Healthy' : 'Unhealthy',
         target.deploymentId,
+        item.status,
         target.groupId,
         hostId,
       ]);
@@ -241,7 +251,7 @@ export async function writeBatch(
 
   async function writeRunning(hostId: string, event: RunningEvent): Promise<void> {
     const target = await targetOf(hostId, event.deploymentId);
-    if (target === null || target.status !== 'InProgress') return;
+    if (target === null || target.status !== 'InProgress' || !KNOWN_EVENTS.has(event.event)) return;
     target.touched = true;
     target.currentEvent = event.event;
     target.deadlineAt = now + event.timeoutMs + settings.reportSlackMs;

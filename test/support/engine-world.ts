@@ -59,6 +59,8 @@ export interface EngineWorld {
   disconnect(host: WorldHost): void;
   /** A host that hangs ends its deployment now. */
   finish(host: WorldHost, deploymentId: string, outcome: 'succeed' | 'fail'): void;
+  /** The host says that an event runs, and how long it may take. */
+  running(host: WorldHost, deploymentId: string, event: string, timeoutMs: number): void;
   addRevision(label: string): Promise<string>;
   addGroup(
     name: string,
@@ -264,6 +266,8 @@ export async function createEngineWorld(): Promise<EngineWorld> {
       presence.disconnected(host.id);
     },
     finish,
+    running: (host, deploymentId, event, timeoutMs) =>
+      reports.receive(host.id, [], [{ deploymentId, event, startedAt: clock.now(), timeoutMs }]),
     async addRevision(label) {
       const id = `r-${label}`;
       await database.query

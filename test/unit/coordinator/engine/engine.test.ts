@@ -193,6 +193,31 @@ describe('the engine', () => {
     expect(hosts[0]!.started).to.deep.equal([id]);
   });
 
+  it('does not judge the progress of a host that is away: a short hook may end while it is cut off', async () => {
+    const hosts = await aFleet(1, () => 'hang');
+    const { id } = await world.deploy('1');
+    await world.run();
+    world.running(hosts[0]!, id, 'AfterInstall', 1_000);
+    await world.run();
+    world.disconnect(hosts[0]!);
+    await world.run(200_000);
+    expect((await world.get(id)).status).to.equal('InProgress');
+    await world.connect(hosts[0]!);
+    await world.run(1_000);
+    world.finish(hosts[0]!, id, 'succeed');
+    await world.run();
+    expect((await world.get(id)).status).to.equal('Succeeded');
+  });
+
+  it('fails a host that is there but says nothing in the time of its event', async () => {
+    const hosts = await aFleet(1, () => 'hang');
+    const { id } = await world.deploy('1');
+    await world.run();
+    world.running(hosts[0]!, id, 'AfterInstall', 1_000);
+    await world.run(70_000);
+    expect(await world.history.getTarget(id, 'web-1')).to.include({ status: 'Failed', errorCode: 'EVENT_TIMEOUT' });
+  });
+
   it('sends an assignment again to a host that comes back without it', async () => {
     const hosts = await aFleet(1, () => 'ignore');
     const { id } = await world.deploy('1');
@@ -286,6 +311,16 @@ describe('the engine', () => {
       const readiness = await world.readiness.of(late.id);
       expect(readiness.isReady).to.equal(false);
       expect(readiness.groups[0]!.reason).to.contain('failed');
+    });
+
+    it('counts such a host as in service once a later deployment to it has succeeded', async () => {
+      await aFleet(2);
+      await deployed('1');
+      const late = await world.addHost('web-9', { behaviour: () => 'fail' });
+      await world.run(1_000);
+      late.behaviour = () => 'succeed';
+      expect((await deployed('1', { onlyHostNames: ['web-9'] })).status).to.equal('Succeeded');
+      expect((await world.readiness.of(late.id)).isReady).to.equal(true);
     });
   });
 
