@@ -1,5 +1,6 @@
 import { AppError } from '../../shared/core/errors.ts';
 import { unreachable } from '../../shared/core/invariant.ts';
+import type { TargetErrorCode } from '../../shared/model/target.ts';
 import type { Decision } from '../rollout/decision.ts';
 import type { ChangeSequence } from '../storage/change-sequence.ts';
 import type { DatabaseTransaction, SqlValue } from '../storage/database.ts';
@@ -141,7 +142,8 @@ async function failTarget(commit: Commit, decision: Extract<Decision, { kind: 'f
   } else row.count_in_progress--;
   row.count_failed++;
   commit.effects.wakeDeployments.push(...(await waitingForHostOf(tx, decision.targetId)));
-  await oweUnreachable(commit, [decision.targetId]);
+  if (decision.from === 'InProgress') await doubtHost(commit, decision.targetId);
+  if (isUnreachable(decision.errorCode)) await oweHost(commit, decision.targetId);
 }
 
 async function failInProgress(
@@ -160,7 +162,10 @@ async function failInProgress(
   );
   row.count_in_progress -= targets.length;
   row.count_failed += targets.length;
-  for (const target of targets) commit.effects.wakeDeployments.push(...(await waitingForHostOf(tx, target.id)));
+  for (const target of targets) {
+    commit.effects.wakeDeployments.push(...(await waitingForHostOf(tx, target.id)));
+    await doubtHost(commit, target.id);
+  }
 }
 
 async function skipPending(commit: Commit): Promise<void> {
@@ -178,16 +183,26 @@ async function skipPending(commit: Commit): Promise<void> {
   row.count_pending_unhealthy = 0;
 }
 
-/** A host that could not be reached is owed the group's revision once it is back (scale-out.ts settles it). */
-async function oweUnreachable({ tx, row }: Commit, targetIds: readonly number[]): Promise<void> {
+/** A host that was given up in the middle: what it runs is not known until it reports, and it does not count as healthy. */
+async function doubtHost({ tx, row }: Commit, targetId: number): Promise<void> {
   await tx.executeMany(
-    `INSERT INTO group_hosts (group_id, host_id, revision_id, instance_health, last_deployment_id, converge)
-     SELECT ?, t.host_id, NULL, 'Unhealthy', t.deployment_id, 'entering' FROM targets t JOIN hosts h ON h.id = t.host_id
-     WHERE t.id = ? AND t.error_code IN ('HOST_OFFLINE', 'HOST_LOST')
-     ON CONFLICT (group_id, host_id) DO UPDATE SET converge = 'entering', instance_health = 'Unhealthy',
-       last_deployment_id = excluded.last_deployment_id`,
-    targetIds.map((id) => [row.group_id, id]),
+    `UPDATE group_hosts SET revision_id = NULL, instance_health = 'Unhealthy', last_deployment_id = ?
+     WHERE group_id = ? AND host_id = (SELECT host_id FROM targets WHERE id = ?)`,
+    [[row.id, row.group_id, targetId]],
   );
+}
+
+/** A host that could not be reached is owed the group's revision once it is back, if it is still of the group. */
+async function oweHost({ tx, row }: Commit, targetId: number): Promise<void> {
+  await tx.executeMany(
+    `UPDATE group_hosts SET converge = 'entering'
+     WHERE group_id = ? AND host_id = (SELECT host_id FROM targets WHERE id = ?)`,
+    [[row.group_id, targetId]],
+  );
+}
+
+function isUnreachable(code: TargetErrorCode): boolean {
+  return code === 'HOST_OFFLINE' || code === 'HOST_LOST';
 }
 
 async function waitingForHostOf(tx: DatabaseTransaction, targetId: number): Promise<string[]> {

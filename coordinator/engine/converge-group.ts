@@ -73,16 +73,17 @@ async function loadOwed(tx: DatabaseTransaction, groupId: string): Promise<(Owed
     name: string;
     converge: string;
     revision_id: string | null;
+    instance_health: string;
     presence: string;
   }>(
-    `SELECT g.host_id, h.name, g.converge, g.revision_id, h.presence
+    `SELECT g.host_id, h.name, g.converge, g.revision_id, g.instance_health, h.presence
      FROM group_hosts g JOIN hosts h ON h.id = g.host_id
      WHERE g.group_id = ? AND g.converge IN ('entering', 'behind')
        AND NOT EXISTS (
          SELECT 1 FROM targets t JOIN deployments d ON d.id = t.deployment_id
          WHERE t.host_id = g.host_id AND d.group_id = g.group_id AND d.is_active = 1
            AND t.status IN ('Pending', 'InProgress'))
-     ORDER BY h.presence = 'Online' DESC, h.name LIMIT ?`,
+     ORDER BY h.presence = 'Online' DESC, g.converge DESC, h.name LIMIT ?`,
     [groupId, HOSTS_PER_ROUND],
   );
   return rows.map((row) => ({
@@ -90,6 +91,7 @@ async function loadOwed(tx: DatabaseTransaction, groupId: string): Promise<(Owed
     name: row.name,
     converge: row.converge === 'entering' ? 'entering' : 'behind',
     revisionId: row.revision_id as RevisionId | null,
+    isUnhealthy: row.instance_health === 'Unhealthy',
     presence: hostPresence.parse(row.presence),
   }));
 }

@@ -23,42 +23,51 @@ export async function settleGroup(tx: DatabaseTransaction, row: DeploymentRow, n
     .where('id', '=', row.group_id)
     .returning('settings')
     .executeTakeFirst();
-  if (group === undefined || settingsOf(group).outdatedInstancesStrategy === 'IGNORE') return;
-  // Not a target of this deployment: it joined meanwhile. A target that failed is left to the operator.
+  if (group === undefined) return;
+  await oweUnreachedTargets(tx, row);
+  if (settingsOf(group).outdatedInstancesStrategy === 'IGNORE') return;
+  // They joined meanwhile, or got another revision since. A host on which this very deployment failed is left to the operator.
   await tx.query
     .updateTable('group_hosts')
     .set({ converge: 'behind' })
     .where('group_id', '=', row.group_id)
     .where((e) => e.or([e('revision_id', 'is', null), e('revision_id', '<>', row.revision_id)]))
     .where((e) => e.or([e('converge', 'is', null), e('converge', '<>', 'entering')]))
-    .where((e) =>
-      e.not(
-        e.exists(
-          e
-            .selectFrom('targets as t')
-            .select('t.id')
-            .where('t.deployment_id', '=', row.id)
-            .whereRef('t.host_id', '=', 'group_hosts.host_id'),
-        ),
-      ),
-    )
+    .where((e) => e.or([e('last_deployment_id', 'is', null), e('last_deployment_id', '<>', row.id)]))
     .execute();
 }
 
 /**
+ * What they were owed when their turn came was the good revision of then, which may have been settled since: they ran it, or
+ * there was none. Now they are owed this one.
+ */
+async function oweUnreachedTargets(tx: DatabaseTransaction, row: DeploymentRow): Promise<void> {
+  if (row.count_failed === 0) return;
+  await tx.executeMany(
+    `UPDATE group_hosts SET converge = 'entering'
+     WHERE group_id = ? AND (revision_id IS NULL OR revision_id <> ?) AND host_id IN (
+       SELECT host_id FROM targets
+       WHERE deployment_id = ? AND status = 'Failed' AND error_code IN ('HOST_OFFLINE', 'HOST_LOST'))`,
+    [[row.group_id, row.revision_id, row.id]],
+  );
+}
+
+/**
  * The hosts of a deployment that the group owed them: in service, behind when the group has moved on meanwhile, or failed,
- * which is left to an operator: trying again by itself would be a loop. Those that could not be reached stay owed.
+ * which is left to an operator: trying again by itself would be a loop. Those that could not be reached stay owed, and those
+ * whose turn did not come since another one failed; a stop is an operator's word for all of them.
  */
 async function settleOwedHosts(tx: DatabaseTransaction, row: DeploymentRow): Promise<void> {
   await tx.executeMany(
     `UPDATE group_hosts SET converge = CASE
+       WHEN t.status = 'Skipped' AND ? = 'Failed' THEN converge
        WHEN t.status <> 'Succeeded' THEN 'failed'
        WHEN (SELECT last_good_revision_id FROM deployment_groups WHERE id = group_hosts.group_id) = ? THEN NULL
        ELSE 'behind' END
      FROM targets t
      WHERE t.deployment_id = ? AND t.host_id = group_hosts.host_id AND group_hosts.group_id = ?
        AND coalesce(t.error_code, '') NOT IN ('HOST_OFFLINE', 'HOST_LOST')`,
-    [[row.revision_id, row.id, row.group_id]],
+    [[row.status, row.revision_id, row.id, row.group_id]],
   );
 }
 

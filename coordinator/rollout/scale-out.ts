@@ -22,6 +22,8 @@ export interface OwedHost {
   converge: 'entering' | 'behind';
   /** What the host reported as installed last. */
   revisionId: RevisionId | null;
+  /** The last deployment to it failed. */
+  isUnhealthy: boolean;
   presence: HostPresence;
 }
 
@@ -37,7 +39,7 @@ export function decideScaleOut(view: ScaleOutView): ScaleOutDecision[] {
   const decisions: ScaleOutDecision[] = [];
   const behind: HostId[] = [];
   for (const host of view.owed) {
-    if (view.lastGoodRevisionId === null || host.revisionId === view.lastGoodRevisionId)
+    if (view.lastGoodRevisionId === null || (host.revisionId === view.lastGoodRevisionId && !host.isUnhealthy))
       decisions.push({ kind: 'settle', hostId: host.hostId });
     else if (host.presence !== 'Online') continue;
     else if (host.converge === 'entering')

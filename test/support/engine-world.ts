@@ -3,6 +3,7 @@ import { createEngine, type Engine } from '../../coordinator/engine/engine.ts';
 import { createFeed, type Feed } from '../../coordinator/engine/feed.ts';
 import { createDeploymentHistory, type DeploymentHistory } from '../../coordinator/services/deployment-history.ts';
 import { createDeployments, type Deployments } from '../../coordinator/services/deployments.ts';
+import { createHosts } from '../../coordinator/services/hosts.ts';
 import { createMembership, type Membership } from '../../coordinator/services/membership.ts';
 import { createPresence, type Presence } from '../../coordinator/services/presence.ts';
 import { createReadiness, type Readiness } from '../../coordinator/services/readiness.ts';
@@ -30,9 +31,16 @@ export interface WorldHost {
   isConnected: boolean;
   behaviour: Behaviour;
   installed: string | null;
+  /** The revision of each group. */
+  installedIn: Map<string, string>;
   /** Deployments in the order in which the host was told to start them. */
   started: string[];
+  /** Every deployment that it has heard of. */
   held: Set<string>;
+  /** What it has accepted and not finished. */
+  unfinished: Map<string, Assignment>;
+  /** Reports that are not acknowledged: sent again on every connection. */
+  outbox: Report[];
 }
 
 /**
@@ -59,6 +67,8 @@ export interface EngineWorld {
   disconnect(host: WorldHost): void;
   /** A host that hangs ends its deployment now. */
   finish(host: WorldHost, deploymentId: string, outcome: 'succeed' | 'fail'): void;
+  retag(host: WorldHost, tags: Record<string, string>): Promise<void>;
+  forget(host: WorldHost): Promise<void>;
   /** The host says that an event runs, and how long it may take. */
   running(host: WorldHost, deploymentId: string, event: string, timeoutMs: number): void;
   addRevision(label: string): Promise<string>;
@@ -118,7 +128,11 @@ export async function createEngineWorld(): Promise<EngineWorld> {
     clock,
     logger: silentLogger,
     settings,
-    acknowledge: () => {},
+    acknowledge: (hostId, message) => {
+      const host = hosts.get(hostId);
+      if (host === undefined || message.kind !== 'acknowledged') return;
+      host.outbox = host.outbox.filter((item) => item.sequence > message.sequence);
+    },
     ...wake,
     changed: (id) => feed.changed(id),
     metrics: { committed: () => {} },
@@ -135,9 +149,23 @@ export async function createEngineWorld(): Promise<EngineWorld> {
     changed: (id) => feed.changed(id),
   });
 
+  const hostService = createHosts({
+    database,
+    clock,
+    hostChanged: membership.hostChanged,
+    failForgottenHost: deployments.failForgottenHost,
+    wakeDeployment: engine.wakeDeployment,
+    disconnect: (hostId) => {
+      const host = hosts.get(hostId);
+      if (host !== undefined) world.disconnect(host);
+    },
+  });
+
   function report(host: WorldHost, item: Record<string, unknown>): void {
     // The played hosts speak the protocol's own shape; the sequence is all that is added here.
-    reports.receive(host.id, [{ ...item, sequence: ++host.sequence } as unknown as Report], []);
+    const complete = { ...item, sequence: ++host.sequence } as unknown as Report;
+    host.outbox.push(complete);
+    if (host.isConnected) reports.receive(host.id, [complete], []);
   }
 
   function receive(host: WorldHost, message: CoordinatorMessage): void {
@@ -150,7 +178,7 @@ export async function createEngineWorld(): Promise<EngineWorld> {
         deploymentId: message.deploymentId,
         status: 'Skipped',
         at: clock.now(),
-        installedRevisionId: host.installed,
+        installedRevisionId: null,
       });
       return;
     }
@@ -161,12 +189,17 @@ export async function createEngineWorld(): Promise<EngineWorld> {
     if (does === 'ignore') return;
     host.held.add(assignment.deploymentId);
     host.started.push(assignment.deploymentId);
+    host.unfinished.set(assignment.deploymentId, assignment);
     report(host, { kind: 'accepted', deploymentId: assignment.deploymentId, at: clock.now() });
-    host.installed = does === 'hang' ? host.installed : assignment.revision.id;
     if (does !== 'hang') finish(host, assignment.deploymentId, does);
   }
 
   function finish(host: WorldHost, deploymentId: string, outcome: 'succeed' | 'fail'): void {
+    const assignment = host.unfinished.get(deploymentId);
+    if (assignment === undefined) throw new Error(`${host.name} has not got ${deploymentId}`);
+    host.unfinished.delete(deploymentId);
+    host.installed = assignment.revision.id;
+    host.installedIn.set(assignment.deploymentGroupId, assignment.revision.id);
     const event = (name: string, status: string, diagnostics?: object) =>
       report(host, {
         kind: 'event',
@@ -222,8 +255,11 @@ export async function createEngineWorld(): Promise<EngineWorld> {
         isConnected: false,
         behaviour: options.behaviour ?? (() => 'succeed'),
         installed: null,
+        installedIn: new Map(),
         started: [],
         held: new Set(),
+        unfinished: new Map(),
+        outbox: [],
       };
       hosts.set(host.id, host);
       await database.query
@@ -252,9 +288,11 @@ export async function createEngineWorld(): Promise<EngineWorld> {
     },
     async connect(host) {
       host.isConnected = true;
-      await reports.openJournal(host.id, `journal-${host.name}`);
+      const acknowledged = await reports.openJournal(host.id, `journal-${host.name}`);
+      host.outbox = host.outbox.filter((item) => item.sequence > acknowledged);
+      if (host.outbox.length > 0) reports.receive(host.id, host.outbox, []);
       presence.connected(host.id, {
-        deployments: [...host.held],
+        deployments: [...host.unfinished.keys()],
         agentVersion: '0',
         at: clock.now(),
         facts: {},
@@ -263,9 +301,15 @@ export async function createEngineWorld(): Promise<EngineWorld> {
     },
     disconnect(host) {
       host.isConnected = false;
+      reports.closeJournal(host.id);
       presence.disconnected(host.id);
     },
     finish,
+    retag: async (host, tags) => void (await hostService.update(host.id, { tags }, ANN)),
+    async forget(host) {
+      await hostService.forget(host.id, ANN);
+      hosts.delete(host.id);
+    },
     running: (host, deploymentId, event, timeoutMs) =>
       reports.receive(host.id, [], [{ deploymentId, event, startedAt: clock.now(), timeoutMs }]),
     async addRevision(label) {

@@ -7,6 +7,7 @@ const aHost = (name: string, changes: Partial<OwedHost> = {}): OwedHost => ({
   hostId: name as HostId,
   converge: 'entering',
   revisionId: null,
+  isUnhealthy: false,
   presence: 'Online',
   ...changes,
 });
@@ -29,6 +30,12 @@ describe('decideScaleOut', () => {
       { kind: 'settle', hostId: 'a' },
     ]);
     expect(decide([aHost('a')], { lastGoodRevisionId: null })).to.deep.equal([{ kind: 'settle', hostId: 'a' }]);
+  });
+
+  it('brings the good revision again to a host that has it and is unhealthy', () => {
+    expect(decide([aHost('a', { revisionId: good, isUnhealthy: true })])).to.deep.equal([
+      { kind: 'bring-in', hostId: 'a', revisionId: good },
+    ]);
   });
 
   it('lets hosts that are behind follow on together, once the group is free', () => {

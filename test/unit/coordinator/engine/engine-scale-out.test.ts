@@ -1,0 +1,170 @@
+import { expect } from 'chai';
+import { ALL_AT_ONCE, aFleet, deployed, doing, ONE_AT_A_TIME } from '../../../support/engine-fleet.ts';
+import { createEngineWorld, type EngineWorld } from '../../../support/engine-world.ts';
+
+describe('hosts that a deployment could not reach', () => {
+  let world: EngineWorld;
+  beforeEach(async () => {
+    world = await createEngineWorld();
+  });
+  afterEach(() => world.close());
+
+  it('are brought to the new revision when they come back after a deployment that took its time', async () => {
+    const hosts = await aFleet(world, 3);
+    await deployed(world, '1');
+    world.disconnect(hosts[0]!);
+    await world.run(20_000);
+    hosts[1]!.behaviour = doing({ 2: 'hang' });
+    const { id } = await deployed(world, '2', ALL_AT_ONCE);
+    await world.run(60_000);
+    world.finish(hosts[1]!, id, 'succeed');
+    await world.run(200);
+    expect((await world.get(id)).status).to.equal('Succeeded');
+    await world.connect(hosts[0]!);
+    await world.run(200);
+    expect(hosts[0]!.installed).to.equal('r-2');
+    expect((await world.readiness.of(hosts[0]!.id)).isReady).to.equal(true);
+  });
+
+  it('are brought to the first revision of the group when they come back', async () => {
+    const hosts = await aFleet(world, 3);
+    world.disconnect(hosts[0]!);
+    await world.run(20_000);
+    hosts[1]!.behaviour = doing({ 1: 'hang' });
+    const { id } = await deployed(world, '1', ALL_AT_ONCE);
+    await world.run(60_000);
+    world.finish(hosts[1]!, id, 'succeed');
+    await world.run(200);
+    await world.connect(hosts[0]!);
+    await world.run(200);
+    expect(hosts[0]!.installed).to.equal('r-1');
+  });
+
+  it('are brought on when they came back while the deployment still ran, and got the old revision then', async () => {
+    const hosts = await aFleet(world, 3);
+    await deployed(world, '1');
+    hosts[0]!.behaviour = doing({ 2: 'hang' });
+    hosts[1]!.behaviour = doing({ 2: 'hang' });
+    const { id } = await deployed(world, '2', ALL_AT_ONCE);
+    world.disconnect(hosts[0]!);
+    await world.run(310_000);
+    expect(await world.history.getTarget(id, 'web-1')).to.include({ errorCode: 'HOST_LOST' });
+    // Its disk was replaced: it does not go on with what it had.
+    hosts[0]!.unfinished.clear();
+    hosts[0]!.behaviour = () => 'succeed';
+    await world.connect(hosts[0]!);
+    await world.run(200);
+    expect(hosts[0]!.installed).to.equal('r-1');
+    world.finish(hosts[1]!, id, 'succeed');
+    await world.run(200);
+    expect((await world.get(id)).status).to.equal('Succeeded');
+    expect(hosts[0]!.installed).to.equal('r-2');
+  });
+
+  it('are brought back to the good revision although they went on with the bad one while away', async () => {
+    const hosts = await aFleet(world, 4);
+    await deployed(world, '1');
+    for (const host of hosts) host.behaviour = doing({ 2: 'fail' });
+    hosts[0]!.behaviour = doing({ 2: 'hang' });
+    const { id } = await deployed(world, '2');
+    world.disconnect(hosts[0]!);
+    await world.run(310_000);
+    expect((await world.get(id)).status).to.equal('Failed');
+    world.finish(hosts[0]!, id, 'succeed');
+    await world.connect(hosts[0]!);
+    await world.run(15_000);
+    expect(hosts[0]!.installed).to.equal('r-1');
+    expect((await world.readiness.of(hosts[0]!.id)).isReady).to.equal(true);
+  });
+
+  it('are as healthy as they were when nothing was sent to them and their revision is still the good one', async () => {
+    const hosts = await aFleet(world, 3);
+    await deployed(world, '1');
+    world.disconnect(hosts[0]!);
+    await world.run(20_000);
+    for (const host of hosts) host.behaviour = doing({ 2: 'fail' });
+    expect((await deployed(world, '2')).status).to.equal('Failed');
+    await world.connect(hosts[0]!);
+    await world.run(15_000);
+    expect(hosts[0]!.started).to.have.length(1);
+    expect((await world.readiness.of(hosts[0]!.id)).isReady).to.equal(true);
+  });
+});
+
+describe('hosts that joined', () => {
+  let world: EngineWorld;
+  beforeEach(async () => {
+    world = await createEngineWorld();
+  });
+  afterEach(() => world.close());
+
+  it('follow on when they left the group and came back in the middle of its deployment', async () => {
+    const hosts = await aFleet(world, 2);
+    await deployed(world, '1');
+    hosts[1]!.behaviour = doing({ 2: 'hang' });
+    const { id } = await deployed(world, '2', ALL_AT_ONCE);
+    await world.retag(hosts[0]!, { role: 'db' });
+    await world.retag(hosts[0]!, { role: 'web' });
+    await world.run(200);
+    world.finish(hosts[1]!, id, 'succeed');
+    await world.run(200);
+    expect(hosts[0]!.installed).to.equal('r-2');
+    expect((await world.readiness.of(hosts[0]!.id)).isReady).to.equal(true);
+  });
+
+  it('are each tried when one of those that follow on together fails', async () => {
+    const hosts = await aFleet(world, 1, doing({ 2: 'hang' }));
+    await deployed(world, '1');
+    const { id } = await deployed(world, '2');
+    const late = [];
+    for (const i of [5, 6, 7]) late.push(await world.addHost(`web-${i}`));
+    await world.run(200);
+    late[0]!.behaviour = doing({ 2: 'fail' });
+    world.finish(hosts[0]!, id, 'succeed');
+    await world.run(15_000);
+    expect(late.map((host) => host.installed)).to.deep.equal(['r-2', 'r-2', 'r-2']);
+    expect(late[0]!.started).to.have.length(2);
+    expect((await world.readiness.of(late[1]!.id)).isReady).to.equal(true);
+    expect((await world.readiness.of(late[0]!.id)).isReady).to.equal(false);
+  });
+
+  it('are left alone when an operator stopped what was to bring them on', async () => {
+    const hosts = await aFleet(world, 1, doing({ 2: 'hang' }));
+    await deployed(world, '1');
+    const { id } = await deployed(world, '2', ONE_AT_A_TIME);
+    const late = [];
+    for (const i of [5, 6, 7]) late.push(await world.addHost(`web-${i}`, { behaviour: doing({ 2: 'hang' }) }));
+    await world.run(200);
+    world.finish(hosts[0]!, id, 'succeed');
+    await world.run(200);
+    const followOn = late[0]!.started[1]!;
+    await world.deployments.stop(followOn, { reason: '' }, { kind: 'coordinator' });
+    world.finish(late[0]!, followOn, 'succeed');
+    await world.run(30_000);
+    expect((await world.get(followOn)).status).to.equal('Stopped');
+    expect(late.slice(1).map((host) => host.started.length)).to.deep.equal([1, 1]);
+  });
+});
+
+describe('a host that the coordinator gave up', () => {
+  let world: EngineWorld;
+  beforeEach(async () => {
+    world = await createEngineWorld();
+  });
+  afterEach(() => world.close());
+
+  it('does not count as healthy, nor as running what it ran before', async () => {
+    const hosts = await aFleet(world, 1);
+    await deployed(world, '1');
+    hosts[0]!.behaviour = doing({ 2: 'hang' });
+    const { id } = await deployed(world, '2', { autoRollback: { enabled: false, events: [] } });
+    await world.run(2 * 3_600_000);
+    expect(await world.history.getTarget(id, 'web-1')).to.include({ errorCode: 'EVENT_TIMEOUT' });
+    expect((await world.readiness.of(hosts[0]!.id)).isReady).to.equal(false);
+    expect(await world.database.query.selectFrom('group_hosts').selectAll().executeTakeFirst()).to.include({
+      instance_health: 'Unhealthy',
+      revision_id: null,
+      last_deployment_id: id,
+    });
+  });
+});
