@@ -1,4 +1,5 @@
 import { autoRollback } from '../../shared/model/deployment-group.ts';
+import { minimumHealthyCount } from '../rollout/minimum-healthy.ts';
 import type { DatabaseTransaction } from '../storage/database.ts';
 import { insertAudit } from '../storage/rows/audit.ts';
 import { settingsOf } from '../storage/rows/deployment-groups.ts';
@@ -34,19 +35,30 @@ export async function createRollback(
     host_id: string;
     host_name: string;
     status: string;
-    touched: number;
-    is_good: number;
+    was_healthy: number;
+    started_at: number | null;
+    revision_id: string | null;
   }>(
-    `SELECT t.host_id, t.host_name, t.status, t.started_at IS NOT NULL AND t.status <> 'Skipped' AS touched,
-            coalesce(g.revision_id = ?, 0) AS is_good
-     FROM targets t LEFT JOIN group_hosts g ON g.group_id = ? AND g.host_id = t.host_id
+    // A host that was forgotten meanwhile is neither healed nor counted.
+    `SELECT t.host_id, t.host_name, t.status, t.was_healthy, t.started_at, g.revision_id
+     FROM targets t JOIN hosts h ON h.id = t.host_id
+     LEFT JOIN group_hosts g ON g.group_id = ? AND g.host_id = t.host_id
      WHERE t.deployment_id = ? ORDER BY t.position`,
-    [revisionId, failed.group_id, failed.id],
+    [failed.group_id, failed.id],
   );
-  const toHeal = hosts.filter((host) => host.touched === 1 || host.is_good !== 1);
+  const wasTouched = (host: (typeof hosts)[number]) => host.started_at !== null && host.status !== 'Skipped';
+  const toHeal = hosts.filter((host) => wasTouched(host) || host.revision_id !== revisionId);
+  if (toHeal.length === 0)
+    return { message: 'Every host that was touched has been forgotten: there is nothing to roll back.' };
+  const minimum = minimumOf(failed);
   // Broken hosts first: healing them costs no service. The sort is stable, so the plan's order stays inside each half.
   const targets: NewTarget[] = toHeal
-    .map((host) => ({ hostId: host.host_id, hostName: host.host_name, wasHealthy: host.status === 'Succeeded' }))
+    .map((host) => ({
+      hostId: host.host_id,
+      hostName: host.host_name,
+      // One whose turn did not come serves what it ran before.
+      wasHealthy: host.status === 'Succeeded' || (!wasTouched(host) && host.was_healthy === 1),
+    }))
     .sort((a, b) => Number(a.wasHealthy) - Number(b.wasHealthy));
   const row = await insertDeployment(
     tx,
@@ -58,16 +70,19 @@ export async function createRollback(
       createdBy: 'coordinator',
       description: `Rollback of ${failed.id} (${failed.revision_label}) to ${revision.label}`,
       configName: failed.config_name,
-      minimum: minimumOf(failed),
-      ...(failed.minimum_count === null ? {} : { minimumCount: failed.minimum_count }),
+      minimum,
+      minimumCount:
+        hosts.length === failed.total_hosts && failed.minimum_count !== null
+          ? failed.minimum_count
+          : minimumHealthyCount(minimum, hosts.length),
       targets,
-      alreadyCurrentHosts: failed.total_hosts - targets.length,
+      alreadyCurrentHosts: hosts.length - targets.length,
       ignoreApplicationStopFailures: true,
       updateOutdatedInstancesOnly: false,
       fileExistsBehavior: await lastGoodFileExistsBehavior(tx, group),
       autoRollback: autoRollback.parse(JSON.parse(failed.auto_rollback)),
       hookEnvironment: settingsOf(group).hookEnvironment,
-      isPartial: false,
+      isPartial: failed.is_partial === 1,
       idempotencyKey: null,
       followsDeploymentId: null,
       rollbackTriggeringDeploymentId: failed.id,

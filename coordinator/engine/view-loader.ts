@@ -62,7 +62,7 @@ export async function loadRolloutView(
     next: [],
     overdue: nextDeadlineAt !== null && nextDeadlineAt <= now ? await overdueTargets(query, deploymentId, now) : [],
     nextDeadlineAt,
-    offlineInService: isWaitingForEnd ? { count: 0, oldestSince: null } : await offlineInService(query, deploymentId),
+    offlineInService: isWaitingForEnd ? { count: 0, oldestSince: null } : await offlineInService(query, row),
     hasTouchedHosts: mayEnd && (await exists(query, deploymentId, 'touched')),
     hasReachableFailures: mayEnd && row.count_failed > 0 && (await exists(query, deploymentId, 'reachable-failure')),
     lastGoodRevisionId: mayEnd ? await lastGoodRevision(query, row.group_id) : null,
@@ -176,31 +176,34 @@ async function nextDeadline(query: Queryable, deploymentId: string): Promise<num
 }
 
 /**
+ * Of the targets, and of the hosts that a rollback leaves alone: they were targets of the deployment that it answers.
  * Reads the few hosts that are away, not the targets: the index on hosts holds only those. A count of none or one instead of
  * a join or `exists`, which the planner may turn round into reading every target of the deployment.
  */
-async function offlineInService(query: Queryable, deploymentId: string): Promise<RolloutView['offlineInService']> {
+async function offlineInService(query: Queryable, deployment: DeploymentRow): Promise<RolloutView['offlineInService']> {
+  const triggering = deployment.already_current_hosts > 0 ? deployment.rollback_triggering_deployment_id : null;
   const row = await query
     .selectFrom('hosts as h')
     .select((e) => [e.fn.countAll<number>().as('count'), e.fn.min('h.presence_since').as('oldest')])
     .where('h.presence', '<>', sql.lit('Online'))
     .where('h.presence', '=', 'Offline')
-    .where(
-      (e) =>
+    .where((e) => {
+      const targets = (deploymentId: string) =>
         e
           .selectFrom('targets as t')
           .select((inner) => inner.fn.countAll<number>().as('count'))
           .whereRef('t.host_id', '=', 'h.id')
-          .where('t.deployment_id', '=', deploymentId)
-          .where((inner) =>
-            inner.or([
-              inner('t.status', '=', 'Succeeded'),
-              inner.and([inner('t.status', '=', 'Pending'), inner('t.was_healthy', '=', 1)]),
-            ]),
-          ),
-      '>',
-      0,
-    )
+          .where('t.deployment_id', '=', deploymentId);
+      const inService = targets(deployment.id).where((inner) =>
+        inner.or([
+          inner('t.status', '=', 'Succeeded'),
+          inner.and([inner('t.status', '=', 'Pending'), inner('t.was_healthy', '=', 1)]),
+        ]),
+      );
+      if (triggering === null) return e(inService, '>', 0);
+      const leftAlone = e.and([e(targets(deployment.id), '=', 0), e(targets(triggering), '>', 0)]);
+      return e.or([e(inService, '>', 0), leftAlone]);
+    })
     .executeTakeFirst();
   const count = Number(row?.count ?? 0);
   return { count, oldestSince: count === 0 || row?.oldest == null ? null : Number(row.oldest) };

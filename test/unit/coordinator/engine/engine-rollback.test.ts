@@ -1,0 +1,135 @@
+import { expect } from 'chai';
+import { ALL_AT_ONCE, aFleet, deployed, doing, ONE_AT_A_TIME } from '../../../support/engine-fleet.ts';
+import { createEngineWorld, type EngineWorld } from '../../../support/engine-world.ts';
+
+describe('a rollback', () => {
+  let world: EngineWorld;
+  beforeEach(async () => {
+    world = await createEngineWorld();
+  });
+  afterEach(() => world.close());
+  const rollbackOf = async (id: string) =>
+    world.get((await world.get(id)).rollbackInfo.rollbackDeploymentId ?? 'none was made');
+
+  it('takes a host that serves another revision for healthy, and keeps the minimum', async () => {
+    const hosts = await aFleet(world, 3);
+    await deployed(world, '1', ALL_AT_ONCE);
+    await deployed(world, '3', { onlyHostNames: ['web-3'] });
+    // web-1 is down, fails with the new revision and again with the good one: with web-3 two of three would be down.
+    hosts[0]!.behaviour = () => 'fail';
+    await deployed(world, '3', { onlyHostNames: ['web-1'], autoRollback: { enabled: false, events: [] } });
+    hosts[2]!.behaviour = () => 'hang';
+    const { id } = await deployed(world, '2', ONE_AT_A_TIME);
+    expect(await rollbackOf(id)).to.include({ status: 'Failed', totalHosts: 3 });
+    expect(hosts[2]!.unfinished.size).to.equal(0);
+  });
+
+  it('of a part of the group leaves the other hosts as they are', async () => {
+    const hosts = await aFleet(world, 4);
+    await deployed(world, '1', ALL_AT_ONCE);
+    await deployed(world, '3', { onlyHostNames: ['web-4'] });
+    hosts[0]!.behaviour = doing({ 2: 'fail' });
+    const { id } = await deployed(world, '2', { onlyHostNames: ['web-1'] });
+    await world.run(30_000);
+    expect((await rollbackOf(id)).status).to.equal('Succeeded');
+    expect(hosts.map((host) => host.installed)).to.deep.equal(['r-1', 'r-1', 'r-1', 'r-3']);
+  });
+
+  it('brings back the last good revision, not the one of a part that came between', async () => {
+    const hosts = await aFleet(world, 3);
+    await deployed(world, '1', ALL_AT_ONCE);
+    await deployed(world, '3', { onlyHostNames: ['web-3'] });
+    for (const host of hosts) host.behaviour = doing({ 2: 'fail' });
+    const { id } = await deployed(world, '2', ALL_AT_ONCE);
+    await world.run(1_000);
+    expect(await rollbackOf(id)).to.include({ status: 'Succeeded', revisionLabel: '1' });
+    expect(hosts.map((host) => host.installed)).to.deep.equal(['r-1', 'r-1', 'r-1']);
+  });
+
+  it('answers the redeployment of an older revision with the newer one', async () => {
+    const hosts = await aFleet(world, 2);
+    await deployed(world, '1', ALL_AT_ONCE);
+    await deployed(world, '2', ALL_AT_ONCE);
+    for (const host of hosts) host.behaviour = doing({ 1: 'fail' });
+    const { id } = await deployed(world, '1', ALL_AT_ONCE);
+    await world.run(1_000);
+    expect(await rollbackOf(id)).to.include({ status: 'Succeeded', revisionLabel: '2' });
+  });
+
+  it('leaves out a host that was forgotten meanwhile, with a minimum of those that are left', async () => {
+    const hosts = await aFleet(world, 3);
+    await deployed(world, '1', ALL_AT_ONCE);
+    hosts[1]!.behaviour = doing({ 2: 'hang' });
+    const { id } = await deployed(world, '2', ONE_AT_A_TIME);
+    await world.run(1_000);
+    await world.forget(hosts[1]!);
+    await world.run(1_000);
+    expect(await rollbackOf(id)).to.include({ status: 'Succeeded', totalHosts: 2, minimumHealthyCount: 1 });
+    expect(hosts[0]!.installed).to.equal('r-1');
+  });
+
+  it('counts hosts that it leaves alone as down when they go offline', async () => {
+    const hosts = await aFleet(world, 5);
+    await deployed(world, '1', ALL_AT_ONCE);
+    for (const host of hosts) host.behaviour = doing({ 2: 'hang' });
+    hosts[1]!.behaviour = doing({ 2: 'fail' });
+    const { id } = await deployed(world, '2', { deploymentConfigName: 'CodeDeployDefault.HalfAtATime' });
+    // m is 3. web-1 runs the new revision; web-2 and web-3 have failed; web-4 and web-5 go offline at the same time.
+    world.finish(hosts[0]!, id, 'succeed');
+    await world.run(100);
+    for (const host of hosts.slice(3)) world.disconnect(host);
+    await world.run(20_000);
+    for (const host of hosts) host.behaviour = doing({ 1: 'hang' });
+    world.finish(hosts[2]!, id, 'fail');
+    await world.run(100);
+    const rollback = await rollbackOf(id);
+    expect(rollback.alreadyCurrentHosts).to.equal(2);
+    for (const host of [hosts[1]!, hosts[2]!]) world.finish(host, rollback.id, 'succeed');
+    await world.run(1_000);
+    // In service are web-1, web-2 and web-3: none of them may be taken out.
+    expect(hosts[0]!.unfinished.size).to.equal(0);
+    for (const host of hosts.slice(3)) await world.connect(host);
+    await world.run(11_000);
+    expect([...hosts[0]!.unfinished.keys()]).to.deep.equal([rollback.id]);
+  });
+});
+
+describe('going back by hand', () => {
+  let world: EngineWorld;
+  beforeEach(async () => {
+    world = await createEngineWorld();
+  });
+  afterEach(() => world.close());
+  const prod = { application: 'app', group: 'prod' };
+  const back = (body: object = {}) =>
+    world.deployments.rollbackGroup(prod, { description: '', ...body }, { kind: 'coordinator' });
+
+  it('goes to the good revision before the one that runs', async () => {
+    await aFleet(world, 2);
+    await deployed(world, '1');
+    await deployed(world, '2');
+    expect((await back()).revisionLabel).to.equal('1');
+  });
+
+  it('answers a repeated request with the deployment that it made', async () => {
+    await aFleet(world, 2);
+    await deployed(world, '1');
+    await deployed(world, '2');
+    const first = await back({ idempotencyKey: 'k' });
+    await world.run(500);
+    expect((await world.get(first.id)).status).to.equal('Succeeded');
+    expect((await back({ idempotencyKey: 'k' })).id).to.equal(first.id);
+  });
+
+  it('refuses a key that was used for another revision', async () => {
+    await aFleet(world, 2);
+    await deployed(world, '1', { idempotencyKey: 'k' });
+    const refusal = await world.deploy('2', { idempotencyKey: 'k' }).then(
+      () => null,
+      (error) => error,
+    );
+    expect(refusal).to.include({ code: 'conflict' });
+    for (const same of ['1', 'r-1', 'latest', Buffer.from('1').toString('hex').padEnd(64, '0')])
+      expect((await world.deploy(same, { idempotencyKey: 'k' })).revisionLabel).to.equal('1');
+  });
+});
