@@ -13,8 +13,8 @@ import { insertAudit } from '../storage/rows/audit.ts';
 import { findDeploymentConfig } from '../storage/rows/deployment-configs.ts';
 import { settingsOf } from '../storage/rows/deployment-groups.ts';
 import { deploymentRow, toDeployment } from '../storage/rows/deployments.ts';
-import { findRevision } from '../storage/rows/revisions.ts';
-import type { DeploymentGroupRow } from '../storage/tables.ts';
+import { findRevision, LATEST } from '../storage/rows/revisions.ts';
+import type { DeploymentGroupRow, DeploymentRow } from '../storage/tables.ts';
 import { selectTargets } from './target-plan.ts';
 
 type CreateBody = z.infer<typeof createDeploymentBody>;
@@ -51,7 +51,14 @@ export function createDeployments(parts: DeploymentsParts): Deployments {
     deploymentTimeoutMs: parts.settings.deploymentTimeoutMs,
   };
 
-  async function create(body: CreateBody, caller: Caller): Promise<Deployment> {
+  const create = (body: CreateBody, caller: Caller) => createOf(body, caller, async () => body.revision);
+
+  /** `revisionOf` is asked in the transaction that creates the deployment. */
+  async function createOf(
+    body: Omit<CreateBody, 'revision'> & { revision?: string },
+    caller: Caller,
+    revisionOf: (tx: DatabaseTransaction, group: DeploymentGroupRow) => Promise<string>,
+  ): Promise<Deployment> {
     const { row, isNew } = await database.transaction(async (tx) => {
       const earlier = await findByKey(tx, body.idempotencyKey);
       if (earlier !== undefined) {
@@ -59,7 +66,7 @@ export function createDeployments(parts: DeploymentsParts): Deployments {
         return { row: earlier, isNew: false };
       }
       const group = await findGroup(tx, body.application, body.deploymentGroup);
-      const revision = await findRevision(tx.query, body.application, body.revision);
+      const revision = await findRevision(tx.query, body.application, await revisionOf(tx, group));
       const settings = settingsOf(group);
       const configName = body.deploymentConfigName ?? settings.deploymentConfigName;
       const config = await findDeploymentConfig(tx.query, configName);
@@ -156,12 +163,11 @@ export function createDeployments(parts: DeploymentsParts): Deployments {
     body: RollbackBody,
     caller: Caller,
   ): Promise<Deployment> {
-    const to = body.to ?? (await revisionToGoBackTo(application, groupName));
-    return create(
+    return createOf(
       {
         application,
         deploymentGroup: groupName,
-        revision: to,
+        ...(body.to === undefined ? {} : { revision: body.to }),
         description: body.description === '' ? 'Rolled back by hand' : body.description,
         ignoreApplicationStopFailures: true,
         updateOutdatedInstancesOnly: false,
@@ -169,6 +175,7 @@ export function createDeployments(parts: DeploymentsParts): Deployments {
         ...(body.idempotencyKey === undefined ? {} : { idempotencyKey: body.idempotencyKey }),
       },
       caller,
+      async (tx, group) => body.to ?? revisionToGoBackTo(tx, group),
     );
   }
 
@@ -176,9 +183,8 @@ export function createDeployments(parts: DeploymentsParts): Deployments {
    * When the last deployment of the whole group failed, its last good revision is the way back; when it succeeded, the good
    * revision before it is.
    */
-  async function revisionToGoBackTo(application: string, groupName: string): Promise<string> {
-    const group = await database.transaction((tx) => findGroup(tx, application, groupName));
-    const history = await database.query
+  async function revisionToGoBackTo(tx: DatabaseTransaction, group: DeploymentGroupRow): Promise<string> {
+    const history = await tx.query
       .selectFrom('deployments as d')
       .innerJoin('revisions as r', 'r.id', 'd.revision_id')
       .select(['d.status', 'd.revision_id', 'd.is_partial'])
@@ -192,11 +198,13 @@ export function createDeployments(parts: DeploymentsParts): Deployments {
     const good = history.filter((d) => d.status === 'Succeeded' && d.is_partial === 0).map((d) => d.revision_id);
     const runsGood = runs !== undefined && runs.status === 'Succeeded';
     const back = runsGood ? good.find((id) => id !== runs.revision_id) : (group.last_good_revision_id ?? good[0]);
-    if (back === undefined || back === null)
-      throw new AppError('conflict', `${application}/${groupName} has no earlier good revision to roll back to`, {
-        hint: `Name one: drover rollback ${application}/${groupName} --to REVISION`,
+    if (back === undefined || back === null) {
+      const subject = `${group.application}/${group.name}`;
+      throw new AppError('conflict', `${subject} has no earlier good revision to roll back to`, {
+        hint: `Name one: drover rollback ${subject} --to REVISION`,
         details: { reason: 'no_rollback_target' },
       });
+    }
     return back;
   }
 
@@ -239,10 +247,21 @@ async function findByKey(tx: DatabaseTransaction, key: string | undefined) {
   return tx.query.selectFrom('deployments').selectAll().where('idempotency_key', '=', key).executeTakeFirst();
 }
 
-function checkSameRequest(earlier: { id: string; application: string; group_name: string }, body: CreateBody): void {
-  if (earlier.application === body.application && earlier.group_name === body.deploymentGroup) return;
-  throw new AppError('conflict', `the idempotency key was used for ${earlier.id}, of another group`, {
-    hint: 'Use a new key for every deployment that you mean to create.',
+/** A client that uses a key again for something else must not take the earlier deployment for what it asked for. */
+function checkSameRequest(
+  earlier: DeploymentRow,
+  asked: { application: string; deploymentGroup: string; revision?: string },
+): void {
+  const hint = 'Use a new key for every deployment that you mean to create.';
+  if (earlier.application !== asked.application || earlier.group_name !== asked.deploymentGroup)
+    throw new AppError('conflict', `the idempotency key was used for ${earlier.id}, of another group`, { hint });
+  // What `latest` meant then is not known now.
+  if (asked.revision === undefined || asked.revision === LATEST) return;
+  const { revision_id, revision_label, revision_digest } = earlier;
+  if (asked.revision === revision_id || asked.revision === revision_label) return;
+  if (revision_digest.startsWith(asked.revision.replace(/^sha256:/i, '').toLowerCase())) return;
+  throw new AppError('conflict', `the idempotency key was used for ${earlier.id}, of revision ${revision_label}`, {
+    hint,
   });
 }
 
