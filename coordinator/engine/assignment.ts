@@ -2,7 +2,10 @@ import { IN_PLACE_EVENTS } from '../../shared/model/lifecycle-event.ts';
 import { type Assignment, assignment } from '../../shared/protocol/messages.ts';
 import type { Queryable } from '../storage/database.ts';
 
-/** What every host of the deployment is sent, or null when the deployment or its revision is gone. */
+/**
+ * What every host of the deployment is sent, or null when the deployment or its revision is gone, or a stop was asked for:
+ * after that no host may be told to start (invariant I7).
+ */
 export async function loadAssignment(query: Queryable, deploymentId: string): Promise<Assignment | null> {
   const row = await query
     .selectFrom('deployments as d')
@@ -23,6 +26,7 @@ export async function loadAssignment(query: Queryable, deploymentId: string): Pr
       'r.size_bytes',
     ])
     .where('d.id', '=', deploymentId)
+    .where('d.stop_requested_at', 'is', null)
     .executeTakeFirst();
   if (row === undefined) return null;
   return assignment.parse({

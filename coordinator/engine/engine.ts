@@ -56,7 +56,7 @@ const RESEND_LIMIT = 1_000;
 
 /**
  * The shell around the rollout: load the view, decide, commit the decisions in one transaction, then perform the effects,
- * until there is nothing more to decide. It keeps no state of a deployment but one timer; after a crash the same loop runs
+ * until there is nothing more to decide. It keeps no state of a deployment or group but one timer; after a crash the same loop runs
  * again from what is stored, and every effect may be repeated.
  */
 export function createEngine(parts: EngineParts): Engine {
@@ -95,13 +95,13 @@ export function createEngine(parts: EngineParts): Engine {
   }
 
   async function perform(id: string, groupId: string, effects: Effects): Promise<void> {
+    parts.changed(id);
     if (effects.assigned.length > 0) {
       const assignment = await loadAssignment(database.query, id);
       if (assignment !== null)
         for (const hostId of effects.assigned) parts.send(hostId, { kind: 'assignment', assignment });
     }
     if (effects.cancelsInProgress) await cancelInProgress(id);
-    parts.changed(id);
     for (const other of effects.wakeDeployments) engine.wakeDeployment(other);
     if (effects.wakesGroup) engine.wakeGroup(groupId);
   }
@@ -123,12 +123,17 @@ export function createEngine(parts: EngineParts): Engine {
     for (const id of created) engine.wakeDeployment(id);
   }
 
-  function setTimer(id: string, wakeAt: number | null): void {
+  /** One timer for each deployment or group: the next one takes its place. */
+  function setTimer(id: string, wakeAt: number | null, kind: 'deployment' | 'group' = 'deployment'): void {
     timers.get(id)?.cancel();
     timers.delete(id);
     if (wakeAt === null || isStopped) return;
-    const timer = clock.setTimer(Math.max(0, wakeAt - clock.now()), () => engine.wakeDeployment(id));
-    timers.set(id, timer);
+    const wake = () => {
+      timers.delete(id);
+      if (kind === 'group') engine.wakeGroup(id);
+      else engine.wakeDeployment(id);
+    };
+    timers.set(id, clock.setTimer(Math.max(0, wakeAt - clock.now()), wake));
   }
 
   function onError(kind: 'deployment' | 'group', id: string, error: unknown): void {
@@ -138,7 +143,7 @@ export function createEngine(parts: EngineParts): Engine {
     }
     if (isStopped) return;
     if (!isAppError(error, 'conflict')) logger.error({ kind, id, error: errorMessage(error) }, 'decision failed');
-    clock.setTimer(RETRY_MS, () => (kind === 'group' ? engine.wakeGroup(id) : engine.wakeDeployment(id)));
+    setTimer(id, clock.now() + RETRY_MS, kind);
   }
 
   /** Level, not edge: whatever wake or frame was lost, the next tick looks at everything that is under way. */

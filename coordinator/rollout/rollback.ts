@@ -21,7 +21,8 @@ export function rollbackDecisions(view: RolloutView, status: 'Failed' | 'Stopped
 
 function isWanted({ deployment }: RolloutView, status: 'Failed' | 'Stopped'): boolean {
   const { autoRollback, stopRequest } = deployment;
-  if (status === 'Stopped' && stopRequest !== null && stopRequest.rollback !== null) return stopRequest.rollback;
+  // Also when it had begun to fail before the stop: an operator has said what is wanted.
+  if (stopRequest !== null && stopRequest.rollback !== null) return stopRequest.rollback;
   const event = status === 'Failed' ? 'DEPLOYMENT_FAILURE' : 'DEPLOYMENT_STOP_ON_REQUEST';
   return autoRollback.enabled && autoRollback.events.includes(event);
 }
