@@ -2,13 +2,18 @@ import type { Clock, Timer } from '../../shared/core/clock.ts';
 
 /**
  * Gathers keyed values for a moment and hands them over together; of two values with one key the later wins. Handed over
- * one group at a time, in order.
+ * one group at a time, in order; what could not be dealt with is handed over again, a moment later.
  */
 export interface Coalesced<Value> {
   add(key: string, value: Value): void;
   /** Hands over what is there now, and resolves when all of it has been dealt with. */
   flush(): Promise<void>;
+  /** Hands over what is there, once, and nothing more. */
+  close(): Promise<void>;
 }
+
+/** After a failure. What waits is bounded by the number of keys. */
+const RETRY_MS = 250;
 
 export function createCoalesced<Value>(parts: {
   clock: Clock;
@@ -19,6 +24,7 @@ export function createCoalesced<Value>(parts: {
   let gathered = new Map<string, Value>();
   let timer: Timer | null = null;
   let running: Promise<void> = Promise.resolve();
+  let isClosed = false;
 
   function flush(): Promise<void> {
     timer?.cancel();
@@ -26,8 +32,19 @@ export function createCoalesced<Value>(parts: {
     if (gathered.size === 0) return running;
     const values = gathered;
     gathered = new Map();
-    running = running.then(() => parts.handle(values)).catch(parts.onError);
+    running = running
+      .then(() => parts.handle(values))
+      .catch((error) => {
+        parts.onError(error);
+        retryLater(values);
+      });
     return running;
+  }
+
+  function retryLater(values: ReadonlyMap<string, Value>): void {
+    if (isClosed) return;
+    for (const [key, value] of values) if (!gathered.has(key)) gathered.set(key, value);
+    timer ??= parts.clock.setTimer(RETRY_MS, () => void flush());
   }
 
   return {
@@ -36,5 +53,9 @@ export function createCoalesced<Value>(parts: {
       timer ??= parts.clock.setTimer(parts.windowMs, () => void flush());
     },
     flush,
+    close() {
+      isClosed = true;
+      return flush();
+    },
   };
 }

@@ -96,13 +96,13 @@ export function createPresence(parts: PresenceParts): Presence {
     );
     await tx.executeMany(
       // Its time for progress may have passed while it was away: it gets a moment to tell what it did.
-      `UPDATE targets SET lost_deadline_at = NULL, deadline_at = max(coalesce(deadline_at, 0), ?)
+      `UPDATE targets SET lost_deadline_at = NULL, deadline_at = CASE WHEN deadline_at > ? THEN deadline_at ELSE ? END
        WHERE host_id = ? AND status = 'InProgress' AND lost_deadline_at IS NOT NULL`,
-      [[at + RETURN_GRACE_MS, hostId]],
+      [[at + RETURN_GRACE_MS, at + RETURN_GRACE_MS, hostId]],
     );
-    const assigned = await tx.selectRaw<{ id: string; accepted: number; stopping: number }>(
-      `SELECT t.deployment_id AS id, t.accepted_at IS NOT NULL AS accepted,
-              d.stop_requested_at IS NOT NULL OR d.ending_as = 'Stopped' AS stopping
+    const assigned = await tx.selectRaw<{ id: string; stopping: number }>(
+      `SELECT t.deployment_id AS id,
+              CASE WHEN d.stop_requested_at IS NOT NULL OR d.ending_as = 'Stopped' THEN 1 ELSE 0 END AS stopping
        FROM targets t JOIN deployments d ON d.id = t.deployment_id WHERE t.host_id = ? AND t.status = 'InProgress'`,
       [hostId],
     );
@@ -191,7 +191,7 @@ export function createPresence(parts: PresenceParts): Presence {
     async stop() {
       isStopped = true;
       sweepTimer?.cancel();
-      await changes.flush();
+      await changes.close();
     },
   };
 }
