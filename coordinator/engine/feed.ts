@@ -29,11 +29,13 @@ export function createFeed(parts: { database: Database; clock: Clock }): Feed {
 
   async function* follow(deploymentId: string, after: number, signal: AbortSignal): AsyncIterable<FeedItem> {
     let sequence = after;
+    let isFirst = true;
     while (!signal.aborted) {
       // Asked for before looking, so that a change during the look is not missed.
       const change = nextChange(deploymentId, signal);
       try {
-        const { items, isLast } = await look(deploymentId, sequence);
+        const { items, isLast } = await look(deploymentId, sequence, isFirst);
+        isFirst = false;
         for (const item of items) {
           sequence = item.sequence;
           yield item;
@@ -48,7 +50,11 @@ export function createFeed(parts: { database: Database; clock: Clock }): Feed {
     }
   }
 
-  async function look(deploymentId: string, after: number): Promise<{ items: FeedItem[]; isLast: boolean }> {
+  async function look(
+    deploymentId: string,
+    after: number,
+    isFirst: boolean,
+  ): Promise<{ items: FeedItem[]; isLast: boolean }> {
     const row = await deploymentRow(database.query, deploymentId);
     const targets = await database.query
       .selectFrom('targets')
@@ -67,8 +73,9 @@ export function createFeed(parts: { database: Database; clock: Clock }): Feed {
     }));
     const isWhole = targets.length < PAGE;
     const highest = targets.at(-1)?.change_sequence ?? after;
-    // The deployment as it is now follows the page: it is never older than the targets before it.
-    if (row.change_sequence > after || targets.length > 0)
+    // The deployment as it is now follows the page: it is never older than the targets before it. A watcher that resumes may
+    // have left between the two, with a sequence beyond the deployment's own: it gets the deployment in any case.
+    if (isFirst || row.change_sequence > after || targets.length > 0)
       items.push({
         kind: 'deployment',
         sequence: isWhole ? Math.max(row.change_sequence, highest) : highest,
