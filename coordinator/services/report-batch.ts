@@ -41,6 +41,7 @@ interface TargetFacts {
   groupId: string;
   revisionId: string;
   status: string;
+  errorCode: string | null;
   /** Set while the batch is put together; written once. */
   currentEvent: string | null;
   accepted: boolean;
@@ -51,13 +52,13 @@ interface TargetFacts {
 const KNOWN_EVENTS: ReadonlySet<string> = new Set(LIFECYCLE_EVENTS);
 
 const SELECT_TARGET = `SELECT t.id, t.deployment_id AS deploymentId, d.group_id AS groupId, d.revision_id AS revisionId,
-    t.status, t.current_event AS currentEvent, t.accepted_at IS NOT NULL AS accepted, t.deadline_at AS deadlineAt,
+    t.status, t.error_code AS errorCode, t.current_event AS currentEvent, t.accepted_at IS NOT NULL AS accepted, t.deadline_at AS deadlineAt,
     0 AS touched
   FROM targets t JOIN deployments d ON d.id = t.deployment_id WHERE t.host_id = ? AND t.deployment_id = ?`;
 
 const UPSERT_EVENT = `INSERT INTO lifecycle_events (target_id, name, status, started_at, ended_at, duration_ms, diagnostics)
   VALUES (?, ?, ?, ?, ?, ?, ?)
-  ON CONFLICT (target_id, name) DO UPDATE SET status = excluded.status, started_at = coalesce(started_at, excluded.started_at),
+  ON CONFLICT (target_id, name) DO UPDATE SET status = excluded.status, started_at = coalesce(lifecycle_events.started_at, excluded.started_at),
     ended_at = excluded.ended_at, duration_ms = excluded.duration_ms, diagnostics = excluded.diagnostics
   WHERE lifecycle_events.status NOT IN ('Succeeded', 'Failed', 'Skipped')`;
 
@@ -82,7 +83,8 @@ const UPDATE_GROUP_HOST = `UPDATE group_hosts SET revision_id = ?, instance_heal
 const ACKNOWLEDGE = `INSERT INTO host_sequences (host_id, journal_id, acknowledged_sequence) VALUES (?, ?, ?)
   ON CONFLICT (host_id) DO UPDATE SET journal_id = excluded.journal_id,
     acknowledged_sequence = excluded.acknowledged_sequence
-  WHERE journal_id <> excluded.journal_id OR acknowledged_sequence < excluded.acknowledged_sequence`;
+  WHERE host_sequences.journal_id <> excluded.journal_id
+    OR host_sequences.acknowledged_sequence < excluded.acknowledged_sequence`;
 
 const ADD_COUNTS = `UPDATE deployments SET count_in_progress = count_in_progress - ?, count_succeeded = count_succeeded + ?,
     count_failed = count_failed + ?, count_skipped = count_skipped + ?, version = version + 1, change_sequence = ?
@@ -222,6 +224,8 @@ export async function writeBatch(
       ]);
     outcome.changed.add(target.deploymentId);
     if (target.status !== 'InProgress') {
+      // The same end once more: the host was asked again before its answer had come.
+      if (target.status === item.status && (target.errorCode === null || target.errorCode === 'HOOK_FAILED')) return;
       lateFinishes.push([
         `The host reported ${item.status} afterwards, at ${new Date(now).toISOString()}.`,
         changes.next(),
@@ -230,15 +234,8 @@ export async function writeBatch(
       return;
     }
     target.status = item.status;
-    finishes.push([
-      item.status,
-      now,
-      item.status === 'Failed' ? 'HOOK_FAILED' : null,
-      item.message ?? null,
-      item.status,
-      changes.next(),
-      target.id,
-    ]);
+    target.errorCode = item.status === 'Failed' ? 'HOOK_FAILED' : null;
+    finishes.push([item.status, now, target.errorCode, item.message ?? null, item.status, changes.next(), target.id]);
     const count = counts.get(target.deploymentId) ?? { ended: 0, succeeded: 0, failed: 0, skipped: 0 };
     count.ended++;
     if (item.status === 'Succeeded') count.succeeded++;
