@@ -10,7 +10,7 @@ const MIB = 1_024 * 1_024;
 
 const absolutePath = z.string().regex(/^\//, 'an absolute path');
 
-/** /etc/drover/agent.yaml. Every key has a default; docs/agent.md explains each. */
+/** /etc/drover/agent.yaml. Every key has a default; examples/agent.yaml explains each, and a test holds it to this. */
 const agentConfig = z.strictObject({
   /** Where the coordinator is; null: where this host enrolled. */
   coordinatorUrl: z
@@ -71,7 +71,7 @@ export function parseConfig(value: unknown, from: string): AgentConfig {
     (issue) => `${issue.path.map(String).join('.') || 'file'}: ${issue.message}`,
   );
   throw new AppError('invalid', `${from}: ${problems.join('; ')}`, {
-    hint: 'docs/agent.md has every key with its meaning and values.',
+    hint: 'examples/agent.yaml explains every key.',
     details: { problems },
   });
 }
