@@ -11,7 +11,7 @@ import { createReports, type Reports } from '../../coordinator/services/reports.
 import { type ChangeSequence, loadChangeSequence } from '../../coordinator/storage/change-sequence.ts';
 import type { Database } from '../../coordinator/storage/database.ts';
 import { openSqlite } from '../../coordinator/storage/sqlite.ts';
-import { silentLogger } from '../../shared/core/logger.ts';
+import { type Logger, silentLogger } from '../../shared/core/logger.ts';
 import type { Deployment } from '../../shared/model/deployment.ts';
 import { deploymentGroupSettings, type HostSelection } from '../../shared/model/deployment-group.ts';
 import { IN_PLACE_EVENTS } from '../../shared/model/lifecycle-event.ts';
@@ -27,6 +27,8 @@ export type Behaviour = (assignment: Assignment, host: WorldHost) => 'succeed' |
 export interface WorldHost {
   id: string;
   name: string;
+  /** Another one begins when the host's state is wiped. */
+  journalId: string;
   sequence: number;
   isConnected: boolean;
   behaviour: Behaviour;
@@ -59,6 +61,8 @@ export interface EngineWorld {
   reports: Reports;
   feed: Feed;
   hosts: Map<string, WorldHost>;
+  /** Broken invariants, and what was logged as an error. */
+  faults: string[];
   addHost(
     name: string,
     options?: { tags?: Record<string, string>; scalingGroup?: string; behaviour?: Behaviour },
@@ -83,14 +87,19 @@ export interface EngineWorld {
   close(): Promise<void>;
 }
 
-export async function createEngineWorld(): Promise<EngineWorld> {
+export async function createEngineWorld(seed = 7): Promise<EngineWorld> {
   const clock = createFakeClock();
-  const randomness = seededRandomness(7);
+  const randomness = seededRandomness(seed);
   const database = openSqlite(':memory:');
   await database.migrate();
   await database.query.insertInto('applications').values({ name: 'app', description: '', created_at: 0 }).execute();
   const changes: ChangeSequence = await loadChangeSequence(database);
   const hosts = new Map<string, WorldHost>();
+  const faults: string[] = [];
+  const logger: Logger = {
+    ...silentLogger,
+    error: (fields, phrase) => void faults.push(`${phrase}: ${JSON.stringify(fields)}`),
+  };
   const settings = {
     acceptTimeoutMs: 300_000,
     hostLostAfterMs: 300_000,
@@ -113,20 +122,18 @@ export async function createEngineWorld(): Promise<EngineWorld> {
     changes,
     clock,
     randomness,
-    logger: silentLogger,
+    logger,
     settings,
     send,
     changed: (id) => feed.changed(id),
-    fatal: (error) => {
-      throw error;
-    },
+    fatal: (error) => void faults.push(error.message),
   });
   const wake = { wakeDeployment: engine.wakeDeployment, wakeGroup: engine.wakeGroup };
   const reports = createReports({
     database,
     changes,
     clock,
-    logger: silentLogger,
+    logger,
     settings,
     acknowledge: (hostId, message) => {
       const host = hosts.get(hostId);
@@ -137,7 +144,7 @@ export async function createEngineWorld(): Promise<EngineWorld> {
     changed: (id) => feed.changed(id),
     metrics: { committed: () => {} },
   });
-  const presence = createPresence({ database, clock, logger: silentLogger, settings, send, ...wake });
+  const presence = createPresence({ database, clock, logger, settings, send, ...wake });
   const membership = createMembership({ database, wakeGroup: engine.wakeGroup });
   const deployments = createDeployments({
     database,
@@ -247,10 +254,12 @@ export async function createEngineWorld(): Promise<EngineWorld> {
     reports,
     feed,
     hosts,
+    faults,
     async addHost(name, options = {}) {
       const host: WorldHost = {
         id: `h-${name}`,
         name,
+        journalId: `journal-${name}`,
         sequence: 0,
         isConnected: false,
         behaviour: options.behaviour ?? (() => 'succeed'),
@@ -288,7 +297,7 @@ export async function createEngineWorld(): Promise<EngineWorld> {
     },
     async connect(host) {
       host.isConnected = true;
-      const acknowledged = await reports.openJournal(host.id, `journal-${host.name}`);
+      const acknowledged = await reports.openJournal(host.id, host.journalId);
       host.outbox = host.outbox.filter((item) => item.sequence > acknowledged);
       if (host.outbox.length > 0) reports.receive(host.id, host.outbox, []);
       presence.connected(host.id, {
@@ -386,6 +395,7 @@ export async function createEngineWorld(): Promise<EngineWorld> {
       await presence.stop();
       await engine.stop();
       await database.close();
+      if (faults.length > 0) throw new Error(`in this world: ${faults.slice(0, 3).join('; ')}`);
     },
   };
   await presence.start();

@@ -25,6 +25,7 @@ describe('when the database fails for a while', () => {
     for (const host of world.hosts.values()) if (host.unfinished.has(id)) world.finish(host, id, 'succeed');
     await world.run(20_000);
     expect((await world.get(id)).overview.Succeeded).to.be.greaterThan(0);
+    world.faults.length = 0;
     await world.close();
   });
 
@@ -40,6 +41,7 @@ describe('when the database fails for a while', () => {
     await world.run(1_000);
     const row = await world.database.query.selectFrom('hosts').select('presence').executeTakeFirst();
     expect(row).to.deep.equal({ presence: 'Online' });
+    world.faults.length = 0;
     await world.close();
   });
 });
