@@ -69,8 +69,8 @@ describe('the live feed of a deployment', function () {
     expect(withoutTime(rest.items)).to.deep.equal(withoutTime(later));
     expect(
       (await read(id, all.id, 1_000)).items.map((item) => item.kind),
-      'nothing but that it ended',
-    ).to.deep.equal(['ended']);
+      'the deployment as it is, and that it ended',
+    ).to.deep.equal(['deployment', 'ended']);
   });
 
   it('goes on over a restart of the coordinator in the middle, by the same number', async () => {
