@@ -17,7 +17,7 @@ import { anAssignment } from '../support/agent-process.ts';
 const MIB = 1_024 * 1_024;
 
 describe('running a hook', function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
   let root: string;
   const disk = createNodeDisk();
   const aRunner = () =>

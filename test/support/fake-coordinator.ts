@@ -356,7 +356,7 @@ export async function startFakeCoordinator(
       reports.filter(
         (report): report is EventReport => report.kind === 'event' && report.deploymentId === deploymentId,
       ),
-    async until(what, condition, timeoutMs = 15_000) {
+    async until(what, condition, timeoutMs = 30_000) {
       const patience = AbortSignal.timeout(timeoutMs);
       while (!condition()) {
         try {

@@ -5,7 +5,7 @@ import { startTestCoordinator } from './coordinator.ts';
 import { PlayedHost } from './played-host.ts';
 import { until } from './real-herd.ts';
 
-const WAIT_MS = 15_000;
+const WAIT_MS = 30_000;
 export const GROUP = { application: 'app', deploymentGroup: 'all' } as const;
 const ALL_AT_ONCE = 'CodeDeployDefault.AllAtOnce';
 

@@ -27,7 +27,7 @@ export interface RawConnection {
   close(): void;
 }
 
-const WAIT_MS = 8_000;
+const WAIT_MS = 30_000;
 
 export function newKeys(): { publicKey: string; privateKey: KeyObject } {
   const { publicKey, privateKey } = generateKeyPairSync('ed25519');
