@@ -170,8 +170,7 @@ function createJournal(parts: JournalParts, replayed: Replayed, opened: AppendFi
       compactions,
     }),
     async close() {
-      await commit();
-      await file.close();
+      await commit().finally(() => file.close());
     },
   };
 }

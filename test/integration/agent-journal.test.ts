@@ -44,6 +44,7 @@ describe('the journal on a disk', () => {
     expect(second.state.deployments.map((each) => each.assignment.deploymentId)).to.deep.equal(['d-000000001']);
     expect(statSync(path).mode & 0o777).to.equal(0o600);
     await second.close();
+    await first.close();
   });
 
   it('writes what is appended meanwhile in one go', async () => {
@@ -134,6 +135,7 @@ describe('the journal on a disk', () => {
       expect(String(error)).to.contain(`write the journal ${path}: ENOSPC`);
     }
     expect(journal.durableSequence).to.equal(0);
+    expect(String(await journal.close().catch((thrown: unknown) => thrown))).to.contain('ENOSPC');
   });
 
   it('can be read while another process writes it', async () => {
