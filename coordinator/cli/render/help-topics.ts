@@ -17,7 +17,7 @@ export function topicLines(topic: HelpTopic, width: number, style: Style): strin
         'How a command ended. Each one that does not end with 0 ends with the name of its code.',
         '',
         ...table(
-          [{ title: 'CODE' }, { title: 'NAME' }, { title: 'MEANING', isFlexible: true }],
+          [{ title: 'CODE' }, { title: 'NAME' }, { title: 'MEANING', isProse: true }],
           EXIT_CODES.map((exit) => [String(exit.code), exit.name, exit.meaning]),
           width,
           style,
@@ -41,7 +41,7 @@ export function topicLines(topic: HelpTopic, width: number, style: Style): strin
         'What the command reads from its environment.',
         '',
         ...table(
-          [{ title: 'VARIABLE' }, { title: 'MEANING', isFlexible: true }],
+          [{ title: 'VARIABLE' }, { title: 'MEANING', isProse: true }],
           [
             ['DROVER_URL', "the coordinator's address, instead of a context"],
             ['DROVER_TOKEN', 'the token, instead of a stored one'],

@@ -1,5 +1,5 @@
 import type { Paint, Style } from './style.ts';
-import { cutMiddle, line, padEnd, type Segment, widthOf } from './text.ts';
+import { cutMiddle, line, padEnd, type Segment, widthOf, wrap } from './text.ts';
 
 export interface Cell {
   text: string;
@@ -9,6 +9,8 @@ export interface Column {
   title: string;
   /** Narrowed first, and in the middle, when the table is wider than the terminal. */
   isFlexible?: boolean;
+  /** Flexible, and a sentence: wrapped into further lines, since a sentence without its middle says nothing. */
+  isProse?: boolean;
 }
 
 const GAP = 2;
@@ -38,7 +40,15 @@ export function table(
     return line(segments, width, style).trimEnd();
   };
   const titles = render(columns.map((column) => ({ text: column.title, paint: style.dim })));
-  return [titles, ...rows.map((row) => render(columns.map((_, index) => cellOf(row[index]))))];
+  const linesOf = (row: readonly (Cell | string)[]) => {
+    const cells = columns.map((column, index): Cell[] => {
+      const cell = cellOf(row[index]);
+      return column.isProse ? wrap(cell.text, widths[index] ?? 0).map((text) => ({ ...cell, text })) : [cell];
+    });
+    const height = Math.max(...cells.map((lines) => lines.length));
+    return Array.from({ length: height }, (_, index) => render(cells.map((lines) => lines[index] ?? { text: '' })));
+  };
+  return [titles, ...rows.flatMap(linesOf)];
 }
 
 /** Names and values in two aligned columns. */
@@ -53,7 +63,7 @@ export function facts(pairs: readonly (readonly [string, string | Cell])[], widt
 
 function narrow(widths: number[], columns: readonly Column[], width: number): void {
   const total = () => widths.reduce((sum, one) => sum + one + GAP, -GAP);
-  const flexible = columns.flatMap((column, index) => (column.isFlexible ? [index] : []));
+  const flexible = columns.flatMap((column, index) => (column.isFlexible || column.isProse ? [index] : []));
   while (total() > width) {
     const widest = flexible.reduce<number | undefined>(
       (best, index) => (best === undefined || (widths[index] ?? 0) > (widths[best] ?? 0) ? index : best),

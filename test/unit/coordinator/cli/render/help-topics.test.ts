@@ -1,0 +1,18 @@
+import { expect } from 'chai';
+import { EXIT_CODES } from '../../../../../coordinator/cli/exit-codes.ts';
+import { topicLines } from '../../../../../coordinator/cli/render/help-topics.ts';
+import { makeStyle } from '../../../../../coordinator/cli/render/style.ts';
+import { widthOf } from '../../../../../coordinator/cli/render/text.ts';
+
+const style = makeStyle({ hasColour: false, isUnicode: true, utcOffset: () => 0 });
+
+describe('a help topic', () => {
+  it('breaks sentences instead of cutting them where the terminal is narrow', () => {
+    for (const width of [60, 80, 100]) {
+      const lines = topicLines('exit-codes', width, style);
+      expect(Math.max(...lines.slice(2).map(widthOf))).to.be.at.most(width);
+      const words = lines.join(' ').replace(/\s+/g, ' ');
+      for (const exit of EXIT_CODES) expect(words).to.contain(exit.meaning);
+    }
+  });
+});
