@@ -4,8 +4,12 @@ import { findAppSpec } from '../../shared/appspec/find.ts';
 import { MAX_APPSPEC_BYTES } from '../../shared/bundle/limits.ts';
 import { clip } from '../../shared/core/bounded.ts';
 import { errorMessage } from '../../shared/core/errors.ts';
+import { once } from '../../shared/core/once.ts';
 import { LIFECYCLE_EVENTS } from '../../shared/model/lifecycle-event.ts';
 import type { Disk } from '../host/disk.ts';
+
+/** An idle agent does without the YAML parser's memory. */
+const loadParser = once(() => import('../../shared/appspec/parse.ts'));
 
 export type LoadedAppSpec =
   | { ok: true; appSpec: AppSpec; appSpecPath: string; warnings: readonly AppSpecProblem[] }
@@ -34,8 +38,7 @@ export async function loadAppSpec(
   }
   const known: ReadonlySet<string> = new Set(LIFECYCLE_EVENTS);
   const customEvents = options.lifecycleEvents.some((event) => !known.has(event));
-  // An idle agent does without the YAML parser's memory.
-  const { parseAppSpec } = await import('../../shared/appspec/parse.ts');
+  const { parseAppSpec } = await loadParser();
   const parsed = parseAppSpec(text, { fileName: appSpecPath, customEvents });
   if (!parsed.ok) return { ok: false, message: describeProblems(appSpecPath, parsed.problems) };
   return { ok: true, appSpec: parsed.appSpec, appSpecPath, warnings: parsed.warnings };

@@ -9,6 +9,9 @@ const MIGRATIONS = [mainJob];
 /** Texts of statements are made by code, of which there are some hundred; lists of values make more, so there is a bound. */
 const MAX_PREPARED = 512;
 
+/** What is used of a connection: a simulation stands between, and ends a coordinator at any of its statements. */
+export type SqliteConnection = Pick<BetterSqlite3.Database, 'prepare' | 'exec' | 'pragma' | 'transaction' | 'close'>;
+
 /**
  * SQLite in one file (or `:memory:`), WAL and synchronous=FULL: what was committed survives a power cut, and group commit
  * makes that cheap. Kysely's driver gives its single connection to one transaction at a time, which is the queue that the
@@ -16,7 +19,11 @@ const MAX_PREPARED = 512;
  * @throws AppError `unavailable` when the file cannot be opened
  */
 export function openSqlite(path: string): Database {
-  const sqlite = openFile(path);
+  return databaseOn(openFile(path));
+}
+
+/** The same over a connection that is open. */
+export function databaseOn(sqlite: SqliteConnection): Database {
   sqlite.pragma('journal_mode = WAL');
   sqlite.pragma('synchronous = FULL');
   sqlite.pragma('foreign_keys = ON');
@@ -70,7 +77,9 @@ export function openSqlite(path: string): Database {
 }
 
 /** Prepares each text once; beyond the bound the oldest is prepared again when it comes back. */
-function preparing(sqlite: BetterSqlite3.Database): (statement: string) => BetterSqlite3.Statement<unknown[]> {
+function preparing(
+  sqlite: Pick<SqliteConnection, 'prepare'>,
+): (statement: string) => BetterSqlite3.Statement<unknown[]> {
   const prepared = new Map<string, BetterSqlite3.Statement<unknown[]>>();
   return (statement) => {
     const known = prepared.get(statement);
