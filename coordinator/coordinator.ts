@@ -12,9 +12,11 @@ import type { Logger } from '../shared/core/logger.ts';
 import type { Randomness } from '../shared/core/randomness.ts';
 import type { Role } from '../shared/model/operator.ts';
 import { PROGRAM_VERSION } from '../shared/protocol/versions.ts';
+import { ACCESS_KEY_MASTER_BYTES } from './auth/access-key-secrets.ts';
 import type { CoordinatorConfig } from './config.ts';
 import { type Core, createCore } from './core.ts';
 import { createAuthenticate } from './http/authenticate.ts';
+import { accessKeyHandlers } from './http/rest/access-keys.ts';
 import { agentHandlers } from './http/rest/agents.ts';
 import { applicationHandlers } from './http/rest/applications.ts';
 import { createBundleDownloads } from './http/rest/bundle-downloads.ts';
@@ -55,6 +57,8 @@ export interface RunningCoordinator {
 
 /** Name of the file in the data directory that has the first operator's token. */
 export const FIRST_TOKEN_FILE = 'first-operator-token';
+/** Name of the file in the data directory that the secrets of access keys are computed with. */
+const ACCESS_KEY_FILE = 'access-key-secret';
 const MAX_REDIRECTS = 5;
 /** How long a stop waits for answers that are under way. */
 const CLOSE_TIMEOUT_MS = 2_000;
@@ -133,6 +137,7 @@ async function startOn(parts: OpenParts): Promise<{ url: string; stop(): Promise
     database,
     store,
     coordinatorId,
+    accessKeyMaster: await directory.keepRandomBytes(ACCESS_KEY_FILE, ACCESS_KEY_MASTER_BYTES, randomness),
     clock,
     randomness,
     logger,
@@ -227,6 +232,7 @@ function allHandlers(parts: {
     ...hostHandlers(services),
     ...agentHandlers({ ...services, bundleDownloads, longPoll }),
     ...operatorHandlers({ ...services, clock, coordinatorId }),
+    ...accessKeyHandlers(services),
   };
 }
 

@@ -7,6 +7,7 @@ import { createEngine } from './engine/engine.ts';
 import { createFeed } from './engine/feed.ts';
 import { createHub, type Hub } from './hub/hub.ts';
 import type { RevisionStore } from './revision-stores/revision-store.ts';
+import { createAccessKeys } from './services/access-keys.ts';
 import { createApplications } from './services/applications.ts';
 import { createAudit } from './services/audit.ts';
 import { createDeploymentConfigs } from './services/deployment-configs.ts';
@@ -33,6 +34,8 @@ export interface CoreParts {
   database: Database;
   store: RevisionStore;
   coordinatorId: string;
+  /** What the secrets of access keys are computed with. */
+  accessKeyMaster: Uint8Array;
   clock: Clock;
   randomness: Randomness;
   logger: Logger;
@@ -146,6 +149,13 @@ export async function createCore(parts: CoreParts) {
     changed: feed.changed,
   });
   const services = {
+    accessKeys: createAccessKeys({
+      database,
+      clock,
+      randomness,
+      logger: logger('access-keys'),
+      master: parts.accessKeyMaster,
+    }),
     applications: createApplications({ database, clock }),
     audit: createAudit({ database }),
     deploymentConfigs: createDeploymentConfigs({ database, clock }),

@@ -97,6 +97,12 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
   ),
   entry('Set up', 'tokens', 'Tokens of operators', async () => (await import('./commands/tokens.ts')).tokensCommands),
   entry(
+    'Set up',
+    'access-keys',
+    'Access keys for the AWS-compatible API',
+    async () => (await import('./commands/access-keys.ts')).accessKeysCommands,
+  ),
+  entry(
     'This command',
     'login',
     'Log in to a coordinator',

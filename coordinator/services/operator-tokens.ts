@@ -113,6 +113,7 @@ export function createOperatorTokens({ database, clock, randomness, logger }: Pa
               hint: 'Create another admin token first: without one nobody could.',
             });
         }
+        await query.deleteFrom('access_keys').where('operator_token_id', '=', id).execute();
         await query.deleteFrom('operator_tokens').where('id', '=', id).execute();
         await insertAudit(query, {
           at: now,

@@ -238,6 +238,18 @@ export function createRetention(parts: {
       .where('expires_at', 'is not', null)
       .where('expires_at', '<', Math.min(now, expiredBefore))
       .executeTakeFirst();
-    return Number(join.numDeletedRows + operator.numDeletedRows);
+    const keys = await query
+      .deleteFrom('access_keys')
+      .where((where) =>
+        where.or([
+          where('expires_at', '<', expiredBefore),
+          where.and([
+            where('operator_token_id', 'is not', null),
+            where('operator_token_id', 'not in', where.selectFrom('operator_tokens').select('id')),
+          ]),
+        ]),
+      )
+      .executeTakeFirst();
+    return Number(join.numDeletedRows + operator.numDeletedRows + keys.numDeletedRows);
   }
 }

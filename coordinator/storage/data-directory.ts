@@ -1,9 +1,10 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import BetterSqlite3 from 'better-sqlite3';
 import { z } from 'zod';
 import { AppError, errnoOf, errorMessage } from '../../shared/core/errors.ts';
+import type { Randomness } from '../../shared/core/randomness.ts';
 
 /** Where things are in a coordinator's data directory. */
 export interface DataDirectory {
@@ -11,6 +12,11 @@ export interface DataDirectory {
   revisionsPath: string;
   /** Writes a file that only its owner may read; an existing one is replaced. */
   writeSecret(name: string, text: string): Promise<string>;
+  /**
+   * Random bytes that only the owner may read: made once, and the same ever after.
+   * @throws AppError `unavailable` when the file is there and is not what was written
+   */
+  keepRandomBytes(name: string, count: number, randomness: Randomness): Promise<Uint8Array>;
   /** Another coordinator may have the directory now. */
   release(): void;
 }
@@ -45,6 +51,7 @@ export function takeDataDirectory(path: string, holder: Holder): DataDirectory {
     databasePath: join(path, 'drover.db'),
     revisionsPath: join(path, 'revisions'),
     writeSecret: (name, text) => writeSecret(join(path, name), text),
+    keepRandomBytes: (name, count, randomness) => keepRandomBytes(join(path, name), count, randomness),
     release: () => lock.close(),
   };
 }
@@ -99,4 +106,22 @@ async function writeSecret(path: string, text: string): Promise<string> {
   } finally {
     await file.close();
   }
+}
+
+async function keepRandomBytes(path: string, count: number, randomness: Randomness): Promise<Uint8Array> {
+  const kept = await readFile(path, 'utf8').catch((error: unknown) => {
+    if (errnoOf(error) === 'ENOENT') return null;
+    throw new AppError('unavailable', `cannot read ${path}: ${errorMessage(error)}`, { cause: error });
+  });
+  if (kept !== null) {
+    const bytes = Buffer.from(kept.trim(), 'hex');
+    if (bytes.length === count) return bytes;
+    throw new AppError('unavailable', `${path} is damaged: it should have ${count * 2} hex digits`, {
+      hint: 'Restore it from a backup. Removing it makes a new one, and what was made with the old one is worth nothing then.',
+    });
+  }
+  const made = randomness.bytes(count);
+  // By another name first: a crash half way leaves no half a key behind.
+  await rename(await writeSecret(`${path}.new`, `${Buffer.from(made).toString('hex')}\n`), path);
+  return made;
 }

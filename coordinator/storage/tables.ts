@@ -13,6 +13,7 @@ export interface Tables {
   group_hosts: GroupHostRow;
   join_tokens: JoinTokenRow;
   operator_tokens: OperatorTokenRow;
+  access_keys: AccessKeyRow;
   deployments: DeploymentRow;
   targets: TargetRow;
   lifecycle_events: LifecycleEventRow;
@@ -102,6 +103,18 @@ export interface OperatorTokenRow {
   name: string;
   secret_hash: string;
   role: string;
+  created_at: number;
+  created_by: string;
+  last_used_at: number | null;
+  expires_at: number | null;
+}
+
+/** One of the two holders is set. The secret is in no table: `auth/access-key-secrets.ts` computes it. */
+export interface AccessKeyRow {
+  id: string;
+  operator_token_id: string | null;
+  host_id: string | null;
+  is_session: number;
   created_at: number;
   created_by: string;
   last_used_at: number | null;

@@ -1,3 +1,4 @@
+import { accessKeyRoutes } from './access-keys.ts';
 import { applicationRoutes } from './applications.ts';
 import { deploymentGroupRoutes } from './deployment-groups.ts';
 import { deploymentRoutes } from './deployments.ts';
@@ -12,5 +13,6 @@ export const routes = {
   ...hostRoutes,
   ...agentRoutes,
   ...operatorRoutes,
+  ...accessKeyRoutes,
 } as const;
 export type RouteName = keyof typeof routes;

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { accessKeyRoutes } from '../api/access-keys.ts';
 import { applicationRoutes } from '../api/applications.ts';
 import { deploymentGroupRoutes } from '../api/deployment-groups.ts';
 import { deploymentRoutes } from '../api/deployments.ts';
@@ -18,6 +19,7 @@ import { openBundle, readCertificates } from './local-files.ts';
 import type { CallableRoute, CallOptions, ItemOf, PagedRoute, RouteInput, RouteMethods } from './route-methods.ts';
 
 export { AppError, type ErrorCode, isAppError } from '../core/errors.ts';
+export type { AccessKey } from '../model/access-key.ts';
 export type { Application } from '../model/application.ts';
 export type { Deployment, DeploymentOverview, DeploymentStatus } from '../model/deployment.ts';
 export { deploymentCan, isTerminal } from '../model/deployment.ts';
@@ -71,7 +73,14 @@ const LARGEST_PAGE = 500;
 const callableRoutes: Readonly<Record<CallableRoute, Route>> = (() => {
   const { uploadRevision: _upload, ...applications } = applicationRoutes;
   const { followDeployment: _follow, ...deployments } = deploymentRoutes;
-  return { ...applications, ...deploymentGroupRoutes, ...deployments, ...hostRoutes, ...operatorRoutes };
+  return {
+    ...applications,
+    ...deploymentGroupRoutes,
+    ...deployments,
+    ...hostRoutes,
+    ...operatorRoutes,
+    ...accessKeyRoutes,
+  };
 })();
 
 /** Gives an object a method for every callable route; what {@link RouteMethods} says in types. */

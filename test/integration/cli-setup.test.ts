@@ -282,6 +282,37 @@ describe('drover sets things up', function () {
     });
   });
 
+  it('makes access keys in the form that aws reads, and removes them by id', async () => {
+    const key = {
+      id: 'DROV0000000000000001',
+      holder: { kind: 'operator', name: 'ci' },
+      isSession: true,
+      createdAt: T0,
+      createdBy: 'ana',
+      lastUsedAt: null,
+      expiresAt: null,
+    };
+    api.on('POST /v1/access-keys', () => ({
+      status: 201,
+      body: { ...key, secretAccessKey: 'secret-1', sessionToken: 'token-1' },
+    }));
+    api.on('GET /v1/access-keys', page(key));
+    api.on('DELETE /v1/access-keys/:id', () => ({ status: 204 }));
+    const made = await cli.run(['access-keys', 'create', '--operator', 'ci', '--session', '--valid', '12h']);
+    expect(made.stdout).to.equal(
+      'AWS_ACCESS_KEY_ID=DROV0000000000000001\nAWS_SECRET_ACCESS_KEY=secret-1\nAWS_SESSION_TOKEN=token-1\n',
+    );
+    expect(api.requested('POST', '/v1/access-keys')[0]?.body).to.deep.equal({
+      operator: 'ci',
+      validForSeconds: 43_200,
+      session: true,
+    });
+    expect((await cli.run(['access-keys', 'create'])).exit).to.equal(2);
+    expect((await cli.run(['access-keys', 'ls'])).stdout).to.match(/DROV0000000000000001 +operator ci +never +never/);
+    expect((await cli.run(['access-keys', 'rm', key.id, '--yes'])).exit).to.equal(0);
+    expect(api.requested('DELETE', `/v1/access-keys/${key.id}`)).to.have.lengthOf(1);
+  });
+
   it('makes tokens for operators, with the secret alone on stdout, and revokes them by name', async () => {
     const token = {
       id: 'ot-1',
