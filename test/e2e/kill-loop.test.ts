@@ -1,10 +1,11 @@
 import { randomInt } from 'node:crypto';
 import { expect } from 'chai';
 import { seededRandomness } from '../support/fake-randomness.ts';
+import { audit, readHistory } from '../support/herd-audit.ts';
+import { deploy, idle } from '../support/herd-operator.ts';
 import { RealHerd, until } from '../support/real-herd.ts';
-import { audit } from './kill-loop/audit.ts';
 import { killAtRandom } from './kill-loop/killer.ts';
-import { deploy, deployContinuously, idle, registerRevisions } from './kill-loop/workload.ts';
+import { deployContinuously, isExplained, registerRevisions } from './kill-loop/workload.ts';
 
 const KILLS = Number(process.env['DROVER_TEST_KILLS'] ?? 40);
 const SEED = Number(process.env['DROVER_TEST_SEED'] ?? randomInt(1, 2 ** 31));
@@ -54,7 +55,7 @@ describe(`a herd whose coordinator and agents are killed ${KILLS} times (seed ${
     const last = await deploy(herd, 'two', 'CodeDeployDefault.AllAtOnce', 'last');
     expect(last.overview, 'after the last kill everything is as before').to.include({ Succeeded: HOSTS.length });
 
-    const { problems, ...counts } = await audit(herd);
+    const { problems, ...counts } = await audit(herd, await readHistory(herd), isExplained);
     console.log(`      ${JSON.stringify({ kills, ...counts })}`);
     expect(problems).to.deep.equal([]);
     isOk = true;

@@ -1,8 +1,9 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Randomness } from '../../../shared/core/randomness.ts';
+import { hookGroups, signalHooks } from '../../support/hook-processes.ts';
 import type { RealHerd, RealHost } from '../../support/real-herd.ts';
-import { TRACE } from './workload.ts';
+import { TRACE } from '../../support/traced-hooks.ts';
 
 export interface Kills {
   coordinator: number;
@@ -45,12 +46,14 @@ export async function killAtRandom(herd: RealHerd, randomness: Randomness, count
 }
 
 async function waitForWork(herd: RealHerd, hooks: number): Promise<void> {
-  const goal = traceBytes(herd) + hooks * TYPICAL_LINE_BYTES;
+  const goal = traceBytes(herd) + hooks * TYPICAL_RUN_BYTES;
   const giveUpAt = Date.now() + LONGEST_WAIT_MS;
   while (traceBytes(herd) < goal && Date.now() < giveUpAt) await new Promise((resolve) => setTimeout(resolve, 10));
 }
 
-const TYPICAL_LINE_BYTES = 'd-ABCDEFGHI ApplicationStart one\n'.length;
+const TYPICAL_RUN_BYTES =
+  'begin 1764181234567890123 d-ABCDEFGHI ApplicationStart one\n'.length +
+  'end 1764181234567890123 d-ABCDEFGHI ApplicationStart 0\n'.length;
 
 function traceBytes(herd: RealHerd): number {
   return herd.hosts.reduce(
@@ -61,31 +64,7 @@ function traceBytes(herd: RealHerd): number {
 
 async function killHost(herd: RealHerd, host: RealHost, isPowerCut: boolean): Promise<'agent' | 'host'> {
   await herd.endAgent(host, 'SIGKILL');
-  let kind: 'agent' | 'host' = 'agent';
-  for (const group of isPowerCut ? hookGroups(host) : [])
-    try {
-      process.kill(-group, 'SIGKILL');
-      kind = 'host';
-    } catch {
-      // It ended by itself.
-    }
+  const kind = isPowerCut && signalHooks(host, 'SIGKILL') > 0 ? 'host' : 'agent';
   herd.restartAgent(host);
   return kind;
-}
-
-/** The process groups of the host's running hooks: processes that have its install root in their environment. */
-function hookGroups(host: RealHost): number[] {
-  const mark = `DROVER_INSTALL_ROOT=${host.installRoot}\0`;
-  const groups = new Set<number>();
-  for (const name of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
-    try {
-      if (!readFileSync(`/proc/${name}/environ`, 'utf8').includes(mark)) continue;
-      const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
-      const group = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[2]);
-      if (group > 1) groups.add(group);
-    } catch {
-      // It ended while we looked.
-    }
-  }
-  return [...groups];
 }

@@ -1,66 +1,24 @@
-import { isAppError } from '../../../shared/core/errors.ts';
 import type { Randomness } from '../../../shared/core/randomness.ts';
-import { type Deployment, isTerminal } from '../../../shared/sdk/drover-client.ts';
-import { hooksAppSpec, makeBundle } from '../../support/agent-process.ts';
-import { type RealHerd, until } from '../../support/real-herd.ts';
+import type { Deployment, TargetWithEvents } from '../../../shared/sdk/drover-client.ts';
+import { createGroup, deploy, idle, pushRevision } from '../../support/herd-operator.ts';
+import type { RealHerd } from '../../support/real-herd.ts';
+import { BAD_EXIT_CODE } from '../../support/traced-hooks.ts';
 
-export const HOOKED = ['ApplicationStop', 'BeforeInstall', 'AfterInstall', 'ApplicationStart', 'ValidateService'];
-export const BAD_EXIT_CODE = 3;
-export const BAD_REVISION = 'bad';
+const BAD_REVISION = 'bad';
+const BAD_EVENT = 'AfterInstall';
 const GOOD_REVISIONS = ['one', 'two'];
 const CONFIGS = ['CodeDeployDefault.HalfAtATime', 'CodeDeployDefault.AllAtOnce'];
-/** While processes are killed all the time, nothing is said about how long one deployment takes; only that it ends. */
-const DEPLOYMENT_ENDS_WITHIN_MS = 120_000;
-
-/** Where a host's hooks write: one line for each run, with the version whose files lie there at that moment. */
-export const TRACE = 'trace';
-export const VERSION_FILE = 'opt/app/VERSION';
-
 /** Long enough that kills fall inside hooks, too. */
-function hookScript(event: string, revision: string): string {
-  const end = revision === BAD_REVISION && event === 'AfterInstall' ? `exit ${BAD_EXIT_CODE}` : 'exit 0';
-  return `#!/bin/sh
-version=
-if [ -f "$DROVER_INSTALL_ROOT/${VERSION_FILE}" ]; then read -r version < "$DROVER_INSTALL_ROOT/${VERSION_FILE}"; fi
-echo "$DEPLOYMENT_ID $LIFECYCLE_EVENT $version" >> "$DROVER_INSTALL_ROOT/${TRACE}"
-echo "begin $DEPLOYMENT_ID"
-sleep 0.1
-echo "end $LIFECYCLE_EVENT"
-${end}
-`;
-}
-
-/** What a hook that ran to its end has printed. */
-export function outputOf(deploymentId: string, event: string): string {
-  return `begin ${deploymentId}\nend ${event}\n`;
-}
+const HOOK_SECONDS = 0.1;
 
 export async function registerRevisions(herd: RealHerd): Promise<void> {
-  await herd.client.createApplication({ name: 'app' });
-  await herd.client.createDeploymentGroup({
-    application: 'app',
-    name: 'all',
-    selection: { tagFilters: [{ type: 'KEY_AND_VALUE', key: 'role', value: 'web' }] },
+  await createGroup(herd);
+  for (const label of GOOD_REVISIONS) await pushRevision(herd, { label, hookSeconds: HOOK_SECONDS });
+  await pushRevision(herd, {
+    label: BAD_REVISION,
+    hookSeconds: HOOK_SECONDS,
+    bad: { event: BAD_EVENT, on: '*' },
   });
-  for (const label of [...GOOD_REVISIONS, BAD_REVISION]) {
-    const appSpec = hooksAppSpec(Object.fromEntries(HOOKED.map((event) => [event, [`${event}.sh`]])));
-    const files = 'files:\n  - source: VERSION\n    destination: /opt/app\nfile_exists_behavior: OVERWRITE\n';
-    const { bytes, bundleType, digest } = await makeBundle(
-      `${appSpec}${files}`,
-      {
-        VERSION: `${label}\n`,
-        ...Object.fromEntries(HOOKED.map((event) => [`${event}.sh`, hookScript(event, label)])),
-      },
-      { VERSION: 0o644 },
-    );
-    await herd.client.uploadBundle({
-      application: 'app',
-      from: { stream: new Blob([Uint8Array.from(bytes)]).stream(), sizeBytes: bytes.byteLength },
-      bundleType,
-      digest,
-      label,
-    });
-  }
 }
 
 /** Deploys alternating revisions, a bad one now and then, one after another until it is told to stop. */
@@ -74,42 +32,12 @@ export async function deployContinuously(herd: RealHerd, randomness: Randomness,
   }
 }
 
-/** Asks until there is an answer: the same key again must not create a second deployment. Resolves when it has ended. */
-export async function deploy(
-  herd: RealHerd,
-  revision: string,
-  deploymentConfigName: string,
-  idempotencyKey: string,
-): Promise<Deployment> {
-  const request = { application: 'app', deploymentGroup: 'all', revision, deploymentConfigName, idempotencyKey };
-  const { id } = await answered(() => herd.client.createDeployment(request));
-  let deployment = await answered(() => herd.client.getDeployment({ deployment: id }));
-  await until(`${id} has ended`, DEPLOYMENT_ENDS_WITHIN_MS, async () => {
-    deployment = await answered(() => herd.client.getDeployment({ deployment: id }));
-    return isTerminal(deployment.status);
-  });
-  return deployment;
-}
-
-/** Waits until nothing runs any more: rollbacks, too. */
-export async function idle(herd: RealHerd): Promise<void> {
-  await until('no deployment runs', DEPLOYMENT_ENDS_WITHIN_MS, async () => {
-    const { items } = await answered(() => herd.client.listDeployments({ active: true }));
-    return items.length === 0;
-  });
-}
-
-/** A coordinator that was just killed answers later. */
-async function answered<T>(ask: () => Promise<T>): Promise<T> {
-  let answer: { value: T } | null = null;
-  await until('the coordinator answers', 60_000, async () => {
-    try {
-      answer = { value: await ask() };
-    } catch (error) {
-      if (!isAppError(error, 'unavailable')) throw error;
-    }
-    return answer !== null;
-  });
-  // `until` has returned only because it was set; the compiler does not follow assignments in closures.
-  return (answer as unknown as { value: T }).value;
+/** The only reasons that this test gives: the bad revision's script, and a host that died inside a script. */
+export function isExplained({ lifecycleEvent, diagnostics }: TargetWithEvents, deployment: Deployment): boolean {
+  if (diagnostics === null) return false;
+  const { errorCode, exitCode, signal, message } = diagnostics;
+  if (errorCode === 'ScriptFailed' && exitCode === BAD_EXIT_CODE)
+    return deployment.revisionLabel === BAD_REVISION && lifecycleEvent === BAD_EVENT;
+  if (errorCode === 'ScriptFailed') return signal === 'SIGKILL';
+  return errorCode === 'UnknownError' && message.includes('outcome is unknown');
 }

@@ -1,15 +1,18 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Deployment, TargetWithEvents } from '../../../shared/sdk/drover-client.ts';
-import { isTerminal } from '../../../shared/sdk/drover-client.ts';
-import { type RealHerd, type RealHost, until } from '../../support/real-herd.ts';
-import { BAD_EXIT_CODE, BAD_REVISION, HOOKED, outputOf, TRACE, VERSION_FILE } from './workload.ts';
+import type { Deployment, TargetWithEvents } from '../../shared/sdk/drover-client.ts';
+import { isTerminal } from '../../shared/sdk/drover-client.ts';
+import { TARGET_GROUP } from './herd-operator.ts';
+import { type RealHerd, type RealHost, until } from './real-herd.ts';
+import { HOOKED, type HookRun, outputOf, runsOf, VERSION_FILE } from './traced-hooks.ts';
 
-/** One run of a hook, as the host's own file has it. */
-interface Run {
-  deploymentId: string;
-  event: string;
-  version: string;
+/** What the coordinator tells, and what the hosts' own files tell. */
+export interface History {
+  /** In the order of their creation. */
+  deployments: Deployment[];
+  targets: TargetWithEvents[];
+  /** By the host's name, in the order in which they began. */
+  runs: Map<string, HookRun[]>;
 }
 
 export interface Audit {
@@ -20,22 +23,42 @@ export interface Audit {
   hookRuns: number;
 }
 
-/** Holds the history against what the hosts themselves have written. */
-export async function audit(herd: RealHerd): Promise<Audit> {
-  const problems: string[] = [];
+export async function readHistory(herd: RealHerd): Promise<History> {
   const deployments: Deployment[] = [];
   for await (const deployment of herd.client.all('listDeployments', {})) deployments.unshift(deployment);
   const targets: TargetWithEvents[] = [];
-  for (const deployment of deployments) targets.push(...(await targetsOf(herd, deployment, problems)));
+  for (const { id } of deployments)
+    for await (const { hostName } of herd.client.all('listTargets', { deployment: id }))
+      targets.push(await herd.client.getTarget({ deployment: id, host: hostName }));
+  const runs = new Map(herd.hosts.map((host) => [host.name, runsOf(host.installRoot)]));
+  return { deployments, targets, runs };
+}
+
+/**
+ * Holds the history against what the hosts themselves have written.
+ * @param isExplained whether the test itself has given a reason for this failure
+ */
+export async function audit(
+  herd: RealHerd,
+  { deployments, targets, runs }: History,
+  isExplained: (target: TargetWithEvents, deployment: Deployment) => boolean,
+): Promise<Audit> {
+  const problems: string[] = [];
+  for (const deployment of deployments)
+    checkCounts(
+      deployment,
+      targets.filter((target) => target.deploymentId === deployment.id),
+      problems,
+    );
   checkOneActive(deployments, problems);
   let hookRuns = 0;
   for (const host of herd.hosts) {
-    const runs = runsOf(host);
-    hookRuns += runs.length;
+    const ran = runs.get(host.name) ?? [];
+    hookRuns += ran.length;
     const own = targets.filter((target) => target.hostName === host.name);
-    checkHost({ host, runs, targets: own, deployments, problems });
+    checkHost({ host, runs: ran, targets: own, deployments, problems, isExplained });
     await checkFiles(herd, host, problems);
-    for (const target of own) if (target.status === 'Succeeded') await checkOutput(herd, target, runs, problems);
+    for (const target of own) if (target.status === 'Succeeded') await checkOutput(herd, target, ran, problems);
   }
   const statuses = targets.map((target) => target.status);
   const count = (status: string) => statuses.filter((other) => other === status).length;
@@ -47,11 +70,8 @@ export async function audit(herd: RealHerd): Promise<Audit> {
   };
 }
 
-async function targetsOf(herd: RealHerd, deployment: Deployment, problems: string[]): Promise<TargetWithEvents[]> {
+function checkCounts(deployment: Deployment, targets: readonly TargetWithEvents[], problems: string[]): void {
   if (!isTerminal(deployment.status)) problems.push(`${deployment.id} has not ended: ${deployment.status}`);
-  const targets: TargetWithEvents[] = [];
-  for await (const { hostName } of herd.client.all('listTargets', { deployment: deployment.id }))
-    targets.push(await herd.client.getTarget({ deployment: deployment.id, host: hostName }));
   const expected = deployment.totalHosts - deployment.alreadyCurrentHosts;
   if (targets.length !== expected) problems.push(`${deployment.id} has ${targets.length} targets, not ${expected}`);
   for (const target of targets)
@@ -61,7 +81,6 @@ async function targetsOf(herd: RealHerd, deployment: Deployment, problems: strin
     const found = targets.filter((target) => target.status === status).length;
     if (found !== count) problems.push(`${deployment.id} counts ${count} ${status}, its targets ${found}`);
   }
-  return targets;
 }
 
 /** I2 of a group: one deployment at a time. One host that is brought in runs beside the group's deployment by design. */
@@ -76,25 +95,16 @@ function checkOneActive(deployments: readonly Deployment[], problems: string[]):
   }
 }
 
-function runsOf(host: RealHost): Run[] {
-  const path = join(host.installRoot, TRACE);
-  if (!existsSync(path)) return [];
-  const lines = readFileSync(path, 'utf8').trimEnd().split('\n');
-  return lines.map((line) => {
-    const [deploymentId = '', event = '', version = ''] = line.split(' ');
-    return { deploymentId, event, version };
-  });
-}
-
 interface HostCheck {
   host: RealHost;
-  runs: readonly Run[];
+  runs: readonly HookRun[];
   targets: readonly TargetWithEvents[];
   deployments: readonly Deployment[];
   problems: string[];
+  isExplained(target: TargetWithEvents, deployment: Deployment): boolean;
 }
 
-function checkHost({ host, runs, targets, deployments, problems }: HostCheck): void {
+function checkHost({ host, runs, targets, deployments, problems, isExplained }: HostCheck): void {
   // I2 of a host: what one deployment ran is never among what another ran.
   const order = runs.map((run) => run.deploymentId).filter((id, index, all) => id !== all[index - 1]);
   for (const id of new Set(order))
@@ -108,7 +118,10 @@ function checkHost({ host, runs, targets, deployments, problems }: HostCheck): v
     const before = order[order.indexOf(target.deploymentId) - 1];
     const isAfterSuccess = targets.some((other) => other.deploymentId === before && other.status === 'Succeeded');
     const own = runs.filter((run) => run.deploymentId === target.deploymentId);
-    for (const problem of problemsOf(target, own, deployment.revisionLabel, isAfterSuccess))
+    const found = problemsOf(target, own, deployment.revisionLabel, isAfterSuccess);
+    if (target.status === 'Failed' && !isExplained(target, deployment))
+      found.push(`${target.errorCode} ${target.message} ${JSON.stringify(target.diagnostics)}`);
+    for (const problem of found)
       problems.push(`${target.deploymentId} (${deployment.revisionLabel}) ${host.name} ${target.status}: ${problem}`);
   }
 }
@@ -116,7 +129,7 @@ function checkHost({ host, runs, targets, deployments, problems }: HostCheck): v
 /** I3 and I6 of one target. */
 function problemsOf(
   target: TargetWithEvents,
-  runs: readonly Run[],
+  runs: readonly HookRun[],
   revision: string,
   isAfterSuccess: boolean,
 ): string[] {
@@ -129,6 +142,10 @@ function problemsOf(
     const ran = times(event.name);
     const mustRun = event.name !== 'ApplicationStop' || isAfterSuccess;
     if (event.status === 'Succeeded' && ran === 0 && mustRun) problems.push(`${event.name} Succeeded, but did not run`);
+    const codes = runs.filter((run) => run.event === event.name).map((run) => run.ended?.exitCode ?? null);
+    if (event.status === 'Succeeded' && codes.some((code) => code !== 0))
+      problems.push(`${event.name} Succeeded, but its hook ended with ${codes.join(', ')}`);
+    if (event.status === 'InProgress') problems.push(`${event.name} is InProgress for ever`);
     if ((event.status === 'Skipped' || event.status === 'Pending') && ran > 0)
       problems.push(`${event.name} ran, but is told to be ${event.status}`);
   }
@@ -139,23 +156,11 @@ function problemsOf(
       if (['AfterInstall', 'ApplicationStart', 'ValidateService'].includes(run.event) && run.version !== revision)
         problems.push(`${run.event} saw the files of ${JSON.stringify(run.version)}`);
   }
-  if (target.status === 'Failed' && !isExplained(target, revision))
-    problems.push(`${target.errorCode} ${target.message} ${JSON.stringify(target.diagnostics)}`);
   return problems;
 }
 
-/** The only reasons that this test gives: the bad revision's script, and a host that died inside a script. */
-function isExplained({ lifecycleEvent, diagnostics }: TargetWithEvents, revision: string): boolean {
-  if (diagnostics === null) return false;
-  const { errorCode, exitCode, signal, message } = diagnostics;
-  if (errorCode === 'ScriptFailed' && exitCode === BAD_EXIT_CODE)
-    return revision === BAD_REVISION && lifecycleEvent === 'AfterInstall';
-  if (errorCode === 'ScriptFailed') return signal === 'SIGKILL';
-  return errorCode === 'UnknownError' && message.includes('outcome is unknown');
-}
-
 async function checkFiles(herd: RealHerd, host: RealHost, problems: string[]): Promise<void> {
-  const { items } = await herd.client.listGroupHosts({ application: 'app', group: 'all' });
+  const { items } = await herd.client.listGroupHosts(TARGET_GROUP);
   const told = items.find((item) => item.hostName === host.name)?.revisionLabel;
   const path = join(host.installRoot, VERSION_FILE);
   const found = existsSync(path) ? readFileSync(path, 'utf8').trim() : null;
@@ -166,7 +171,7 @@ async function checkFiles(herd: RealHerd, host: RealHost, problems: string[]): P
 async function checkOutput(
   herd: RealHerd,
   target: TargetWithEvents,
-  runs: readonly Run[],
+  runs: readonly HookRun[],
   problems: string[],
 ): Promise<void> {
   for (const { deploymentId, event } of runs.filter((run) => run.deploymentId === target.deploymentId)) {
