@@ -162,7 +162,7 @@ async function installedHere(parts: LocalParts, layout: Layout, options: LocalOp
   if (installed === undefined) return null;
   const loaded = await loadAppSpec(parts.disk, installed.archiveRoot, {
     wanted: installed.appSpecPath,
-    lifecycleEvents: options.events,
+    lifecycleEvents: 'any',
   });
   return loaded.ok
     ? { revisionLabel: installed.revisionLabel, archiveRoot: installed.archiveRoot, appSpec: loaded.appSpec }

@@ -19,7 +19,7 @@ export type LoadedAppSpec =
 export async function loadAppSpec(
   disk: Disk,
   archiveRoot: string,
-  options: { wanted: string; lifecycleEvents: readonly string[] },
+  options: { wanted: string; lifecycleEvents: readonly string[] | 'any' },
 ): Promise<LoadedAppSpec> {
   if (leavesRoot(options.wanted))
     return { ok: false, message: `the AppSpec file name ${options.wanted} leads out of the bundle` };
@@ -29,7 +29,7 @@ export async function loadAppSpec(
   );
   const appSpecPath = findAppSpec(present.flat(), options.wanted);
   if (appSpecPath === null)
-    return { ok: false, message: `the bundle has no AppSpec file ${options.wanted} at its root (${archiveRoot})` };
+    return { ok: false, message: `the bundle has no AppSpec file ${listed(candidates)} in ${archiveRoot}` };
   let text: string;
   try {
     text = (await disk.readFile(join(archiveRoot, appSpecPath), MAX_APPSPEC_BYTES)).toString('utf8');
@@ -37,7 +37,8 @@ export async function loadAppSpec(
     return { ok: false, message: `read ${join(archiveRoot, appSpecPath)}: ${errorMessage(error)}` };
   }
   const known: ReadonlySet<string> = new Set(LIFECYCLE_EVENTS);
-  const customEvents = options.lifecycleEvents.some((event) => !known.has(event));
+  const customEvents =
+    options.lifecycleEvents === 'any' ? 'any' : options.lifecycleEvents.filter((event) => !known.has(event));
   const { parseAppSpec } = await loadParser();
   const parsed = parseAppSpec(text, { fileName: appSpecPath, customEvents });
   if (!parsed.ok) return { ok: false, message: describeProblems(appSpecPath, parsed.problems) };
@@ -49,6 +50,11 @@ function describeProblems(fileName: string, problems: readonly AppSpecProblem[])
     .filter((problem) => problem.severity === 'error')
     .map((problem) => `${fileName}:${problem.line}:${problem.column}: ${problem.message}`);
   return clip(`the AppSpec file is wrong\n${lines.join('\n')}`, 4_096);
+}
+
+function listed(names: readonly string[]): string {
+  const different = [...new Set(names)];
+  return `${different.slice(0, -1).join(', ')} or ${different.at(-1)}`;
 }
 
 function leavesRoot(name: string): boolean {

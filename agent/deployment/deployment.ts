@@ -100,7 +100,7 @@ async function loadInstalled(
   if (installed === undefined) return null;
   const loaded = await loadAppSpec(parts.disk, installed.archiveRoot, {
     wanted: installed.appSpecPath,
-    lifecycleEvents: assignment.lifecycleEvents,
+    lifecycleEvents: 'any',
   });
   if (!loaded.ok)
     return { unreadable: `the archive of ${installed.revisionLabel} is not usable any more: ${loaded.message}` };

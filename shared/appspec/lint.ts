@@ -1,6 +1,7 @@
 import { posix } from 'node:path';
 import type { BundleEntry } from '../bundle/entry.ts';
 import type { AppSpec, AppSpecProblem } from './appspec.ts';
+import { lintPortability } from './lint-portability.ts';
 import { parseAppSpec } from './parse.ts';
 
 export interface LintInput {
@@ -20,6 +21,7 @@ export function lintBundle(input: LintInput): AppSpecProblem[] {
     ...checkName(input.appSpecName),
     ...checkScripts(result.appSpec, input.entries),
     ...checkFiles(result.appSpec, input.entries),
+    ...lintPortability(result.appSpec, input.entries),
   ];
   return problems.sort((a, b) => a.line - b.line || a.column - b.column);
 }

@@ -17,20 +17,29 @@ const scriptable: readonly string[] = LIFECYCLE_EVENTS.filter((event) => !reserv
 export function parseHooks(
   reader: YamlReader,
   hooks: Value | null,
-  options: { customEvents: boolean },
+  options: { customEvents: readonly string[] | 'any'; root: Value },
 ): ReadonlyMap<string, readonly HookScript[]> {
   const scripts = new Map<string, readonly HookScript[]>();
-  if (hooks === null) return scripts;
-  for (const event of reader.fields(hooks) ?? []) {
+  const named = new Set<string>();
+  for (const event of hooks === null ? [] : (reader.fields(hooks) ?? [])) {
+    named.add(event.key);
     const isKnown = checkEventName(reader, event, options.customEvents);
     if (event.value.kind === 'null') continue;
     const ofEvent = parseScripts(reader, event.value);
     if (isKnown && ofEvent.length > 0) scripts.set(event.key, ofEvent);
   }
+  const promised = options.customEvents === 'any' ? [] : options.customEvents;
+  for (const event of promised)
+    if (!named.has(event))
+      reader.error(hooks ?? options.root, {
+        code: 'hook-custom-event-missing',
+        message: `the deployment has the lifecycle event ${event}, but hooks has no scripts for it`,
+        hint: `add it to hooks, or "${event}:" without scripts`,
+      });
   return scripts;
 }
 
-function checkEventName(reader: YamlReader, event: Field, customEvents: boolean): boolean {
+function checkEventName(reader: YamlReader, event: Field, customEvents: readonly string[] | 'any'): boolean {
   const at = { path: event.value.path, offset: event.keyOffset };
   if (reserved.includes(event.key)) {
     const near = {
@@ -46,8 +55,10 @@ function checkEventName(reader: YamlReader, event: Field, customEvents: boolean)
     return false;
   }
   if (scriptable.includes(event.key)) return true;
-  if (customEvents && lifecycleEventName.safeParse(event.key).success) return true;
-  const near = nearestName(event.key, scriptable);
+  const isWellFormed = lifecycleEventName.safeParse(event.key).success;
+  const custom = customEvents === 'any' ? (isWellFormed ? [event.key] : []) : customEvents;
+  if (custom.includes(event.key)) return true;
+  const near = nearestName(event.key, [...scriptable, ...custom]);
   reader.error(at, {
     code: 'hook-event-unknown',
     message: `${event.key} is not a lifecycle event; its scripts would never run`,

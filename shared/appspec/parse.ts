@@ -10,8 +10,11 @@ const TOP_KEYS = ['version', 'os', 'files', 'permissions', 'hooks', 'file_exists
 export interface ParseOptions {
   /** Named in messages; `appspec.yml` when absent. */
   fileName?: string;
-  /** Hooks may be on events outside of CodeDeploy's list (`drover-agent local`). */
-  customEvents?: boolean;
+  /**
+   * Events of the deployment outside of CodeDeploy's list (`drover-agent local`): hooks may be on them, and each must be there.
+   * `any` for an AppSpec that was accepted by an earlier deployment, which may have had others.
+   */
+  customEvents?: readonly string[] | 'any';
 }
 
 /** Reads an AppSpec file, telling every problem at once. Never throws. Source of the rules: docs/appspec.md. */
@@ -42,7 +45,7 @@ export function parseAppSpec(text: string, options: ParseOptions = {}): AppSpecR
     files: parseFiles(reader, given(fields, 'files')),
     fileExistsBehavior: parseFileExistsBehavior(reader, given(fields, 'file_exists_behavior')),
     permissions: parsePermissions(reader, given(fields, 'permissions')),
-    hooks: parseHooks(reader, given(fields, 'hooks'), { customEvents: options.customEvents ?? false }),
+    hooks: parseHooks(reader, given(fields, 'hooks'), { customEvents: options.customEvents ?? [], root }),
   };
   return reader.hasErrors ? { ok: false, problems: inOrder(reader) } : { ok: true, appSpec, warnings: inOrder(reader) };
 }

@@ -95,7 +95,7 @@ describe('bundles', () => {
   const reasonOf = (outcome: BundleOutcome) => (outcome.ok ? 'ok' : outcome.reason);
   const cache = () => readdirSync(join(root, 'cache'));
 
-  it('downloads, checks, caches and unpacks', async () => {
+  it('81. downloads from its coordinator, checks, caches and unpacks', async () => {
     const { download } = source((offset) => pieces(offset));
     const progress: number[] = [];
     const outcome = await bundlesWith(download).prepare({
@@ -111,7 +111,7 @@ describe('bundles', () => {
     expect(progress.at(-1)).to.equal(bytes.length);
   });
 
-  it('downloads nothing for a digest that is cached, and removes debris before it unpacks', async () => {
+  it('85. downloads nothing for a digest that is cached, and removes debris before it unpacks', async () => {
     const { download, offsets } = source((offset) => pieces(offset));
     const { prepare } = bundlesWith(download);
     await prepare();
@@ -173,7 +173,7 @@ describe('bundles', () => {
     expect(offsets).to.deep.equal([]);
   });
 
-  it('refuses other contents than were registered, and keeps nothing of them', async () => {
+  it('80. refuses other contents than were registered, and keeps nothing of them', async () => {
     const other = createHash('sha256').update('other').digest('hex');
     const { download } = source((offset) => pieces(offset));
     const outcome = await bundlesWith(download).prepare({ digest: other });
@@ -195,7 +195,7 @@ describe('bundles', () => {
     expect(offsets).to.deep.equal([]);
   });
 
-  it('tries again a bounded number of times when the source is away or the session ended', async () => {
+  it('82. tries again a bounded number of times when the source is away or the session ended', async () => {
     for (const code of ['unavailable', 'unauthorized'] as const) {
       const { download, offsets } = source(() => new AppError(code, 'not now'));
       const outcome = await bundlesWith(download, { maxAttempts: 5 }).prepare();
@@ -236,7 +236,7 @@ describe('bundles', () => {
     expect(offsets).to.deep.equal([]);
   });
 
-  it('gives the space back when the disk becomes full, at every write', async () => {
+  it('87. gives the space back when the disk becomes full, at every write', async () => {
     for (let failAt = 1; failAt < 200; failAt++) {
       rmSync(join(root, 'cache'), { recursive: true, force: true });
       let writes = 0;
@@ -318,7 +318,7 @@ describe('bundles', () => {
         signal: new AbortController().signal,
       });
 
-    it('takes an archive or a directory, which it copies', async () => {
+    it('83. takes an archive or a directory, which it copies', async () => {
       for (const [path, type] of [
         ['b.tgz', 'tgz'],
         ['from', 'directory'],

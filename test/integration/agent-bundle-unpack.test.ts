@@ -88,7 +88,7 @@ describe('unpacking an archive', () => {
     ['tgz', ['tar', 'czf', 'OUT', '.']],
     ['zip', ['zip', '-qry', 'OUT', '.']],
   ] as const)
-    it(`gives the tree that ${command[0]} packed as ${bundleType}`, async function () {
+    it(`84. gives the tree that ${command[0]} packed as ${bundleType}`, async function () {
       const from = join(root, 'from');
       writeTree(from, { ...GOOD, large: 'some text, '.repeat(200_000) });
       const archive = join(root, 'a');

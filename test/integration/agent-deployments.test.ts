@@ -1,6 +1,8 @@
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { createNodeDisk } from '../../agent/host/node-disk.ts';
+import { readJournal } from '../../agent/journal/journal.ts';
 import { IN_PLACE_EVENTS } from '../../shared/model/lifecycle-event.ts';
 import { AgentProcess, anAssignment, hooksAppSpec, makeBundle, type TestBundle } from '../support/agent-process.ts';
 import { type FakeCoordinator, startFakeCoordinator } from '../support/fake-coordinator.ts';
@@ -69,7 +71,48 @@ describe('an agent and its deployments', function () {
     expect(coordinator.violations).to.deep.equal([]);
   });
 
-  it('reports the failed event with its script, skips the rest, and keeps going when only the stop failed', async () => {
+  it('79. 113. makes the directory of a deployment first, and tells where it looked for an AppSpec', async () => {
+    const bundle = await makeBundle('not the AppSpec', {}, {}, 'other.txt');
+    coordinator.addBundle(bundle.digest, bundle.bytes);
+    agent.start();
+    await agent.connected();
+    const assignment = anAssignment(bundle, { appSpecFilename: 'deploy/app.yml' });
+    coordinator.assign(assignment);
+    await coordinator.until('finished', () => coordinator.finished(assignment.deploymentId) !== undefined);
+    const directory = join(agent.stateDirectory, 'deployments', 'group-1', assignment.deploymentId);
+    expect(coordinator.finished(assignment.deploymentId)).to.include({
+      status: 'Failed',
+      message: `DownloadBundle: the bundle has no AppSpec file deploy/app.yml, appspec.yml or appspec.yaml in ${directory}/deployment-archive`,
+    });
+    expect(readdirSync(directory)).to.include.members(['logs', 'runs']);
+  });
+
+  it('88. 109. 126. writes down what it unpacked, what it installed and which scripts it ran', async () => {
+    const bundle = await noting(join(agent.directory, 'trace'));
+    agent.start();
+    await agent.connected();
+    const assignment = anAssignment(bundle);
+    coordinator.assign(assignment);
+    await coordinator.until('finished', () => coordinator.finished(assignment.deploymentId) !== undefined);
+    const { deploymentId } = assignment;
+    const directory = join(agent.stateDirectory, 'deployments', 'group-1', deploymentId);
+    const state = await readJournal(createNodeDisk(), join(agent.stateDirectory, 'journal'));
+    expect(state?.installed['group-1']).to.deep.include({
+      archiveRoot: join(directory, 'deployment-archive'),
+      appSpecPath: 'appspec.yml',
+      deploymentId,
+      digest: bundle.digest,
+    });
+    const records = readFileSync(join(agent.stateDirectory, 'journal'), 'utf8');
+    expect(records.indexOf('"kind":"bundle-ready"')).to.be.below(records.indexOf('"event":"BeforeInstall"'));
+    const log = readFileSync(join(directory, 'logs', 'scripts.log'), 'utf8').split('\n');
+    expect(log[0]).to.match(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d LifecycleEvent - BeforeInstall \(new revision 1\./);
+    expect(log[1]).to.match(/ Script - scripts\/note\.sh$/);
+    expect(log[2]).to.match(/ Succeeded after \d+ ms$/);
+    expect(readFileSync(join(directory, 'logs', 'BeforeInstall.log'), 'utf8')).to.match(/^BeforeInstall 1\./);
+  });
+
+  it('125. reports the failed event with its script, skips the rest, and keeps going when only the stop failed', async () => {
     const bundle = await makeBundle(
       hooksAppSpec({ ApplicationStop: ['stop.sh'], AfterInstall: ['scripts/break it.sh'] }),
       { 'stop.sh': '#!/bin/sh\nexit 9\n', 'scripts/break it.sh': '#!/bin/sh\necho out; echo err >&2; exit 3\n' },

@@ -120,7 +120,7 @@ describe('running a hook', function () {
     expect(output()).to.not.match(/secret|__drover/);
   });
 
-  it('says when the script is missing, or is a directory', async () => {
+  it('118. says when the script is missing, or is a directory', async () => {
     for (const location of ['scripts/none.sh', 'scripts'])
       expect(diagnosticsOf(await run(script(location, null)))).to.include({
         errorCode: 'ScriptMissing',
@@ -128,13 +128,13 @@ describe('running a hook', function () {
       });
   });
 
-  it('makes a script executable that is not, with a warning in its output', async () => {
+  it('118. makes a script executable that is not, with a warning in its output', async () => {
     expect(await run(script('a.sh', '#!/bin/sh\necho ran\n', {}, 0o644))).to.deep.equal({ kind: 'succeeded' });
     expect(output()).to.equal('[drover] a.sh was not executable; it is now (chmod +x)\nran\n');
     expect(statSync(join(root, 'archive', 'a.sh')).mode & 0o777).to.equal(0o755);
   });
 
-  it('says ScriptNotExecutable when the bits cannot be set', async () => {
+  it('118. says ScriptNotExecutable when the bits cannot be set', async () => {
     const hook = script('a.sh', '#!/bin/sh\n', {}, 0o644);
     const refusing = { ...disk, setMode: () => Promise.reject(new Error('EROFS: read-only file system')) };
     const result = await runScript(
@@ -163,7 +163,7 @@ describe('running a hook', function () {
     expect(diagnosticsOf(result)).to.include({ errorCode: 'ScriptNotExecutable' });
   });
 
-  it('runs scripts without a shebang, with a space in the name, and behind a link', async () => {
+  it('128. runs scripts without a shebang, with a space in the name, and behind a link', async () => {
     const { symlinkSync } = await import('node:fs');
     expect(await run(script('my script', 'echo plain\n'))).to.deep.equal({ kind: 'succeeded' });
     symlinkSync('my script', join(root, 'archive', 'link'));
@@ -173,7 +173,7 @@ describe('running a hook', function () {
     expect(output()).to.equal('plain\nplain\n');
   });
 
-  it('tells an exit code with the last lines, and a signal by its name', async () => {
+  it('121. tells an exit code with the last lines, and a signal by its name', async () => {
     expect(diagnosticsOf(await run(script('a.sh', '#!/bin/sh\necho last words >&2\nexit 42\n')))).to.include({
       errorCode: 'ScriptFailed',
       exitCode: 42,
@@ -191,7 +191,7 @@ describe('running a hook', function () {
     expect(result).to.include({ errorCode: 'ScriptFailed', signal: 'SIGTERM' });
   });
 
-  it('ends with its script when that leaves a child behind that holds the output', async () => {
+  it('120. ends with its script when that leaves a child behind that holds the output', async () => {
     const hook = script('a.sh', `#!/bin/sh\nsleep 60 &\necho $! > ${file('child')}\necho started\n`);
     expect(await run(hook)).to.deep.equal({ kind: 'succeeded' });
     const child = await pidIn('child');
@@ -199,7 +199,7 @@ describe('running a hook', function () {
     process.kill(child, 'SIGKILL');
   });
 
-  it('stops the whole group when the time is over, also when it ignores TERM', async () => {
+  it('119. 129. stops the whole group when the time is over, also when it ignores TERM', async () => {
     const hook = script(
       'a.sh',
       `#!/bin/sh\ntrap '' TERM\nsleep 60 &\necho $! > ${file('child')}\necho $$ > ${file('main')}\nwhile :; do sleep 0.1; done\n`,
@@ -242,17 +242,28 @@ describe('running a hook', function () {
     expect(tail).to.match(/^\ufffd+ end\n$/);
   });
 
-  it('runs as another user with that user’s groups and home', async function () {
+  it('124. runs as another user with that user’s groups and home', async function () {
     if (process.getuid?.() !== 0) this.skip();
     const hook = script('a.sh', '#!/bin/sh\nid -un\nid -G\necho $HOME $USER\n', { runas: 'daemon' });
     expect(await run(hook)).to.deep.equal({ kind: 'succeeded' });
     expect(output().split('\n')).to.deep.equal(['daemon', '1', '/usr/sbin daemon', '']);
   });
 
-  it('refuses a user that the host does not have', async () => {
+  it('121. names the user that a script runs as, and refuses one that the host does not have', async () => {
     const result = diagnosticsOf(await run(script('a.sh', '#!/bin/sh\n', { runas: 'nobody-of-that-name' })));
     expect(result?.errorCode).to.equal('ScriptFailed');
     expect(result?.message).to.contain('there is no user "nobody-of-that-name" (runas) on this host');
+    const own = diagnosticsOf(await run(script('b.sh', '#!/bin/sh\nexit 3\n', { runas: ownAccount().name })));
+    expect(own?.message).to.equal(
+      `Script at specified location: b.sh run as user ${ownAccount().name} failed with exit code 3`,
+    );
+  });
+
+  it('122. says why a script could not be started', async () => {
+    // The kernel takes no single argument longer than 128 KiB.
+    const result = diagnosticsOf(await run(script('a.sh', '#!/bin/sh\n', { args: ['x'.repeat(200_000)] })));
+    expect(result?.errorCode).to.equal('ScriptFailed');
+    expect(result?.message).to.match(/^Script at specified location: a\.sh could not be started: .*E2BIG/);
   });
 
   describe('after an agent died', () => {

@@ -96,6 +96,44 @@ describe('install', () => {
     expect(readdirSync(join(root, 'state'))).to.deep.equal(['g-1-manifest.json']);
   });
 
+  it('91. makes the directory of its state, and changes nothing when the archive is not there', async () => {
+    rmSync(join(root, 'state'), { recursive: true });
+    const request = release({ 'app/a': '1' }, ALL);
+    rmSync(request.archiveRoot, { recursive: true });
+    expect(refused(await install(partsWith(), request))).to.contain('nothing was changed');
+    expect(hostTree()).to.deep.equal([]);
+    succeeded(await installAll({ 'app/a': '1' }));
+    expect(readdirSync(join(root, 'state'))).to.deep.equal(['g-1-manifest.json']);
+  });
+
+  it('93. refuses to go on from a list of files that it cannot read, and loses none of them', async () => {
+    succeeded(await installAll({ 'app/a': '1', 'app/b': '1' }));
+    const path = join(root, 'state', 'g-1-manifest.json');
+    const whole = readFileSync(path);
+    writeFileSync(path, whole.subarray(0, whole.length - 10));
+    expect(refused(await installAll({ 'app/a': '2' }))).to.contain(`${path} is not a record of an install`);
+    writeFileSync(path, whole);
+    expect(succeeded(await installAll({ 'app/a': '2' })).removedFiles).to.equal(1);
+    expect(hostTree()).to.deep.equal(['srv/ 755', 'srv/a 644 "2"']);
+  });
+
+  it('100. 101. writes down what it is about to do before the first change', async () => {
+    succeeded(await installAll({ 'app/a': '1', 'app/gone': '1' }));
+    const before = hostTree();
+    const changes = new Set(['copyFile', 'createSymlink', 'rename', 'link', 'removeFile', 'setMode', 'setOwner']);
+    let written: { phase: string; places: { path: string }[]; removes: { path: string }[] } | null = null;
+    const watching = faultyDisk(disk, (_call, name) => {
+      if (!changes.has(name) || written !== null) return;
+      expect(hostTree()).to.deep.equal(before);
+      written = JSON.parse(readFileSync(join(root, 'state', 'g-1-install.json'), 'utf8'));
+    });
+    succeeded(await install(partsWith({ disk: watching }), release({ 'app/a': '2', 'app/new': '2' }, ALL)));
+    expect(written).to.deep.include({ phase: 'staging' });
+    const { places, removes } = written as unknown as { places: { path: string }[]; removes: { path: string }[] };
+    expect(places.map((place) => place.path)).to.deep.equal([host('srv/a'), host('srv/new')]);
+    expect(removes.map((remove) => remove.path)).to.deep.equal([host('srv/gone')]);
+  });
+
   it('copies the whole bundle for source /', async () => {
     succeeded(await installAll({ 'appspec.yml': 'x', 'a/b': 'B' }, 'files:\n  - {source: /, destination: HOST/all}\n'));
     expect(hostTree()).to.deep.equal(['all/ 755', 'all/a/ 755', 'all/a/b 644 "B"', 'all/appspec.yml 644 "x"']);

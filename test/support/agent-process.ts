@@ -144,10 +144,11 @@ export async function makeBundle(
   appSpec: string,
   files: Readonly<Record<string, string>>,
   modes: Readonly<Record<string, number>> = {},
+  appSpecName = 'appspec.yml',
 ): Promise<TestBundle> {
   const directory = mkdtempSync(join(tmpdir(), 'drover-bundle-'));
   try {
-    for (const [path, content] of Object.entries({ 'appspec.yml': appSpec, ...files })) {
+    for (const [path, content] of Object.entries({ [appSpecName]: appSpec, ...files })) {
       mkdirSync(dirname(join(directory, path)), { recursive: true });
       writeFileSync(join(directory, path), content, { mode: modes[path] ?? 0o755 });
     }

@@ -40,7 +40,7 @@ describe('parseConfig', () => {
     });
   });
 
-  it('names every wrong key with what it accepts', () => {
+  it('90. names every wrong key with what it accepts, maxRevisions below 1 among them', () => {
     const wrong = { logLevel: 'loud', limits: { maxRevisions: 0 }, hooks: { environment: { '1x': 'y' } }, surprise: 1 };
     expect(() => parseConfig(wrong, 'agent.yaml')).to.throw(
       /agent\.yaml: .*logLevel: .*"debug"\|"info"\|"warn"\|"error".*hooks\.environment.*limits\.maxRevisions: .*surprise/,

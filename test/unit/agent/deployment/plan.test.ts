@@ -29,7 +29,7 @@ const everywhere = (label: string) =>
   aRevision(label, Object.fromEntries(LIFECYCLE_EVENTS.map((event) => [event, [script(`${label}.sh`)]])));
 
 describe('plan', () => {
-  it('takes the scripts that stop from the installed revision and all others from the new one', () => {
+  it('114. takes the scripts that stop from the installed revision and all others from the new one', () => {
     const steps = plan({ assignment, installed: everywhere('old'), downloaded: everywhere('new') });
     expect(
       steps.map((step) => `${step.event} ${step.kind} ${step.kind === 'run-hook' ? step.source.revisionLabel : ''}`),
@@ -49,7 +49,17 @@ describe('plan', () => {
       });
   });
 
-  it('has nothing to stop in a first deployment', () => {
+  it('115. 116. takes the same scripts in a rollback as in any other deployment', () => {
+    const revisions = { installed: everywhere('failed'), downloaded: everywhere('good') };
+    const rollback = { ...assignment, creator: 'codeDeployRollback' as const, lifecycleEvents: [...LIFECYCLE_EVENTS] };
+    const usual = { ...assignment, lifecycleEvents: [...LIFECYCLE_EVENTS] };
+    expect(plan({ assignment: rollback, ...revisions })).to.deep.equal(plan({ assignment: usual, ...revisions }));
+    expect(planEvent({ assignment: rollback, ...revisions }, 'ApplicationStop')).to.deep.include({
+      source: { revision: 'installed', revisionLabel: 'failed', archiveRoot: '/archives/failed' },
+    });
+  });
+
+  it('112. has nothing to stop in a first deployment', () => {
     const [stop] = plan({ assignment, installed: null, downloaded: everywhere('new') });
     expect(stop).to.include({ kind: 'noop', event: 'ApplicationStop' });
   });
@@ -63,7 +73,7 @@ describe('plan', () => {
     });
   });
 
-  it('does nothing on an event without scripts', () => {
+  it('117. does nothing on an event without scripts', () => {
     const steps = plan({ assignment, installed: aRevision('old', {}), downloaded: aRevision('new', {}) });
     expect(steps.map((step) => step.kind)).to.deep.equal([
       'noop',
@@ -90,7 +100,7 @@ describe('plan', () => {
 });
 
 describe('timeoutOf', () => {
-  it('is at least the sum of the timeouts of the scripts', () => {
+  it('117. is at least the sum of the timeouts of the scripts', () => {
     const revision = aRevision('new', { AfterInstall: [script('a', 300), script('b', 150)] });
     const step = planEvent({ assignment, installed: null, downloaded: revision }, 'AfterInstall');
     expect(timeoutOf(step)).to.be.within(450_000, 490_000);

@@ -5,12 +5,12 @@ import { outdatedDeployments } from '../../../../agent/deployment/retention.ts';
 const directories = [1, 2, 3, 4, 5].map((n) => ({ deploymentId: `d-${n}`, modifiedAt: n }));
 
 describe('outdatedDeployments', () => {
-  it('names all but the newest', () => {
+  it('89. names all but the newest', () => {
     const keep = { needed: new Set<string>(), maxRevisions: 3 };
     expect(outdatedDeployments(directories, keep)).to.deep.equal(['d-2', 'd-1']);
   });
 
-  it('never names one that is installed, running or waiting', () => {
+  it('89. never names one that is installed, running or waiting', () => {
     const keep = { needed: new Set(['d-1']), maxRevisions: 1 };
     expect(outdatedDeployments(directories, keep)).to.deep.equal(['d-4', 'd-3', 'd-2']);
   });

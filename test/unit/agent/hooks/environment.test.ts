@@ -6,7 +6,7 @@ const bundle = { digest: 'a'.repeat(64), bytes: new Uint8Array(), bundleType: 't
 const user = { name: 'app', home: '/home/app' };
 
 describe('hookEnvironment', () => {
-  it('has the CodeDeploy variables, the revision, and the user', () => {
+  it('123. has the CodeDeploy variables, the revision, and the user', () => {
     const assignment = anAssignment(bundle);
     const input = { assignment, event: 'AfterInstall', hostVariables: {}, scriptVariables: {}, user };
     expect(hookEnvironment(input)).to.deep.equal({

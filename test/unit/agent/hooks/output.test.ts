@@ -8,7 +8,7 @@ describe('tailText', () => {
     expect(tailText(Buffer.from('a\nß\n'))).to.equal('a\nß\n');
   });
 
-  it('cuts at the border of a character, at most 2048 bytes', () => {
+  it('127. cuts at the border of a character, at most 2048 bytes', () => {
     for (let shift = 0; shift < 4; shift++) {
       const tail = tailText(Buffer.from(`${'x'.repeat(shift)}${'€'.repeat(1_000)}`));
       expect(tail).to.match(/^€+$/);

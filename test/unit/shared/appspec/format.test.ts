@@ -34,7 +34,7 @@ describe('formatProblem', () => {
 });
 
 describe('findAppSpec', () => {
-  it('looks for the wanted name, then appspec.yml, then appspec.yaml', () => {
+  it('111. looks for the wanted name, then appspec.yml, then appspec.yaml', () => {
     expect(findAppSpec(['a.yml', 'appspec.yml', 'appspec.yaml'], 'a.yml')).to.equal('a.yml');
     expect(findAppSpec(['appspec.yaml', 'appspec.yml'], 'a.yml')).to.equal('appspec.yml');
     expect(findAppSpec(['appspec.yaml'], 'appspec.yml')).to.equal('appspec.yaml');

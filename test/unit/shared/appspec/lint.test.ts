@@ -17,12 +17,29 @@ function codes(body: string, entries: Record<string, BundleEntry>, appSpecName =
 const hook = (location: string) => `hooks:\n  AfterInstall:\n    - location: ${location}\n      timeout: 5\n`;
 
 describe('lintBundle', () => {
-  it('finds nothing wrong with a good bundle, spaces in names included', () => {
+  it('finds nothing wrong with a good bundle', () => {
     expect(
-      codes(`files:\n  - {source: /, destination: /srv/app}\n${hook('"my scripts/start it.sh"')}`, {
-        'my scripts/start it.sh': script('#!/bin/sh'),
+      codes(`files:\n  - {source: /, destination: /srv/app}\n${hook('scripts/start.sh')}`, {
+        'scripts/start.sh': script('#!/bin/sh'),
       }),
     ).to.deep.equal([]);
+  });
+  it("warns of what works here and not with AWS's agents", () => {
+    const permission = (keys: string) => `permissions:\n  - {object: /srv, ${keys}}\n`;
+    expect(codes(hook('"start it.sh"'), { 'start it.sh': script('#!/bin/sh') })).to.deep.equal([
+      'aws-location-characters',
+    ]);
+    expect(codes(permission("owner: '1000', group: 33"), {})).to.deep.equal([
+      'aws-numeric-account',
+      'aws-numeric-account',
+    ]);
+    expect(codes(permission('context: {type: t, name: u}'), {})).to.deep.equal(['aws-context-range']);
+    expect(codes(permission('context: {type: t, name: u, range: s0}'), {})).to.deep.equal([]);
+    expect(codes(permission('except: [/srv/a]'), {})).to.deep.equal(['except-never-matches']);
+    const link: BundleEntry = { kind: 'symlink', mode: 0o777 };
+    const files = 'files:\n  - {source: app, destination: /srv}\n';
+    expect(codes(files, { 'app/a': link, 'app/b': link, other: link })).to.deep.equal(['aws-symlink']);
+    expect(codes(files, { 'app/a': file, other: link })).to.deep.equal([]);
   });
   it('returns the problems of the AppSpec itself', () => {
     expect(codes('os: x\n', {})).to.include('duplicate-key');

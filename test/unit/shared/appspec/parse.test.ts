@@ -233,11 +233,19 @@ describe('parseAppSpec', () => {
     expect(problem).to.include({ code: 'hook-event-reserved', hint: 'use BeforeInstall or AfterInstall' });
   });
 
-  it('accepts custom events when asked to', () => {
+  it('110. refuses events that are not in the deployment, and a deployment with an event that is not in hooks', () => {
     const text = `${HEAD}hooks:\n  MyEvent:\n    - location: a.sh\n`;
+    const problems = (customEvents: readonly string[] | 'any') => {
+      const result = parseAppSpec(text, { customEvents });
+      return result.ok ? [...result.appSpec.hooks.keys()] : result.problems.map((problem) => problem.code);
+    };
     expect(errorCodes(text)).to.deep.equal(['hook-event-unknown']);
-    const result = parseAppSpec(text, { customEvents: true });
-    expect(result.ok && [...result.appSpec.hooks.keys()]).to.deep.equal(['MyEvent']);
+    expect(problems(['MyEvent'])).to.deep.equal(['MyEvent']);
+    expect(problems(['MyOther'])).to.deep.equal(['hook-event-unknown', 'hook-custom-event-missing']);
+    expect(problems(['MyEvent', 'MyOther'])).to.deep.equal(['hook-custom-event-missing']);
+    expect(problems('any'), 'an AppSpec that an earlier deployment accepted').to.deep.equal(['MyEvent']);
+    const empty = parseAppSpec(`${HEAD}hooks:\n  MyEvent:\n`, { customEvents: ['MyEvent'] });
+    expect(empty.ok, 'without scripts is fine').to.equal(true);
   });
 
   it('refuses a location outside of the bundle, and takes one with a leading slash as from its root', () => {
