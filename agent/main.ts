@@ -4,6 +4,7 @@ import { AppError, errorMessage } from '../shared/core/errors.ts';
 import type { Logger } from '../shared/core/logger.ts';
 import { systemClock } from '../shared/core/system-clock.ts';
 import { systemRandomness } from '../shared/core/system-randomness.ts';
+import { createSystemd, type Systemd, watchdogMsOf, withoutSystemd } from '../shared/core/systemd.ts';
 import { PROGRAM_VERSION } from '../shared/protocol/versions.ts';
 import { startAgent } from './agent.ts';
 import { type CliActions, type GlobalOptions, runCli } from './cli.ts';
@@ -22,7 +23,6 @@ import { createNodeDisk } from './host/node-disk.ts';
 import { createNodeProcessRunner } from './host/node-process-runner.ts';
 import { loadOfLastMinute, ownAccount, ownHostname } from './host/own-account.ts';
 import { claimStateDirectory } from './host/single-instance.ts';
-import { createSystemd, type Systemd, withoutSystemd } from './host/systemd.ts';
 import { deployLocally, type LocalParts, localDirectory, planLocally } from './local.ts';
 import { collectStatus } from './status.ts';
 import { waitReady } from './wait-ready.ts';
@@ -251,9 +251,7 @@ async function createLogger(level: AgentConfig['logLevel']): Promise<Logger> {
 
 function systemdOf(logger: Logger): Systemd {
   if (environment['NOTIFY_SOCKET'] === undefined) return withoutSystemd;
-  const watchdogUs = Number(environment['WATCHDOG_USEC'] ?? 0);
-  const watchdogMs = watchdogUs > 0 ? watchdogUs / 1_000 : null;
-  return createSystemd({ run: processes.run, clock: systemClock, logger, watchdogMs });
+  return createSystemd({ run: processes.run, clock: systemClock, logger, watchdogMs: watchdogMsOf(environment) });
 }
 
 /** Tools find their files, speak English, and reach systemd; nothing else of the agent's environment is theirs. */

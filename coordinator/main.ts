@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { pino } from 'pino';
@@ -7,6 +8,7 @@ import { AppError, errnoOf, errorMessage } from '../shared/core/errors.ts';
 import { type Logger, silentLogger } from '../shared/core/logger.ts';
 import { systemClock } from '../shared/core/system-clock.ts';
 import { systemRandomness } from '../shared/core/system-randomness.ts';
+import { createSystemd, type Systemd, watchdogMsOf, withoutSystemd } from '../shared/core/systemd.ts';
 import { type Role, role } from '../shared/model/operator.ts';
 import { PROGRAM_VERSION } from '../shared/protocol/versions.ts';
 import { CONFIG_FILE_VARIABLE, type CoordinatorConfig, parseConfig } from './config.ts';
@@ -16,6 +18,7 @@ const DEFAULT_CONFIG_PATH = '/etc/drover/coordinator.yaml';
 /** The configuration or the command line is wrong: trying again changes nothing, and systemd need not. */
 const EXIT_CONFIG = 2;
 const EXIT_FAILURE = 1;
+const MAX_TOOL_OUTPUT_BYTES = 65_536;
 
 const system = { clock: systemClock, randomness: systemRandomness };
 
@@ -96,6 +99,7 @@ async function run(flags: Flags): Promise<void> {
       process.exit(EXIT_FAILURE);
     },
   });
+  const systemd = systemdOf(logger);
   let isStopping = false;
   const onSignal = (signal: NodeJS.Signals) => {
     if (isStopping) {
@@ -104,6 +108,8 @@ async function run(flags: Flags): Promise<void> {
     }
     isStopping = true;
     logger.info({ signal }, 'stopping');
+    // In its own time: a tool that hangs must not hold up the end.
+    void systemd.stopping();
     coordinator.stop().then(
       () => process.exit(0),
       (error: unknown) => {
@@ -114,6 +120,20 @@ async function run(flags: Flags): Promise<void> {
   };
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
+  await systemd.ready(`listening on ${coordinator.url}`);
+}
+
+function systemdOf(logger: Logger): Systemd {
+  if (process.env['NOTIFY_SOCKET'] === undefined) return withoutSystemd;
+  const run = (file: string, args: readonly string[], timeoutMs: number) =>
+    new Promise<{ exitCode: number | null; stderr: string }>((resolve, reject) => {
+      execFile(file, args, { timeout: timeoutMs, maxBuffer: MAX_TOOL_OUTPUT_BYTES }, (error, _stdout, stderr) => {
+        if (error === null) resolve({ exitCode: 0, stderr });
+        else if (typeof error.code === 'number') resolve({ exitCode: error.code, stderr });
+        else reject(error);
+      });
+    });
+  return createSystemd({ run, clock: systemClock, logger, watchdogMs: watchdogMsOf(process.env) });
 }
 
 function loadConfig(flags: Flags): CoordinatorConfig {

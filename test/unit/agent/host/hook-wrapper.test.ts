@@ -2,7 +2,6 @@ import { expect } from 'chai';
 import { parseOsRelease } from '../../../../agent/host/facts.ts';
 import { parseFailpoint } from '../../../../agent/host/failpoint-disk.ts';
 import { parseClaim, parseProcessStat } from '../../../../agent/host/hook-wrapper.ts';
-import { feedIntervalMs } from '../../../../agent/host/systemd.ts';
 
 describe('parseProcessStat', () => {
   it('finds state and start time behind any command name', () => {
@@ -34,12 +33,5 @@ describe('parseFailpoint', () => {
   it('names file, append and moment', () => {
     expect(parseFailpoint('journal:12:torn')).to.deep.equal({ fileName: 'journal', append: 12, moment: 'torn' });
     expect(() => parseFailpoint('journal:x')).to.throw('DROVER_FAILPOINT');
-  });
-});
-
-describe('feedIntervalMs', () => {
-  it('is half of the watchdog time, but spares the host a process every few seconds', () => {
-    expect(feedIntervalMs(60_000)).to.equal(30_000);
-    expect(feedIntervalMs(2_000)).to.equal(5_000);
   });
 });

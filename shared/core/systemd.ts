@@ -1,7 +1,6 @@
-import type { Clock, Timer } from '../../shared/core/clock.ts';
-import { errorMessage } from '../../shared/core/errors.ts';
-import type { Logger } from '../../shared/core/logger.ts';
-import type { ProcessRunner } from './process-runner.ts';
+import type { Clock, Timer } from './clock.ts';
+import { errorMessage } from './errors.ts';
+import type { Logger } from './logger.ts';
 
 /** Each notification is a process, so the watchdog is fed no more often than this, ms. */
 const SHORTEST_FEED_MS = 5_000;
@@ -13,18 +12,19 @@ export interface Systemd {
 }
 
 export interface SystemdParts {
-  run: ProcessRunner['run'];
+  /** Runs a short tool to its end. */
+  run(file: string, args: readonly string[], timeoutMs: number): Promise<{ exitCode: number | null; stderr: string }>;
   clock: Clock;
   logger: Logger;
   /** WATCHDOG_USEC in ms, or null when systemd asks for none. */
   watchdogMs: number | null;
 }
 
-/** For an agent that systemd did not start. */
+/** For a program that systemd did not start. */
 export const withoutSystemd: Systemd = { ready: async () => {}, stopping: async () => {} };
 
 /**
- * Tells systemd how the agent is, through `systemd-notify`: Node cannot send datagrams to a unix socket. The unit needs
+ * Tells systemd how the program is, through `systemd-notify`: Node cannot send datagrams to a unix socket. The unit needs
  * `NotifyAccess=all`, since it is a child that speaks. The tool finds NOTIFY_SOCKET in its environment.
  */
 export function createSystemd(parts: SystemdParts): Systemd {
@@ -58,6 +58,12 @@ export function createSystemd(parts: SystemdParts): Systemd {
       await notify('STOPPING=1');
     },
   };
+}
+
+/** From systemd's environment: WATCHDOG_USEC in ms, or null when no watchdog waits. */
+export function watchdogMsOf(environment: Readonly<Record<string, string | undefined>>): number | null {
+  const watchdogUs = Number(environment['WATCHDOG_USEC'] ?? 0);
+  return watchdogUs > 0 ? watchdogUs / 1_000 : null;
 }
 
 /** Half of the watchdog's time, as sd_watchdog_enabled(3) advises. */
