@@ -23,6 +23,7 @@ export const coordinatorConfig = z.strictObject({
     })
     .prefault({}),
   dataDirectory: z.string().min(1).default('/var/lib/drover'),
+  packagesDirectory: z.string().min(1).default('/usr/share/drover/packages'),
   tls: z
     .strictObject({ certFile: z.string().min(1), keyFile: z.string().min(1) })
     .nullable()

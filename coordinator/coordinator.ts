@@ -156,6 +156,7 @@ async function startOn(parts: OpenParts): Promise<{ url: string; stop(): Promise
       tls: parts.tls,
       trustedProxies: config.trustedProxies,
       maxBundleBytes: config.limits.bundleBytes,
+      packagesDirectory: config.packagesDirectory,
       rateLimits: config.limits,
     },
     clock,

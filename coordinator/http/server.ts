@@ -10,6 +10,7 @@ import type { Randomness } from '../../shared/core/randomness.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import type { Authenticate } from './authenticate.ts';
 import { toAppError, toProblem } from './errors.ts';
+import { registerInstallRoutes } from './install-routes.ts';
 import { nearRouteHint } from './near-route.ts';
 import { createRateLimits, type RateLimitSettings } from './rate-limits.ts';
 import type { Handlers } from './rest/handler.ts';
@@ -22,6 +23,8 @@ export interface HttpSettings {
   /** Addresses or networks of proxies whose X-Forwarded-For is believed. */
   trustedProxies: readonly string[];
   maxBundleBytes: number;
+  /** What new hosts install. */
+  packagesDirectory: string;
   rateLimits: RateLimitSettings;
 }
 
@@ -92,6 +95,11 @@ export async function createHttpServer(parts: HttpParts): Promise<FastifyInstanc
     maxBundleBytes: settings.maxBundleBytes,
   });
   registerSystemRoutes(app, { metrics: parts.metrics, readiness: parts.readiness, rateLimits });
+  registerInstallRoutes(app, {
+    directory: settings.packagesDirectory,
+    certificate: settings.tls?.cert ?? null,
+    rateLimits,
+  });
   return app;
 }
 

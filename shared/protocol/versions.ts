@@ -12,5 +12,8 @@ export function speaksWith(own: ProtocolVersion, other: ProtocolVersion): boolea
   return own.major === other.major && Math.abs(own.minor - other.minor) <= 1;
 }
 
+/** Set by `.ci/build.mjs --version`: a build of another version from the same sources. */
+declare const DROVER_BUILD_VERSION: string | undefined;
+
 /** The version of this program, as `--version` prints it. */
-export const PROGRAM_VERSION = '0.1.0';
+export const PROGRAM_VERSION: string = typeof DROVER_BUILD_VERSION === 'string' ? DROVER_BUILD_VERSION : '0.1.0';
