@@ -87,7 +87,7 @@ async function dispatch(cli: Cli, argv: readonly string[]): Promise<ExitName> {
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return 'done';
-    throw usageFailure(error);
+    throw usageFailure(error, argv);
   }
   return ended;
 }
@@ -181,8 +181,10 @@ function quiet(command: Command, help: () => readonly string[], cli: Cli): Comma
 }
 
 /** `error: unknown command 'deplo'\n(Did you mean deploy?)` in our form. */
-function usageFailure(error: CommanderError): CommandFailure {
+function usageFailure(error: CommanderError, argv: readonly string[]): CommandFailure {
   const [what = '', ...rest] = error.message.replace(/^error: /, '').split('\n');
   const suggestion = /\((Did you mean .*)\)/.exec(rest.join(' '))?.[1];
-  return new CommandFailure('usage', what, { hint: suggestion ?? 'drover help' });
+  const command = argv.find((word) => CATALOGUE.some((entry) => entry.name === word));
+  const help = command === undefined ? 'drover help' : `drover ${command} --help`;
+  return new CommandFailure('usage', what, { hint: suggestion ?? help });
 }

@@ -38,7 +38,7 @@ export function createApplications({ database, clock }: { database: Database; cl
           .executeTakeFirst();
         if (existing !== undefined)
           throw new AppError('conflict', `there is an application ${body.name} already`, {
-            hint: `See it: drover apps ${body.name}`,
+            hint: `See it: drover apps ls`,
           });
         const row = { name: body.name, description: body.description, created_at: clock.now() };
         await query.insertInto('applications').values(row).execute();

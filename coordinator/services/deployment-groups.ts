@@ -75,7 +75,7 @@ export function createDeploymentGroups({ database, clock, randomness, groupChang
         const subject = `${params.application}/${name}`;
         if (existing !== undefined)
           throw new AppError('conflict', `there is a deployment group ${subject} already`, {
-            hint: 'Change it instead of creating it.',
+            hint: `Change it instead: drover groups edit ${subject}`,
           });
         const now = clock.now();
         const created: DeploymentGroupRow = {

@@ -100,7 +100,7 @@ export function createEnrolment({ database, clock, randomness, coordinatorId, ho
 export type Enrolment = ReturnType<typeof createEnrolment>;
 
 function checkToken(token: JoinTokenRow | undefined, now: number): asserts token is JoinTokenRow {
-  const hint = 'Ask an operator for another one: drover hosts join-token';
+  const hint = 'Ask an operator for another one: drover hosts enrol-token';
   if (token === undefined) throw new AppError('unauthorized', 'this join token is not known', { hint });
   if (token.expires_at <= now)
     throw new AppError(

@@ -25,6 +25,6 @@ export async function findDeploymentConfig(query: Queryable, name: string): Prom
   const stored = await query.selectFrom('deployment_configs').select('name').limit(HINT_NAMES).execute();
   const known = [...PREDEFINED_CONFIGS, ...stored].map((config) => config.name);
   throw new AppError('not_found', `there is no deployment config ${name}`, {
-    hint: nearNamesHint(name, known, 'List them: drover configs'),
+    hint: nearNamesHint(name, known, 'List them: drover configs ls'),
   });
 }

@@ -39,7 +39,7 @@ export async function hostRow(query: Queryable, nameOrId: string): Promise<HostR
     hint: nearNamesHint(
       nameOrId,
       known.map((other) => other.name),
-      'Make a join token for it: drover hosts join-token',
+      'Make a join token for it: drover hosts enrol-token',
     ),
   });
 }

@@ -40,7 +40,7 @@ export async function findRevision(query: Queryable, application: string, refere
     const newest = await ofApplication.orderBy('registered_at', 'desc').orderBy('id').limit(1).executeTakeFirst();
     if (newest !== undefined) return newest;
     throw new AppError('not_found', `${application} has no revision yet`, {
-      hint: `Push one: drover push ${application} <folder or archive>`,
+      hint: `Push one: drover push <directory or archive> --app ${application}`,
     });
   }
   const named =
@@ -63,7 +63,11 @@ export async function findRevision(query: Queryable, application: string, refere
       });
   }
   throw new AppError('not_found', `${application} has no revision ${reference}`, {
-    hint: nearNamesHint(reference, await newestLabels(query, application), `Push one: drover push ${application}`),
+    hint: nearNamesHint(
+      reference,
+      await newestLabels(query, application),
+      `Push one: drover push <directory or archive> --app ${application}`,
+    ),
   });
 }
 
