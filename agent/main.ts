@@ -148,7 +148,7 @@ async function runAgent(global: GlobalOptions): Promise<number> {
       websocket: createWebSocketTransport({ coordinatorUrl, ca: await readCa(config) }),
       longPoll: createLongPollTransport({ http, clock: systemClock }),
     },
-    createDownload: (sessionToken) => createBundleDownload({ http, sessionToken }),
+    createDownload: (sessionToken) => createBundleDownload({ http, clock: systemClock, sessionToken }),
     facts: () => collectFacts(disk, config.stateDirectory),
     loadOfLastMinute,
     ownAccount: ownAccount(),

@@ -1,13 +1,17 @@
 import type { IncomingMessage } from 'node:http';
+import type { Clock } from '../../shared/core/clock.ts';
 import { AppError, isAppError } from '../../shared/core/errors.ts';
 import { networkError } from '../../shared/sdk/network-errors.ts';
 import type { HttpClient } from './http-client.ts';
 import type { BundleDownload } from './transport.ts';
 
 const ANSWER_TIMEOUT_MS = 30_000;
+/** A path that died in the middle says nothing, and a receiver would wait for ever: it has nothing to send that could fail. */
+const IDLE_TIMEOUT_MS = 30_000;
 
 export interface BundleDownloadParts {
   http: HttpClient;
+  clock: Clock;
   /** The token of the session that stands, waiting for one if there is none: only a session may download. */
   sessionToken(signal: AbortSignal): Promise<string>;
 }
@@ -32,7 +36,7 @@ export function createBundleDownload(parts: BundleDownloadParts): BundleDownload
         answer.destroy();
         throw new AppError('unavailable', 'the coordinator did not say how long the bundle is');
       }
-      return { offset: begin, totalBytes, chunks: chunksOf(answer) };
+      return { offset: begin, totalBytes, chunks: chunksOf(answer, parts.clock) };
     },
   };
 }
@@ -43,11 +47,23 @@ export function parseContentRange(header: string | undefined): { offset: number;
   return match === null ? null : { offset: Number(match[1]), totalBytes: Number(match[2]) };
 }
 
-async function* chunksOf(answer: IncomingMessage): AsyncGenerator<Uint8Array> {
+async function* chunksOf(answer: IncomingMessage, clock: Clock): AsyncGenerator<Uint8Array> {
+  const watch = () =>
+    clock.setTimer(IDLE_TIMEOUT_MS, () =>
+      answer.destroy(new AppError('unavailable', `the download stood still for ${IDLE_TIMEOUT_MS / 1_000} s`)),
+    );
+  // Only while it waits for the coordinator: how long the disk takes for what has come is not its fault.
+  let waiting = watch();
   try {
-    // Without an encoding set, a response yields Buffers.
-    for await (const chunk of answer) yield chunk as Buffer;
+    for await (const chunk of answer) {
+      waiting.cancel();
+      // Without an encoding set, a response yields Buffers.
+      yield chunk as Buffer;
+      waiting = watch();
+    }
   } catch (error) {
     throw isAppError(error) ? error : networkError('the coordinator', error);
+  } finally {
+    waiting.cancel();
   }
 }
