@@ -24,6 +24,8 @@ export interface HostOptions {
   scalingGroup?: string;
   /** Variables for its hooks. */
   environment?: Record<string, string>;
+  /** Where it finds the coordinator; default: directly. */
+  coordinatorUrl?: string;
 }
 
 /** A coordinator and agents as real processes, on 127.0.0.1 and free ports, with everything in one temporary directory. */
@@ -35,10 +37,15 @@ export class RealHerd {
   #coordinator: ChildProcess | null = null;
   #port = 0;
   #client: DroverClient | null = null;
+  /** Also when the test process ends before `close`: nothing may be left behind. */
+  readonly #atExit = () => {
+    for (const child of this.#started) if (isRunning(child)) child.kill('SIGKILL');
+  };
 
   /** @param settings the coordinator's, beside its address and directory */
   constructor(settings: object = {}) {
     this.#settings = settings;
+    process.once('exit', this.#atExit);
   }
 
   get url(): string {
@@ -84,6 +91,11 @@ export class RealHerd {
     return endProcess(this.#coordinator, signal);
   }
 
+  /** For signals that do not end it, such as SIGSTOP and SIGCONT. */
+  signalCoordinator(signal: NodeJS.Signals): void {
+    this.#coordinator?.kill(signal);
+  }
+
   async addHost(name: string, options: HostOptions = {}): Promise<RealHost> {
     const { secret } = await this.client.createJoinToken({
       tags: options.tags ?? { role: 'web' },
@@ -95,7 +107,7 @@ export class RealHerd {
     writeFileSync(
       this.#configOf(name),
       JSON.stringify({
-        coordinatorUrl: this.url,
+        coordinatorUrl: options.coordinatorUrl ?? this.url,
         name,
         stateDirectory: join(directory, 'state'),
         installRoot,
@@ -153,11 +165,16 @@ export class RealHerd {
     return existsSync(path) ? readFileSync(path, 'utf8').trimEnd().split('\n').slice(-lines).join('\n') : '';
   }
 
+  get port(): number {
+    return this.#port;
+  }
+
   /** Ends everything that was started; the directory stays when its logs are still of use. */
   async close(options: { keepFiles?: boolean } = {}): Promise<void> {
     await Promise.all(this.hosts.map((host) => endProcess(host.agent, 'SIGTERM')));
     await endProcess(this.#coordinator, 'SIGTERM');
     await Promise.all(this.#started.map((child) => endProcess(child, 'SIGKILL')));
+    process.off('exit', this.#atExit);
     if (options.keepFiles !== true) rmSync(this.directory, { recursive: true, force: true });
   }
 
@@ -216,5 +233,7 @@ async function endProcess(child: ChildProcess | null, signal: NodeJS.Signals): P
   if (!isRunning(child)) return;
   const gone = once(child, 'exit');
   child.kill(signal);
+  // One that was stopped takes no signal but SIGKILL.
+  child.kill('SIGCONT');
   await gone;
 }
