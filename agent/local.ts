@@ -17,7 +17,8 @@ import { plan, type Step } from './deployment/plan.ts';
 import type { Accounts } from './host/accounts.ts';
 import type { Disk } from './host/disk.ts';
 import type { ProcessRunner } from './host/process-runner.ts';
-import { install, recoverInstall } from './install/installer.ts';
+import { type InstallParts, install, recoverInstall } from './install/installer.ts';
+import { readManifest } from './install/records.ts';
 import { type Journal, openJournal } from './journal/journal.ts';
 
 export interface LocalOptions {
@@ -71,8 +72,8 @@ export async function deployLocally(parts: LocalParts, options: LocalOptions): P
   const { deploymentId } = assignment;
   const layout = await prepareLayout(parts);
   const journal = await openJournal({ disk, path: layout.journal, randomness: parts.randomness });
-  abandonEarlier(journal, clock.now());
   const installParts = { disk, accounts: parts.accounts, run: parts.processes.run, logger: silentLogger };
+  await abandonEarlier(installParts, layout, journal, clock.now());
   const bundles = localBundles(parts, layout);
   let failure: unknown = null;
   const deployments = createDeployments({
@@ -222,21 +223,43 @@ function assignmentOf(parts: LocalParts, options: LocalOptions): Assignment {
   };
 }
 
-/** A local deployment that was interrupted is not continued: its bundle may be gone, and whoever began it left. */
-function abandonEarlier(journal: Journal, at: number): void {
-  for (const { assignment } of [...journal.state.deployments])
+/**
+ * A local deployment that was interrupted is not continued: its bundle may be gone, and whoever began it left. When its
+ * files are there all the same, they are what is installed.
+ */
+async function abandonEarlier(installParts: InstallParts, layout: Layout, journal: Journal, at: number): Promise<void> {
+  for (const { assignment, archive } of [...journal.state.deployments]) {
+    const { deploymentId, deploymentGroupId, revision } = assignment;
+    const group = { groupId: deploymentGroupId, stateDirectory: layout.groupState(deploymentGroupId) };
+    await recoverInstall(installParts, group);
+    const isInstalled = (await readManifest(installParts.disk, group))?.deploymentId === deploymentId;
+    if (isInstalled && archive !== null)
+      journal.append({
+        kind: 'installed',
+        deploymentGroupId,
+        revision: {
+          ...archive,
+          deploymentId,
+          revisionId: revision.id,
+          revisionLabel: revision.label,
+          digest: revision.digest,
+          at,
+          isIntact: true,
+        },
+      });
     journal.append({
       kind: 'finished',
       report: {
         kind: 'finished',
         sequence: journal.nextSequence(),
-        deploymentId: assignment.deploymentId,
+        deploymentId,
         status: 'Failed',
         at,
-        installedRevisionId: null,
+        installedRevisionId: isInstalled ? revision.id : null,
         message: 'interrupted, and followed by another local deployment',
       },
     });
+  }
 }
 
 function eventsOf(journal: Journal, deploymentId: string): LocalEvent[] {

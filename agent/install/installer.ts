@@ -52,7 +52,7 @@ const MAX_FAULTS_TOLD = 10;
  * Puts the revision's files in place of the previous install's. Everything that can be known to fail is checked first;
  * then all new files are written beside their destinations, and only then each is renamed into place, which takes
  * milliseconds. The manifest is the commit: until it is written every failure and every crash leads back to the old files.
- * Repeating a finished install does it again, harmlessly.
+ * Repeating a finished install finds it finished.
  */
 export async function install(parts: InstallParts, request: InstallRequest): Promise<InstallOutcome> {
   const { disk, logger } = parts;
@@ -64,6 +64,10 @@ export async function install(parts: InstallParts, request: InstallRequest): Pro
   }
   try {
     await disk.makeDirectory(request.stateDirectory, { recursive: true, mode: 0o700 });
+    const manifest = await readManifest(disk, request);
+    // Its end was written down here but not by the agent, which died in between. Done again it could fail, with the new files there.
+    if (manifest?.deploymentId === request.deploymentId)
+      return { ok: true, installedFiles: manifest.files.length, removedFiles: 0 };
     plan = await planInstall(parts, request);
   } catch (error) {
     return failedBefore(error, 'nothing was changed, because the host could not be examined: ', true);

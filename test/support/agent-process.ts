@@ -36,6 +36,12 @@ function agentProgram(): string {
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 
+interface CommandResult {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
 /** A real agent process on a state directory of its own. */
 export class AgentProcess {
   readonly directory: string;
@@ -66,15 +72,20 @@ export class AgentProcess {
     return this.#current?.pid;
   }
 
-  command(...args: string[]): Promise<{ code: number | null; stdout: string; stderr: string }> {
-    return this.commandWithInput('', ...args);
+  command(...args: string[]): Promise<CommandResult> {
+    return this.#run('', {}, args);
   }
 
-  async commandWithInput(
-    input: string,
-    ...args: string[]
-  ): Promise<{ code: number | null; stdout: string; stderr: string }> {
-    const child = this.#spawn(args, {});
+  commandIn(environment: Record<string, string>, ...args: string[]): Promise<CommandResult> {
+    return this.#run('', environment, args);
+  }
+
+  commandWithInput(input: string, ...args: string[]): Promise<CommandResult> {
+    return this.#run(input, {}, args);
+  }
+
+  async #run(input: string, environment: Record<string, string>, args: string[]): Promise<CommandResult> {
+    const child = this.#spawn(args, environment);
     // A command that reads no input may have ended before it is written.
     child.stdin?.on('error', () => {});
     child.stdin?.end(input);

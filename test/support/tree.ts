@@ -14,8 +14,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
 /** A directory for one test; `remove` goes into afterEach. */
-export function temporaryDirectory(): { path: string; remove(): void } {
-  const path = mkdtempSync(join(tmpdir(), 'drover-test-'));
+export function temporaryDirectory(within = tmpdir()): { path: string; remove(): void } {
+  const path = mkdtempSync(join(within, 'drover-test-'));
   return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
 }
 

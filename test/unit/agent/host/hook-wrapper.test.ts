@@ -30,8 +30,14 @@ describe('parseOsRelease', () => {
 });
 
 describe('parseFailpoint', () => {
-  it('names file, append and moment', () => {
-    expect(parseFailpoint('journal:12:torn')).to.deep.equal({ fileName: 'journal', append: 12, moment: 'torn' });
+  it('names file, append and moment, or any change of the disk', () => {
+    expect(parseFailpoint('journal:12:torn')).to.deep.equal({
+      kind: 'append',
+      fileName: 'journal',
+      append: 12,
+      moment: 'torn',
+    });
+    expect(parseFailpoint('disk:37:after')).to.deep.equal({ kind: 'disk', change: 37, moment: 'after' });
     expect(() => parseFailpoint('journal:x')).to.throw('DROVER_FAILPOINT');
   });
 });
