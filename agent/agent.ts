@@ -1,6 +1,7 @@
 import { type Clock, sleep } from '../shared/core/clock.ts';
-import { errnoOf, errorMessage } from '../shared/core/errors.ts';
+import { AppError, errnoOf, errorMessage } from '../shared/core/errors.ts';
 import { newUuid } from '../shared/core/ids.ts';
+import { invariant } from '../shared/core/invariant.ts';
 import type { Logger } from '../shared/core/logger.ts';
 import type { Randomness } from '../shared/core/randomness.ts';
 import type { HostFacts } from '../shared/model/host.ts';
@@ -115,6 +116,11 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
       ownAccount: parts.ownAccount,
       maxOutputBytes: config.hooks.maxOutputBytes,
     },
+    reboots: {
+      reboot: () => askForReboot(parts.processes.run, config.hooks.rebootCommand),
+      maxReboots: config.hooks.maxReboots,
+      timeoutMs: config.hooks.rebootTimeoutMs,
+    },
     hostVariables: { ...installRootVariable(config.installRoot), ...config.hooks.environment },
     prepareBundle: ({ assignment, deploymentDirectory, signal }) =>
       bundles.prepare({ ...assignment.revision, deploymentDirectory, signal }),
@@ -205,6 +211,20 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
       await journal.close();
     },
   };
+}
+
+/** How long the command that reboots the host may take to say that it will, ms. */
+const REBOOT_COMMAND_TIMEOUT_MS = 60_000;
+
+async function askForReboot(run: ProcessRunner['run'], command: readonly string[]): Promise<void> {
+  const [file, ...args] = command;
+  invariant(file !== undefined, 'the configuration has a command');
+  const result = await run(file, args, REBOOT_COMMAND_TIMEOUT_MS);
+  if (result.exitCode !== 0)
+    throw new AppError(
+      'internal',
+      `${command.join(' ')} ended with ${result.exitCode ?? 'a signal'}: ${result.stderr.trim().slice(0, 1_024)}`,
+    );
 }
 
 /** Every group may have died in the middle of an install; its deployment may be waiting, or forgotten by an older journal. */

@@ -5,6 +5,7 @@ import type { FileExistsBehavior } from '../shared/model/deployment-group.ts';
 import { PROGRAM_VERSION } from '../shared/protocol/versions.ts';
 import { DEFAULT_CONFIG_PATH } from './config.ts';
 import type { Step } from './deployment/plan.ts';
+import { REBOOT_EXIT_CODE } from './hooks/hook-runner.ts';
 import type { LocalEvent, LocalOptions, LocalResult } from './local.ts';
 import { localEvents } from './local-events.ts';
 import { renderStatus, type StatusReport } from './status.ts';
@@ -24,6 +25,8 @@ export interface CliActions {
     onEventEnded: (event: LocalEvent) => void,
   ): Promise<LocalResult>;
   planLocally(global: GlobalOptions, options: LocalOptions): Promise<Step[]>;
+  /** Is this command run by a script of a hook? */
+  isInHook(): boolean;
 }
 
 export interface GlobalOptions {
@@ -144,6 +147,19 @@ function createProgram(actions: CliActions, output: CliOutput, exit: (code: numb
       if (options.json) output.out(json(result));
       else output.out(result.isReady ? 'ready\n' : `not ready after ${options.timeout} s: ${result.reason}\n`);
       exit(result.isReady ? 0 : EXIT_TIMED_OUT);
+    });
+
+  program
+    .command('reboot-and-continue')
+    .description(
+      'as the last command of a hook: ends with 194, which has the host rebooted and the deployment continued',
+    )
+    .action(() => {
+      if (!actions.isInHook())
+        throw new AppError('invalid', 'reboot-and-continue is for the scripts of a hook', {
+          hint: 'Make it the last command of a script: its exit code, 194, asks the agent for the reboot.',
+        });
+      exit(REBOOT_EXIT_CODE);
     });
 
   addLocal(program, { actions, output, exit, global });

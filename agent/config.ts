@@ -35,6 +35,12 @@ const agentConfig = z.strictObject({
         .min(64 * 1_024)
         .max(16 * 1_024 * MIB)
         .default(64 * MIB),
+      /** What reboots this host when a script asks for it: a program and its arguments. */
+      rebootCommand: z.array(z.string().min(1).max(4_096)).min(1).max(32).default(['systemctl', 'reboot']),
+      /** Reboots that the scripts of one deployment may ask for; 0: none. */
+      maxReboots: z.int().min(0).max(16).default(3),
+      /** How long the host may take from the asking to its next boot, ms. */
+      rebootTimeoutMs: z.int().min(1_000).max(86_400_000).default(600_000),
     })
     .prefault({}),
   limits: z

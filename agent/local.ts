@@ -83,6 +83,7 @@ export async function deployLocally(parts: LocalParts, options: LocalOptions): P
     journal,
     layout,
     hooks: { ...parts, logger: silentLogger, maxOutputBytes: config.hooks.maxOutputBytes },
+    reboots: null,
     hostVariables: config.hooks.environment,
     prepareBundle: ({ deploymentDirectory, signal }) =>
       bundles.prepareLocal({ path: options.bundlePath, bundleType: options.bundleType, deploymentDirectory, signal }),

@@ -100,6 +100,8 @@ const actions: CliActions = {
     return deployLocally(localParts(config, interrupt.signal, onEventEnded), options);
   },
 
+  isInHook: () => environment['DEPLOYMENT_ID'] !== undefined && environment['LIFECYCLE_EVENT'] !== undefined,
+
   async planLocally(global, options) {
     const { config } = await open(global);
     await claimStateDirectory(localDirectory(config.stateDirectory));

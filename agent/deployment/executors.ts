@@ -7,7 +7,7 @@ import type { Diagnostics } from '../../shared/model/lifecycle-event.ts';
 import type { Assignment } from '../../shared/protocol/messages.ts';
 import type { BundleOutcome } from '../bundle/bundles.ts';
 import { hookEnvironment } from '../hooks/environment.ts';
-import { type HookRunnerParts, runScript } from '../hooks/hook-runner.ts';
+import { type HookRunnerParts, REBOOT_EXIT_CODE, runScript } from '../hooks/hook-runner.ts';
 import type { Disk } from '../host/disk.ts';
 import type { InstallOutcome, InstallRequest } from '../install/installer.ts';
 import type { Journal } from '../journal/journal.ts';
@@ -16,6 +16,7 @@ import { findDeployment, findEvent } from '../journal/state.ts';
 import { loadAppSpec } from './app-spec-file.ts';
 import type { DeploymentLayout, Layout } from './layout.ts';
 import type { Step, StepOf } from './plan.ts';
+import { carryOutReboot, type RebootParts } from './reboot.ts';
 
 export interface ExecutorParts {
   disk: Disk;
@@ -24,6 +25,8 @@ export interface ExecutorParts {
   journal: Journal;
   layout: Layout;
   hooks: HookRunnerParts;
+  /** Null where no script may have the host rebooted. */
+  reboots: RebootParts | null;
   /** The host's own variables for every hook. */
   hostVariables: Readonly<Record<string, string>>;
   /** Brings the assignment's bundle into `<deploymentDirectory>/deployment-archive`. */
@@ -153,13 +156,35 @@ async function installFiles(
 }
 
 async function runHook(parts: ExecutorParts, step: StepOf<'run-hook'>, context: StepContext): Promise<EventOutcome> {
-  for (const [index] of step.scripts.entries()) {
+  for (const [index, script] of step.scripts.entries()) {
     if (context.signal.aborted) return { kind: 'interrupted' };
     const result = await runOneScript(parts, step, { ...context, index });
     if (result.kind === 'interrupted') return result;
     if (result.kind === 'failed') return { kind: 'Failed', diagnostics: result.diagnostics };
+    if (result.kind === 'succeeded') continue;
+    const reboot = await carryOutReboot(parts, {
+      deploymentId: context.deployment.assignment.deploymentId,
+      event: step.event,
+      index,
+      outputPath: context.files.eventLog(step.event),
+      signal: context.signal,
+    });
+    if (reboot.kind === 'interrupted') return reboot;
+    if (reboot.kind === 'failed') return rebootFailure(script.location, reboot.message);
   }
   return { kind: 'Succeeded' };
+}
+
+function rebootFailure(location: string, message: string): EventOutcome {
+  return {
+    kind: 'Failed',
+    diagnostics: {
+      errorCode: 'ScriptFailed',
+      scriptName: clip(location, 1_024),
+      message: clip(message, 4_096),
+      exitCode: REBOOT_EXIT_CODE,
+    },
+  };
 }
 
 async function runOneScript(

@@ -16,6 +16,8 @@ export const KILL_AFTER_MS = 5_000;
 /** A process that does not even end by KILL hangs in the kernel; the event does not wait for it longer than this, ms. */
 const GIVE_UP_AFTER_KILL_MS = 10_000;
 const MAX_STATUS_BYTES = 256;
+/** A script that ends with it wants the host rebooted before anything else is done. Source: AWS Systems Manager, Run Command. */
+export const REBOOT_EXIT_CODE = 194;
 
 export interface HookRunnerParts {
   disk: Disk;
@@ -55,6 +57,8 @@ export interface PreviousRun {
 
 export type ScriptResult =
   | { kind: 'succeeded' }
+  /** It ended with {@link REBOOT_EXIT_CODE}. */
+  | { kind: 'asks-for-reboot' }
   | { kind: 'failed'; diagnostics: Diagnostics }
   /** The agent is being stopped: the script runs on, and the next agent finds it. */
   | { kind: 'interrupted' };
@@ -266,6 +270,7 @@ async function judge(
 ): Promise<ScriptResult> {
   const { exitCode, signal } = end.status;
   if (hasSucceeded(end.status)) return { kind: 'succeeded' };
+  if (exitCode === REBOOT_EXIT_CODE) return { kind: 'asks-for-reboot' };
   return failure(run, {
     errorCode: 'ScriptFailed',
     message: `${placeOf(run)} ${signal === null ? `failed with exit code ${exitCode}` : `was ended by ${signal}`}`,

@@ -40,7 +40,12 @@ export function createNodeProcessRunner(parts: NodeProcessRunnerParts): NodeProc
   let knownBootId: string | null = null;
 
   async function bootId(): Promise<string> {
-    knownBootId ??= (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
+    if (knownBootId === null) {
+      const boot = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
+      // Containers share their kernel's boot; the first process of each is its own. /proc may hide it, from those who are not root.
+      const first = readStat(1);
+      knownBootId = first === null ? boot : `${boot}.${first.startTicks}`;
+    }
     return knownBootId;
   }
 

@@ -25,6 +25,8 @@ const scriptProgress = z.object({
   /** The agent began to stop it because its time was over. */
   isTimedOut: z.boolean(),
   ended: exitStatus.nullable(),
+  /** It ended with a request for a reboot; settled once the host has been booted since. */
+  reboot: z.object({ requestedAt: instant, isSettled: z.boolean() }).optional(),
 });
 export type ScriptProgress = z.infer<typeof scriptProgress>;
 
@@ -98,6 +100,9 @@ const journalRecord = z.discriminatedUnion('kind', [
   /** Durable before the script is stopped. */
   z.object({ kind: z.literal('script-timed-out'), ...scriptPlace }),
   z.object({ kind: z.literal('script-ended'), ...scriptPlace, ended: exitStatus }),
+  /** Durable before the host is asked to go down. */
+  z.object({ kind: z.literal('reboot-requested'), ...scriptPlace, at: instant }),
+  z.object({ kind: z.literal('reboot-settled'), ...scriptPlace }),
   z.object({ kind: z.literal('bundle-ready'), deploymentId, archive }),
   z.object({ kind: z.literal('installed'), deploymentGroupId: z.string(), revision: installedRevision }),
   z.object({ kind: z.literal('install-broken'), deploymentGroupId: z.string() }),

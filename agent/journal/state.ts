@@ -62,6 +62,14 @@ export function applyRecord(state: JournalState, record: JournalRecord): void {
     case 'script-ended':
       theScript(state, record).ended = record.ended;
       return;
+    case 'reboot-requested':
+      theScript(state, record).reboot = { requestedAt: record.at, isSettled: false };
+      return;
+    case 'reboot-settled': {
+      const { reboot } = theScript(state, record);
+      if (reboot !== undefined) reboot.isSettled = true;
+      return;
+    }
     case 'bundle-ready':
       theDeployment(state, record.deploymentId).archive = record.archive;
       return;

@@ -101,8 +101,14 @@ export class AgentProcess {
     if (result.code !== 0) throw new Error(`enrol: ${result.stdout}${result.stderr}`);
   }
 
-  start(environment: Record<string, string> = {}): void {
-    const child = this.#spawn(['run'], environment);
+  /** The program itself, for scripts that call it: `node <program> …`. */
+  get program(): string {
+    return agentProgram();
+  }
+
+  /** @param within a command that the agent is run by, `unshare` for one */
+  start(environment: Record<string, string> = {}, within: readonly string[] = []): void {
+    const child = this.#spawn(['run'], environment, within);
     const note = (text: string) => {
       this.#log = (this.#log + text).slice(-200_000);
     };
@@ -133,8 +139,10 @@ export class AgentProcess {
     rmSync(this.directory, { recursive: true, force: true });
   }
 
-  #spawn(args: string[], environment: Record<string, string>): ChildProcess {
-    const child = spawn(process.execPath, [agentProgram(), '--config', join(this.directory, 'agent.yaml'), ...args], {
+  #spawn(args: string[], environment: Record<string, string>, within: readonly string[] = []): ChildProcess {
+    const agent = [process.execPath, agentProgram(), '--config', join(this.directory, 'agent.yaml'), ...args];
+    const [file = process.execPath, ...words] = [...within, ...agent];
+    const child = spawn(file, words, {
       cwd: ROOT,
       env: { ...process.env, NODE_OPTIONS: '', ...environment },
       stdio: ['pipe', 'pipe', 'pipe'],

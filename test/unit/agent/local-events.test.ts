@@ -36,7 +36,13 @@ describe('parseConfig', () => {
       stateDirectory: '/var/lib/drover-agent',
       logLevel: 'info',
       coordinatorUrl: null,
-      hooks: { environment: {}, maxOutputBytes: 64 * 1_024 * 1_024 },
+      hooks: {
+        environment: {},
+        maxOutputBytes: 64 * 1_024 * 1_024,
+        rebootCommand: ['systemctl', 'reboot'],
+        maxReboots: 3,
+        rebootTimeoutMs: 600_000,
+      },
     });
   });
 
