@@ -16,6 +16,7 @@ import { createSession } from './connection/session.ts';
 import type { BundleDownload, Transport } from './connection/transport.ts';
 import { createDeployments } from './deployment/deployments.ts';
 import { eventOfLog, isPathSegment, type Layout } from './deployment/layout.ts';
+import { createSecrets, readMasked } from './hooks/secrets.ts';
 import type { Accounts } from './host/accounts.ts';
 import type { Disk } from './host/disk.ts';
 import type { ProcessHandle, ProcessRunner } from './host/process-runner.ts';
@@ -82,6 +83,11 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
     },
   });
 
+  const secrets = createSecrets({ disk, logger }, config.hooks.secrets);
+  // Output of a script that runs since before this agent must not leave the host before its secrets are known.
+  await secrets.refresh(config.hooks.environment);
+  for (const { assignment } of journal.state.deployments) await secrets.refresh(assignment.hookEnvironment);
+
   const outbox = createOutbox({
     journal,
     clock,
@@ -95,6 +101,7 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
     clock,
     logger,
     send: (message) => session.send(message),
+    readOutput: (path, piece) => readMasked({ disk, mask: secrets.mask }, path, piece),
     queuedBytes: () => session.queuedBytes,
     maxOutputBytes: config.hooks.maxOutputBytes,
     onComplete: (deploymentId) => journal.append({ kind: 'output-sent', deploymentId }),
@@ -115,6 +122,7 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
       logger,
       ownAccount: parts.ownAccount,
       maxOutputBytes: config.hooks.maxOutputBytes,
+      secrets,
     },
     reboots: {
       reboot: () => askForReboot(parts.processes.run, config.hooks.rebootCommand),

@@ -8,6 +8,7 @@ export const DEFAULT_CONFIG_PATH = '/etc/drover/agent.yaml';
 const MAX_CONFIG_BYTES = 256 * 1_024;
 const MIB = 1_024 * 1_024;
 
+const variableName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/);
 const absolutePath = z.string().regex(/^\//, 'an absolute path');
 
 /** /etc/drover/agent.yaml. Every key has a default; examples/agent.yaml explains each, and a test holds it to this. */
@@ -28,13 +29,22 @@ const agentConfig = z.strictObject({
   hooks: z
     .strictObject({
       /** Variables that every hook on this host gets. */
-      environment: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/), z.string().max(4_096)).default({}),
+      environment: z.record(variableName, z.string().max(4_096)).default({}),
       /** Output that is kept of each lifecycle event, bytes. */
       maxOutputBytes: z
         .int()
         .min(64 * 1_024)
         .max(16 * 1_024 * MIB)
         .default(64 * MIB),
+      /** What must not be seen in hooks' output. */
+      secrets: z
+        .strictObject({
+          /** Each line is one, or the value in it. */
+          files: z.array(absolutePath).max(64).default([]),
+          /** Names of variables that hooks get. */
+          variables: z.array(variableName).max(64).default([]),
+        })
+        .prefault({}),
       /** What reboots this host when a script asks for it: a program and its arguments. */
       rebootCommand: z.array(z.string().min(1).max(4_096)).min(1).max(32).default(['systemctl', 'reboot']),
       /** Reboots that the scripts of one deployment may ask for; 0: none. */

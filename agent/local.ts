@@ -14,6 +14,7 @@ import { loadAppSpec } from './deployment/app-spec-file.ts';
 import { createDeployments } from './deployment/deployments.ts';
 import { isPathSegment, type Layout, layoutOf } from './deployment/layout.ts';
 import { plan, type Step } from './deployment/plan.ts';
+import { createSecrets } from './hooks/secrets.ts';
 import type { Accounts } from './host/accounts.ts';
 import type { Disk } from './host/disk.ts';
 import type { ProcessRunner } from './host/process-runner.ts';
@@ -82,7 +83,12 @@ export async function deployLocally(parts: LocalParts, options: LocalOptions): P
     logger: silentLogger,
     journal,
     layout,
-    hooks: { ...parts, logger: silentLogger, maxOutputBytes: config.hooks.maxOutputBytes },
+    hooks: {
+      ...parts,
+      logger: silentLogger,
+      maxOutputBytes: config.hooks.maxOutputBytes,
+      secrets: createSecrets({ disk, logger: silentLogger }, config.hooks.secrets),
+    },
     reboots: null,
     hostVariables: config.hooks.environment,
     prepareBundle: ({ deploymentDirectory, signal }) =>

@@ -21,6 +21,8 @@ export interface OutputStreamerParts {
   clock: Clock;
   logger: Logger;
   send(message: AgentMessage): boolean;
+  /** A piece of an output file as it may leave the host; shorter, or nothing, when the rest is not fit to be seen yet. */
+  readOutput(path: string, piece: { from: number; length: number; isComplete: boolean }): Promise<Buffer>;
   queuedBytes(): number;
   /** Running output is sent up to here only: what lies beyond may still be cut away, bytes. */
   maxOutputBytes: number;
@@ -109,7 +111,7 @@ export function createOutputStreamer(parts: OutputStreamerParts): OutputStreamer
     );
     if (length <= 0 || parts.queuedBytes() > MAX_QUEUED_BYTES) return false;
     const offset = stream.sent;
-    const bytes = await parts.disk.readPart(stream.path, offset, length);
+    const bytes = await parts.readOutput(stream.path, { from: offset, length, isComplete: stream.hasEnded });
     // Meanwhile an acknowledgement or a new connection may have moved it.
     if (bytes.length === 0 || !isConnected || stream.sent !== offset) return false;
     const { deploymentId, event } = stream;

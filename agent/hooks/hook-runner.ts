@@ -10,6 +10,7 @@ import type { Disk } from '../host/disk.ts';
 import type { ExitStatus, ProcessHandle, ProcessRunner, StartRequest } from '../host/process-runner.ts';
 import { hasSucceeded, parseExitStatus } from './exit-status.ts';
 import { boundOutput, readTail } from './output.ts';
+import { maskFile, type Secrets } from './secrets.ts';
 
 /** Between TERM and KILL. Source: CodeDeploy agent 2.0. */
 export const KILL_AFTER_MS = 5_000;
@@ -28,6 +29,7 @@ export interface HookRunnerParts {
   ownAccount: { uid: number; name: string; home: string };
   /** The most that the output file of an event may hold, bytes. */
   maxOutputBytes: number;
+  secrets: Secrets;
 }
 
 export interface ScriptRun {
@@ -78,6 +80,8 @@ export async function runScript(parts: HookRunnerParts, run: ScriptRun): Promise
     case 'unknown':
       return unknownOutcome(run);
     case 'started':
+      // Whose home it is does not matter for what is secret.
+      await parts.secrets.refresh(run.environmentOf({ name: '', home: '' }));
       return follow(parts, run, { handle: found.handle, attempt, deadlineAt, isTimedOut, outputFrom: 0 });
   }
 }
@@ -89,6 +93,7 @@ async function startAndFollow(parts: HookRunnerParts, run: ScriptRun, attempt: n
     sizeOf(parts.disk, run.outputPath),
   ]);
   if (!prepared.ok) return failure(run, prepared);
+  await parts.secrets.refresh(prepared.request.environment);
   if (run.signal.aborted) return { kind: 'interrupted' };
   const at = parts.clock.now();
   const deadlineAt = at + run.script.timeoutSeconds * 1_000;
@@ -208,6 +213,7 @@ async function follow(parts: HookRunnerParts, run: ScriptRun, following: Followi
   }
   if (end.kind === 'interrupted') return { kind: 'interrupted' };
   const { outputFrom } = following;
+  await hideSecrets(parts, run, outputFrom);
   if (end.kind === 'timed-out')
     return failure(run, {
       errorCode: 'ScriptTimedOut',
@@ -219,6 +225,15 @@ async function follow(parts: HookRunnerParts, run: ScriptRun, following: Followi
   if (status === null) return unknownOutcome(run, await tailOf(parts, run, outputFrom));
   run.ended(status);
   return judge(parts, run, { status, outputFrom });
+}
+
+/** Whoever sends the output masks it on its way as well, so a disk that is too full for a second copy is no failure of the script. */
+async function hideSecrets(parts: HookRunnerParts, run: ScriptRun, from: number): Promise<void> {
+  try {
+    await maskFile({ disk: parts.disk, mask: parts.secrets.mask }, run.outputPath, from);
+  } catch (error) {
+    parts.logger.error({ path: run.outputPath, reason: errorMessage(error) }, 'secrets not masked in the hook output');
+  }
 }
 
 type EndOfProcess = { kind: 'ended' | 'timed-out'; status: ExitStatus | null } | { kind: 'interrupted' };
@@ -310,7 +325,7 @@ function placeOf(run: ScriptRun): string {
 
 async function tailOf(parts: HookRunnerParts, run: ScriptRun, from: number): Promise<{ logTail?: string }> {
   try {
-    return { logTail: await readTail(parts.disk, run.outputPath, from) };
+    return { logTail: await readTail({ disk: parts.disk, mask: parts.secrets.mask }, run.outputPath, from) };
   } catch (error) {
     // The verdict stands without its last lines.
     parts.logger.warn({ path: run.outputPath, reason: errorMessage(error) }, 'hook output not read');

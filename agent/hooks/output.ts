@@ -4,6 +4,8 @@ import { errorMessage } from '../../shared/core/errors.ts';
 import type { Logger } from '../../shared/core/logger.ts';
 import { MAX_LOG_TAIL_BYTES } from '../../shared/model/lifecycle-event.ts';
 import type { Disk } from '../host/disk.ts';
+import type { Mask } from './mask.ts';
+import { readMasked } from './secrets.ts';
 
 /** How often a running script's output is measured, ms. It may pass its bound by what a disk takes in this time. */
 const MEASURE_INTERVAL_MS = 100;
@@ -80,10 +82,10 @@ export function boundOutput(parts: OutputParts, output: { path: string; limitByt
 }
 
 /** The last 2 KB of a file's text after `from`, from a character's border on; bytes that are not UTF-8 are replaced. */
-export async function readTail(disk: Disk, path: string, from: number): Promise<string> {
-  const size = (await disk.status(path))?.sizeBytes ?? 0;
+export async function readTail(parts: { disk: Disk; mask: Mask }, path: string, from: number): Promise<string> {
+  const size = (await parts.disk.status(path))?.sizeBytes ?? 0;
   const start = Math.max(Math.min(from, size), size - MAX_LOG_TAIL_BYTES - 3);
-  return tailText(await disk.readPart(path, start, size - start));
+  return tailText(await readMasked(parts, path, { from: start, length: size - start, isComplete: true }));
 }
 
 export function tailText(bytes: Buffer): string {

@@ -112,6 +112,30 @@ describe('an agent and its deployments', function () {
     expect(readFileSync(join(directory, 'logs', 'BeforeInstall.log'), 'utf8')).to.match(/^BeforeInstall 1\./);
   });
 
+  it('masks secrets in the output that leaves the host, also when they come in two pieces', async () => {
+    await agent.remove();
+    agent = new AgentProcess(coordinator, {
+      hooks: { environment: { API_TOKEN: 'tok-1234567890' }, secrets: { variables: ['API_TOKEN'] } },
+    });
+    await agent.enrol();
+    const gate = join(agent.directory, 'gate');
+    const wait = `while [ ! -e ${gate} ]; do sleep 0.01; done`;
+    const bundle = await makeBundle(hooksAppSpec({ AfterInstall: ['a.sh'] }), {
+      'a.sh': `#!/bin/sh\nprintf 'first %s then tok-12345' "$API_TOKEN"\n${wait}\necho 67890 end\n`,
+    });
+    coordinator.addBundle(bundle.digest, bundle.bytes);
+    agent.start();
+    await agent.connected();
+    const assignment = anAssignment(bundle);
+    coordinator.assign(assignment);
+    const sent = () => coordinator.outputOf(assignment.deploymentId, 'AfterInstall').toString();
+    await coordinator.until('the first piece has arrived', () => sent().length > 0);
+    expect(sent()).to.equal('first ************** then ');
+    writeFileSync(gate, '');
+    await coordinator.until('the rest has arrived', () => sent().endsWith('end\n'));
+    expect(sent()).to.equal('first ************** then ************** end\n');
+  });
+
   it('125. reports the failed event with its script, skips the rest, and keeps going when only the stop failed', async () => {
     const bundle = await makeBundle(
       hooksAppSpec({ ApplicationStop: ['stop.sh'], AfterInstall: ['scripts/break it.sh'] }),

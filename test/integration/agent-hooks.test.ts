@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { hookEnvironment } from '../../agent/hooks/environment.ts';
 import { KILL_AFTER_MS, type PreviousRun, runScript, type ScriptResult } from '../../agent/hooks/hook-runner.ts';
+import { createSecrets, noSecrets, type Secrets } from '../../agent/hooks/secrets.ts';
 import { createAccounts } from '../../agent/host/accounts.ts';
 import { claimPathOf } from '../../agent/host/hook-wrapper.ts';
 import { createNodeDisk } from '../../agent/host/node-disk.ts';
@@ -50,6 +51,7 @@ describe('running a hook', function () {
     previous?: PreviousRun;
     signal?: AbortSignal;
     maxOutputBytes?: number;
+    secrets?: Secrets;
     onStarting?: (start: PreviousRun) => void;
   }
   function run(hook: HookScript, options: Options = {}): Promise<ScriptResult> {
@@ -63,6 +65,7 @@ describe('running a hook', function () {
         logger: silentLogger,
         ownAccount: ownAccount(),
         maxOutputBytes: options.maxOutputBytes ?? 64 * MIB,
+        secrets: options.secrets ?? noSecrets,
       },
       {
         script: hook,
@@ -146,6 +149,7 @@ describe('running a hook', function () {
         logger: silentLogger,
         ownAccount: ownAccount(),
         maxOutputBytes: MIB,
+        secrets: noSecrets,
       },
       {
         script: hook,
@@ -233,6 +237,22 @@ describe('running a hook', function () {
     expect(text.startsWith('the beginning\n')).to.equal(true);
     expect(text.endsWith('the end\n')).to.equal(true);
     expect(text).to.contain('[drover] output of more than 4194304 bytes');
+  });
+
+  it('masks secrets in the stored output and in the last lines, those of the script’s own variables too', async () => {
+    const path = file('secrets.env');
+    writeFileSync(path, '# of the database\nDB_PASSWORD="hunter2hunter2"\nDEBUG=1\n');
+    const secrets = createSecrets({ disk, logger: silentLogger }, { files: [path], variables: ['TOKEN'] });
+    const text = `#!/bin/sh\necho "a hunter2hunter2 b $TOKEN c"\nprintf hunter2hun; sleep 0.05; printf ter2\nexit 1\n`;
+    const result = diagnosticsOf(await run(script('a.sh', text, { env: { TOKEN: 's3cr3t!' } }), { secrets }));
+    expect(output()).to.equal('a ************** b ******* c\n**************');
+    expect(result?.logTail).to.equal(output());
+    expect(statSync(outputPath()).mode & 0o777).to.equal(0o600);
+    // A secret that is replaced is still one, and the new one too.
+    writeFileSync(path, 'another-secret\n');
+    for (const name of ['status-1', claimPathOf('status-1')]) rmSync(file(name));
+    await run(script('b.sh', '#!/bin/sh\necho another-secret hunter2hunter2\n'), { secrets });
+    expect(output()).to.match(/\n\*{14}\*{14} \*{14}\n$/);
   });
 
   it('replaces bytes that are not UTF-8 and stays within the bound of the tail', async () => {

@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DeploymentsParts } from '../../agent/deployment/deployments.ts';
 import { layoutOf } from '../../agent/deployment/layout.ts';
+import { noSecrets } from '../../agent/hooks/secrets.ts';
 import { createAccounts } from '../../agent/host/accounts.ts';
 import { createNodeDisk } from '../../agent/host/node-disk.ts';
 import { createNodeProcessRunner, type NodeProcessRunner } from '../../agent/host/node-process-runner.ts';
@@ -55,6 +56,7 @@ export async function openDeploymentsWorld(
       logger: silentLogger,
       ownAccount: ownAccount(),
       maxOutputBytes: 1_024 * 1_024,
+      secrets: noSecrets,
     },
     reboots: {
       reboot: async () => {

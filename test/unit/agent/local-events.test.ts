@@ -39,6 +39,7 @@ describe('parseConfig', () => {
       hooks: {
         environment: {},
         maxOutputBytes: 64 * 1_024 * 1_024,
+        secrets: { files: [], variables: [] },
         rebootCommand: ['systemctl', 'reboot'],
         maxReboots: 3,
         rebootTimeoutMs: 600_000,
