@@ -7,6 +7,7 @@ import { createLocalDiskStore } from '../../coordinator/revision-stores/local-di
 import type { RevisionStore } from '../../coordinator/revision-stores/revision-store.ts';
 import { isAppError } from '../../shared/core/errors.ts';
 import { seededRandomness } from '../support/fake-randomness.ts';
+import { createMemoryStore } from '../support/memory-store.ts';
 
 interface OpenStore {
   store: RevisionStore;
@@ -26,6 +27,12 @@ describeRevisionStore('local disk', async () => {
     unfinished: async () => (await readdir(join(directory, 'unfinished')).catch(() => [])).length,
     close: () => rm(directory, { recursive: true, force: true }),
   };
+});
+
+describeRevisionStore('memory (of the simulation)', async () => {
+  const place = { bundles: new Map(), unfinished: new Set<object>() };
+  const reopen = () => createMemoryStore(place, () => 1);
+  return { store: reopen(), reopen, unfinished: async () => place.unfinished.size, close: async () => {} };
 });
 
 /** What every revision store promises. */

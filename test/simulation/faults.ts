@@ -1,0 +1,186 @@
+import type { History } from './history.ts';
+import { isRunningOn, type Operators } from './operators.ts';
+import type { Action } from './plan.ts';
+import { LAYOUT, type Machine } from './world/machine.ts';
+
+/** Somebody notices the copy and turns it off. */
+const COPY_LIVES_MS = 200_000;
+
+interface Stage {
+  history: History;
+  operators: Operators;
+  say(what: string): void;
+  /** By its number, counted round; a negative one is the machine that the item's signal was about. */
+  machineOf(number: number): Machine | undefined;
+}
+
+type Actions = {
+  [Kind in Action['kind']]: (stage: Stage, action: Extract<Action, { kind: Kind }>) => void;
+};
+
+/** Carries out one planned item. `about`: the machine that the item's signal was about. */
+export function perform(history: History, operators: Operators, action: Action, about: Machine | undefined): void {
+  const { world } = history;
+  const stage: Stage = {
+    history,
+    operators,
+    say: (what) => world.trace.say('fate', what),
+    machineOf(number) {
+      const present = world.machines.filter((machine) => machine.agentStarts > 0 && !history.clones.has(machine.name));
+      const machine = number < 0 ? about : present[number % Math.max(1, present.length)];
+      return machine?.isGone === true ? undefined : machine;
+    },
+  };
+  // The table's type pairs every kind with its function; the compiler cannot follow that through an index.
+  (ACTIONS[action.kind] as (stage: Stage, action: Action) => void)(stage, action);
+}
+
+function isDeploying(history: History, machine: Machine): boolean {
+  return machine.hostId !== null && isRunningOn(history, machine.hostId);
+}
+
+/** What is done to one machine, when there is one. */
+function onMachine<Act extends { machine: number }>(
+  act: (stage: Stage, machine: Machine, action: Act) => void,
+): (stage: Stage, action: Act) => void {
+  return (stage, action) => {
+    const machine = stage.machineOf(action.machine);
+    if (machine !== undefined) act(stage, machine, action);
+  };
+}
+
+const ACTIONS: Actions = {
+  deploy: ({ operators }, action) => operators.deploy(action),
+  stop: ({ operators }, action) => operators.stop(operators.group(action.group), action.rollback),
+  rollback: ({ operators }, action) => operators.rollback(operators.group(action.group)),
+  retag: onMachine(({ operators }, machine, { role }: { machine: number; role: string }) =>
+    operators.retag(machine, role),
+  ),
+  forget: onMachine(({ operators }, machine) => operators.forget(machine)),
+  'enrol-again'({ history, operators }) {
+    for (const machine of history.world.machines)
+      if (machine.hostId === null && machine.agentStarts > 0 && !history.clones.has(machine.name) && !machine.isGone)
+        operators.enrolAgain(machine);
+  },
+  'recreate-group': ({ operators }, action) => operators.recreateGroup(operators.group(action.group)),
+  'change-config': ({ operators }, action) => operators.changeConfig(operators.group(action.group), action.configName),
+  'scale-out': ({ operators }, action) => operators.scaleOut(action.count, action.role),
+  'scale-in'({ history, operators, say }, action) {
+    const present = history.world.machines.filter((machine) => machine.isAgentRunning && machine.hostId !== null);
+    for (const machine of present.slice(-action.count)) {
+      say(`${machine.name} is taken away`);
+      operators.forget(machine);
+      machine.powerOff('shutdown');
+      machine.isGone = true;
+    }
+  },
+  retention: ({ operators }) => operators.retention(),
+
+  partition({ history, say, machineOf }, action) {
+    const { network, timeline } = history.world;
+    const names = new Set(action.machines.map(machineOf).flatMap((machine) => machine?.name ?? []));
+    say(`cuts ${[...names].join(', ')} off (${action.direction}) for ${action.ms} ms`);
+    const cut = { up: action.direction !== 'down', down: action.direction !== 'up' };
+    for (const name of names) {
+      network.setCut(name, cut);
+      timeline.after(action.ms, () => {
+        if (history.isHealing) return;
+        say(`${name} is reached again`);
+        network.setCut(name, { up: false, down: false });
+      });
+    }
+  },
+  reset: onMachine(({ history, say }, machine) => {
+    if (isDeploying(history, machine)) history.notice('a host reconnects in the middle of its deployment');
+    say(`breaks the connection of ${machine.name}`);
+    for (const wire of history.world.network.wiresOf(machine.name)) wire.reset();
+  }),
+  'half-open': onMachine(({ history, say }, machine) => {
+    const wires = history.world.network.wiresOf(machine.name).filter((wire) => wire.isOpen);
+    if (wires.length > 0) history.notice('a connection is half open');
+    say(`lets the connection of ${machine.name} die without a word`);
+    for (const wire of wires) wire.blackHole();
+  }),
+  'kill-agent': onMachine((_stage, machine) => machine.killAgent('SIGKILL')),
+  'stop-agent': onMachine(({ say }, machine) => {
+    say(`stops the agent of ${machine.name}`);
+    void machine.stopAgent();
+  }),
+  'agent-failpoint': onMachine((_stage, machine, action: Extract<Action, { kind: 'agent-failpoint' }>) => {
+    machine.failpoint = { countdown: action.countdown, moment: action.moment };
+  }),
+  'kill-hook': onMachine(({ history, say }, machine) => {
+    if (!machine.processes.killOne(history.world.chance)) return;
+    history.notice('a hook is killed with its wrapper');
+    say(`kills a hook of ${machine.name}`);
+  }),
+  power: onMachine(({ history, say }, machine, action: Extract<Action, { kind: 'power' }>) => {
+    if (!machine.isOn) return;
+    say(`${machine.name}: ${action.how}, back in ${action.ms} ms`);
+    if (machine.processes.running > 0) history.notice('a host loses its power inside a hook');
+    if (hasInstallJournal(machine)) history.notice('a host loses its power during an install');
+    machine.powerOff(action.how);
+    history.world.timeline.after(action.ms, () => {
+      if (machine.isOn || machine.isGone) return;
+      history.truth.booted(machine, history.world.applications);
+      machine.powerOn();
+    });
+  }),
+  gone: onMachine(({ say }, machine) => {
+    say(`${machine.name} is gone for good`);
+    machine.powerOff('power-cut');
+    machine.isGone = true;
+  }),
+  clone: onMachine(({ history, say }, machine, action: Extract<Action, { kind: 'clone' }>) => {
+    const { world } = history;
+    const name = `${machine.name}-copy`;
+    if (!machine.isAgentRunning || machine.hostId === null || world.machines.some((other) => other.name === name))
+      return;
+    say(`copies the disk of ${machine.name}`);
+    const copy = world.addMachine(name, action.hasOwnMachineId ? `m-${name}` : machine.machineId);
+    history.clones.add(name);
+    machine.files.copyTo(copy.files);
+    copy.startAgent();
+    world.timeline.after(COPY_LIVES_MS, () => {
+      copy.powerOff('shutdown');
+      copy.isGone = true;
+    });
+  }),
+  'disk-full': onMachine(({ history, say }, machine, action: Extract<Action, { kind: 'disk-full' }>) => {
+    if (isDeploying(history, machine)) history.notice('a disk is full in the middle of a deployment');
+    say(`the disk of ${machine.name} is full`);
+    machine.files.isFull = true;
+    history.world.timeline.after(action.ms, () => {
+      machine.files.isFull = false;
+    });
+  }),
+  'clock-jump': onMachine(({ history, say }, machine, action: Extract<Action, { kind: 'clock-jump' }>) => {
+    if (isDeploying(history, machine)) history.notice('a clock jumps during a deployment');
+    say(`the clock of ${machine.name} jumps by ${action.ms} ms`);
+    machine.clockOffsetMs += action.ms;
+  }),
+  'coordinator-clock'({ history, say }, action) {
+    say(`the coordinator's clock jumps by ${action.ms} ms`);
+    history.world.coordinator.clockOffsetMs += action.ms;
+  },
+  'kill-coordinator'({ history }, action) {
+    history.coordinatorDownMs = action.ms;
+    history.world.coordinator.kill('SIGKILL');
+  },
+  'restart-coordinator'({ history }, action) {
+    const { coordinator } = history.world;
+    if (history.observer.active().length > 0 && coordinator.core !== null)
+      history.notice('a coordinator stops in good order during a deployment');
+    history.coordinatorDownMs = action.ms;
+    void coordinator.stop();
+  },
+  'coordinator-failpoint'({ history }, action) {
+    history.coordinatorDownMs = action.ms;
+    history.world.coordinator.failpoint = { moment: action.moment, countdown: action.countdown };
+  },
+};
+
+function hasInstallJournal(machine: Machine): boolean {
+  const groups = machine.files.find(LAYOUT.groups) === null ? [] : machine.files.list(LAYOUT.groups);
+  return groups.some((id) => machine.files.list(LAYOUT.groupState(id)).some((name) => name.endsWith('-install.json')));
+}

@@ -1,0 +1,151 @@
+import type { History } from './history.ts';
+import { OPERATOR } from './world/world.ts';
+
+/** Runs the world until the condition holds; false when it does not within this many simulated ms. */
+export type Until = (isIt: () => boolean, limitMs: number) => Promise<boolean>;
+
+/** Time beyond a deployment's own deadline for what follows it: a rollback, hosts that are brought in, hosts that follow on. */
+const ROUNDS = 4;
+
+/**
+ * Liveness. All that was broken is mended, and time passes: every deployment must end (I4) and nothing may stay owed. Then a
+ * good revision is deployed to each group, which has to succeed on every host that is left.
+ */
+export async function healAndFinish(history: History, until: Until): Promise<void> {
+  const { world, observer, violate } = history;
+  heal(history);
+  const limitMs = ROUNDS * (world.plan.deploymentTimeoutMs + world.plan.hostLostAfterMs);
+  if (!(await until(() => isWhole(history), 300_000))) {
+    if (history.violations.length === 0)
+      violate('I4', `after all faults are mended these do not come back: ${missing(history).join(', ')}`);
+    return;
+  }
+  if (!(await until(() => isQuiet(history), limitMs))) {
+    if (history.violations.length > 0) return;
+    const active = observer.active().map((deployment) => `${deployment.id} (${deployment.status})`);
+    violate(
+      'I4',
+      `nothing is broken any more, and after ${limitMs} ms there is no end: ${[...active, ...owed(history)].join(', ')}`,
+    );
+    return;
+  }
+  await deployLastRevision(history, until, limitMs);
+}
+
+function heal(history: History): void {
+  const { world } = history;
+  history.isHealing = true;
+  world.calm();
+  world.trace.say('world', 'all faults are mended');
+  world.coordinator.failpoint = null;
+  void world.coordinator.start();
+  world.network.profile = { ...world.network.profile, spikes: 0 };
+  for (const machine of world.machines) {
+    world.network.setCut(machine.name, { up: false, down: false });
+    machine.failpoint = null;
+    machine.files.isFull = false;
+    machine.syncDelayMs = 0;
+    if (history.clones.has(machine.name)) {
+      machine.powerOff('shutdown');
+      machine.isGone = true;
+    }
+    if (!machine.isOn && !machine.isGone) {
+      history.truth.booted(machine, world.applications);
+      machine.powerOn();
+    }
+  }
+}
+
+function missing({ world }: History): string[] {
+  const { core } = world.coordinator;
+  if (core === null) return ['the coordinator'];
+  return world.machines
+    .filter((machine) => machine.hostId !== null && !machine.isGone && !core.hub.isConnected(machine.hostId))
+    .map((machine) => machine.name);
+}
+
+function isWhole(history: History): boolean {
+  return missing(history).length === 0;
+}
+
+/** Hosts that are here and to which a group still owes its revision. */
+function owed({ world }: History): string[] {
+  return world.database.look
+    .prepare<[], { name: string; converge: string }>(
+      `SELECT h.name, g.converge FROM group_hosts g JOIN hosts h ON h.id = g.host_id
+       WHERE h.presence = 'Online' AND g.converge IN ('entering', 'behind')`,
+    )
+    .all()
+    .map((row) => `${row.name} is ${row.converge}`);
+}
+
+function isQuiet(history: History): boolean {
+  return history.observer.active().length === 0 && owed(history).length === 0 && isWhole(history);
+}
+
+async function deployLastRevision(history: History, until: Until, limitMs: number): Promise<void> {
+  const { world, violate, observer } = history;
+  for (const group of world.plan.groups) {
+    const { core } = world.coordinator;
+    if (core === null) return;
+    const { application } = group;
+    let id: string | null = null;
+    let failure: unknown = null;
+    const label = `last-${application}-${group.name}`;
+    world
+      .upload(core, { application, label, flaw: 'none', scriptsPerEvent: 1 })
+      .then(() =>
+        core.services.deployments.create(
+          {
+            application,
+            deploymentGroup: group.name,
+            revision: label,
+            description: 'the last one',
+            deploymentConfigName: 'CodeDeployDefault.AllAtOnce',
+            ignoreApplicationStopFailures: true,
+            updateOutdatedInstancesOnly: false,
+            fileExistsBehavior: 'OVERWRITE',
+          },
+          OPERATOR,
+        ),
+      )
+      .then(
+        (deployment) => {
+          id = deployment.id;
+        },
+        (error: unknown) => {
+          failure = error;
+        },
+      );
+    await until(() => id !== null || failure !== null, 10_000);
+    if (id === null) {
+      violate('I4', `the last revision cannot be deployed to ${group.name}: ${String(failure)}`);
+      return;
+    }
+    const hasEnded = await until(
+      () => observer.deployments.get(id ?? '')?.isActive === false && isQuiet(history),
+      limitMs,
+    );
+    const deployment = observer.deployments.get(id);
+    if (history.violations.length > 0) return;
+    if (!hasEnded) violate('I4', `the last deployment ${id} does not end: it is ${deployment?.status}`);
+    checkLast(history, deployment?.id ?? '');
+  }
+}
+
+function checkLast({ observer, world, truth, violate }: History, id: string): void {
+  const deployment = observer.deployments.get(id);
+  const { core } = world.coordinator;
+  if (deployment === undefined || core === null) return;
+  // A host whose enrolment was never answered, or that is gone, is a row without anybody behind it.
+  const reached = deployment.fleet.filter((hostId) => core.hub.isConnected(hostId));
+  if (deployment.status !== 'Succeeded' && reached.length > 0)
+    violate('I4', `${id} deploys a good revision to good hosts and is ${deployment.status} (${deployment.errorCode})`);
+  for (const hostId of reached) {
+    const machine = world.machineOfHost(hostId);
+    if (machine === undefined) continue;
+    const service = truth.serviceOf(machine.name, deployment.application);
+    if (service.serves !== deployment.revision || !service.isWhole)
+      violate('I6', `${id} succeeded, but ${machine.name} serves ${service.serves} and not ${deployment.revision}`);
+  }
+}

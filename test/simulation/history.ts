@@ -1,0 +1,37 @@
+import type { Observer } from './observer.ts';
+import type { Signal } from './plan.ts';
+import type { Situation, SituationCounts } from './situations.ts';
+import type { Truth } from './truth.ts';
+import type { Machine } from './world/machine.ts';
+import type { World } from './world/world.ts';
+
+/** The promises of docs/architecture.md, and two that stand beside them. */
+export type Invariant = 'I1' | 'I2' | 'I3' | 'I4' | 'I5' | 'I6' | 'I7' | 'I8' | 'assertion' | 'readiness' | 'clones';
+
+export interface Violation {
+  invariant: Invariant;
+  message: string;
+  /** Simulated ms. */
+  at: number;
+}
+
+/** One history while it happens: the world, what is known to be true, and what was noticed. */
+export interface History {
+  world: World;
+  truth: Truth;
+  observer: Observer;
+  situations: SituationCounts;
+  violations: Violation[];
+  /** Stops that were answered, and the hosts that were in progress or done by then. */
+  stops: Map<string, { allowed: ReadonlySet<string>; at: number }>;
+  /** Machines that must never be let in. */
+  clones: Set<string>;
+  /** After the end of a coordinator the next one is started so much later, ms. */
+  coordinatorDownMs: number;
+  /** Faults and operators are over. */
+  isHealing: boolean;
+  violate(invariant: Invariant, message: string): void;
+  notice(situation: Situation): void;
+  /** Something happened that planned items may wait for. */
+  signal(signal: Signal, machine?: Machine): void;
+}

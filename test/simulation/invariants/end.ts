@@ -1,0 +1,110 @@
+import type { History } from '../history.ts';
+
+/** What must hold once all is quiet: the history says what the hosts did (I6), and readiness what they serve. */
+export async function checkEnd(history: History): Promise<void> {
+  checkTargets(history);
+  checkEvents(history);
+  await checkReadiness(history);
+}
+
+function checkTargets({ world, truth, violate }: History): void {
+  const rows = world.database.look
+    .prepare<
+      [],
+      {
+        deploymentId: string;
+        hostId: string;
+        hostName: string;
+        status: string;
+        errorCode: string | null;
+        message: string | null;
+      }
+    >(
+      `SELECT deployment_id AS deploymentId, host_id AS hostId, host_name AS hostName, status, error_code AS errorCode, message
+       FROM targets`,
+    )
+    .all();
+  for (const { deploymentId, hostId, hostName, status, errorCode, message } of rows) {
+    const machine = world.machineOfHost(hostId);
+    if (machine === undefined) continue;
+    const runs = truth.runsOf(machine.name, deploymentId);
+    const what = `${deploymentId} on ${hostName}`;
+    if (status === 'Pending' || status === 'InProgress') violate('I6', `${what} is still ${status}`);
+    if (status === 'Skipped' && runs.length > 0) violate('I6', `${what} is Skipped, but ${runs.length} scripts ran`);
+    if (errorCode === 'HOST_OFFLINE' && runs.length > 0)
+      violate('I6', `${what} is HOST_OFFLINE, but ${runs.length} scripts ran`);
+    if (status !== 'Succeeded') continue;
+    const validated = runs.filter((run) => run.event === 'ValidateService');
+    if (validated.length === 0 || validated.some((run) => run.end !== 'succeeded'))
+      violate(
+        'I6',
+        `${what} is Succeeded (${message ?? ''}), but its last script ${validated.at(-1)?.end ?? 'never ran'}`,
+      );
+  }
+}
+
+/** Every event that is told as Succeeded or Failed, against what its scripts did. */
+function checkEvents({ world, truth, violate }: History): void {
+  const rows = world.database.look
+    .prepare<
+      [],
+      {
+        deploymentId: string;
+        hostId: string;
+        hostName: string;
+        name: string;
+        status: string;
+        diagnostics: string | null;
+      }
+    >(
+      `SELECT t.deployment_id AS deploymentId, t.host_id AS hostId, t.host_name AS hostName, e.name, e.status, e.diagnostics
+       FROM lifecycle_events e JOIN targets t ON t.id = e.target_id`,
+    )
+    .all();
+  for (const { deploymentId, hostId, hostName, name, status, diagnostics } of rows) {
+    const machine = world.machineOfHost(hostId);
+    if (machine === undefined) continue;
+    const runs = truth.runsOf(machine.name, deploymentId).filter((run) => run.event === name);
+    const what = `${name} of ${deploymentId} on ${hostName}`;
+    if (status === 'Succeeded' && runs.some((run) => run.end !== 'succeeded'))
+      violate('I6', `${what} is Succeeded, but its scripts ended so: ${runs.map((run) => run.end).join(', ')}`);
+    if (
+      status === 'Failed' &&
+      runs.length > 0 &&
+      runs.every((run) => run.end === 'succeeded') &&
+      !mayBeUnknown(diagnostics)
+    )
+      violate('I6', `${what} is Failed (${diagnostics ?? ''}), but all of its scripts succeeded`);
+    if (status === 'Skipped' && runs.length > 0) violate('I6', `${what} is Skipped, but its scripts ran`);
+  }
+}
+
+/** A script whose end nobody could know is told as failed, in these words. */
+function mayBeUnknown(diagnostics: string | null): boolean {
+  return diagnostics?.includes('"UnknownError"') === true || diagnostics?.includes('"ScriptTimedOut"') === true;
+}
+
+async function checkReadiness({ world, truth, violate }: History): Promise<void> {
+  const { core } = world.coordinator;
+  if (core === null) return;
+  for (const machine of world.machines) {
+    if (machine.hostId === null || machine.isGone) continue;
+    const readiness = await core.services.readiness.of(machine.hostId);
+    for (const { application, deploymentGroup, isInService } of readiness.groups) {
+      const good = world.database.look
+        .prepare<[string, string], { label: string }>(
+          `SELECT r.label FROM deployment_groups g JOIN revisions r ON r.id = g.last_good_revision_id
+           WHERE g.application = ? AND g.name = ?`,
+        )
+        .get(application, deploymentGroup);
+      if (good === undefined) continue;
+      const service = truth.serviceOf(machine.name, application);
+      const serves = service.isWhole && service.serves === good.label;
+      if (isInService !== serves)
+        violate(
+          'readiness',
+          `${machine.name} is ${isInService ? '' : 'not '}ready for ${application}/${deploymentGroup}, but serves ${service.serves} (good: ${good.label})`,
+        );
+    }
+  }
+}

@@ -1,0 +1,53 @@
+import type { History } from '../history.ts';
+import type { SeenDeployment } from '../observer.ts';
+import type { Machine } from '../world/machine.ts';
+
+/**
+ * I1, whenever a deployment takes a host out of service that really was in service: of every fleet deployment under way in the
+ * group, at least the minimum is still in service, not counting what is down for reasons of its own.
+ */
+export function checkTakenOut(history: History, machine: Machine, taker: SeenDeployment): void {
+  const { observer, violate } = history;
+  for (const fleet of observer.active()) {
+    if (fleet.groupId !== taker.groupId || !fleet.occupiesGroup || machine.hostId === null) continue;
+    if (!fleet.fleet.includes(machine.hostId) || !countsInService(history, fleet, machine.hostId)) continue;
+    const down = fleet.fleet.filter(
+      (hostId) => hostId !== machine.hostId && isDownByUs(history, hostId, fleet.application),
+    );
+    const left = fleet.total - down.length - 1;
+    if (left < fleet.minimum)
+      violate(
+        'I1',
+        `${taker.id} takes ${machine.name} out of service: ${left} of ${fleet.total} are left, ${fleet.id} promises ${fleet.minimum}` +
+          ` (down: ${down.map((id) => history.world.machineOfHost(id)?.name ?? id).join(', ')})`,
+      );
+  }
+}
+
+/**
+ * A host that has just entered the group (enrolled again, tagged again, or the group was made again) counts as in service only
+ * once it was brought in. And a rollback heals: what it counts as broken already costs it nothing.
+ */
+function countsInService({ world }: History, fleet: SeenDeployment, hostId: string): boolean {
+  const { look } = world.database;
+  const member = look
+    .prepare<[string, string], { health: string }>(
+      'SELECT instance_health AS health FROM group_hosts WHERE group_id = ? AND host_id = ?',
+    )
+    .get(fleet.groupId, hostId);
+  if (member === undefined || member.health === 'Unknown') return false;
+  if (fleet.creator !== 'codeDeployRollback') return true;
+  const target = look
+    .prepare<[string, string], { healthy: number }>(
+      'SELECT was_healthy AS healthy FROM targets WHERE deployment_id = ? AND host_id = ?',
+    )
+    .get(fleet.id, hostId);
+  return target === undefined || target.healthy === 1;
+}
+
+function isDownByUs({ world, truth }: History, hostId: string, application: string): boolean {
+  const machine = world.machineOfHost(hostId);
+  // Whatever is off or gone is down for a reason of its own.
+  if (machine === undefined || !machine.isOn) return false;
+  return !truth.isInService(machine, application);
+}

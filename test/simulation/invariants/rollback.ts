@@ -1,0 +1,35 @@
+import type { History } from '../history.ts';
+import type { SeenDeployment } from '../observer.ts';
+
+/** I5, when a rollback has succeeded: every host of it that can be reached serves the good revision. */
+export function checkRolledBack({ world, truth, violate }: History, rollback: SeenDeployment): void {
+  const rows = world.database.look
+    .prepare<[string], { hostId: string; status: string; errorCode: string | null }>(
+      'SELECT host_id AS hostId, status, error_code AS errorCode FROM targets WHERE deployment_id = ?',
+    )
+    .all(rollback.id);
+  const failed = new Map(rows.map((row) => [row.hostId, row]));
+  for (const hostId of rollback.fleet) {
+    const machine = world.machineOfHost(hostId);
+    const row = failed.get(hostId);
+    if (machine === undefined || machine.hostId !== hostId || !isReached(world, machine.name, hostId)) continue;
+    if (row !== undefined && row.status === 'Failed') {
+      if (!['HOST_OFFLINE', 'HOST_LOST', 'HOST_REMOVED'].includes(row.errorCode ?? ''))
+        violate('I5', `${rollback.id} succeeded although ${machine.name} could be reached and failed`);
+      continue;
+    }
+    const service = truth.serviceOf(machine.name, rollback.application);
+    // Another deployment has begun there since, or what serves went down by itself.
+    const isElsewhere = service.deploymentId !== null && service.deploymentId !== rollback.id && row !== undefined;
+    if (isElsewhere || !service.isWhole) continue;
+    if (service.serves !== rollback.revision)
+      violate(
+        'I5',
+        `${rollback.id} succeeded, but ${machine.name} serves ${service.serves} and not ${rollback.revision}`,
+      );
+  }
+}
+
+function isReached(world: History['world'], machine: string, hostId: string): boolean {
+  return !world.network.isCut(machine) && world.coordinator.core?.hub.isConnected(hostId) === true;
+}

@@ -1,0 +1,224 @@
+import type { Core } from '../../coordinator/core.ts';
+import { errorMessage, isAppError } from '../../shared/core/errors.ts';
+import type { History } from './history.ts';
+import type { Action, PlannedGroup } from './plan.ts';
+import type { Machine } from './world/machine.ts';
+import { OPERATOR } from './world/world.ts';
+
+type Deploy = Extract<Action, { kind: 'deploy' }>;
+
+/** What operators ask of the coordinator's services, at good and at bad moments. An answer may never come. */
+export interface Operators {
+  deploy(action: Deploy): void;
+  stop(group: PlannedGroup, rollback: boolean | null): void;
+  rollback(group: PlannedGroup): void;
+  retag(machine: Machine, role: string): void;
+  forget(machine: Machine): void;
+  enrolAgain(machine: Machine): void;
+  recreateGroup(group: PlannedGroup): void;
+  changeConfig(group: PlannedGroup, configName: string): void;
+  scaleOut(count: number, role: string): void;
+  retention(): void;
+  /** Of a group of the plan by its number, counted round. */
+  group(number: number): PlannedGroup;
+}
+
+export function createOperators(history: History): Operators {
+  const { world, notice, stops, observer } = history;
+  const { trace, plan, database } = world;
+  let keys = 0;
+
+  /** Asks, and tells the answer when there is one: a coordinator that dies meanwhile never answers. */
+  function ask<Answer>(
+    what: string,
+    perform: (core: Core) => Promise<Answer>,
+    answered?: (answer: Answer) => void,
+  ): void {
+    const { core, process } = world.coordinator;
+    if (core === null || process === null) {
+      trace.say('operator', `${what}: no coordinator`);
+      return;
+    }
+    trace.say('operator', what);
+    perform(core).then(
+      (answer) => {
+        if (process.isAlive) answered?.(answer);
+      },
+      (error: unknown) => {
+        if (!process.isAlive) return;
+        trace.say('operator', `${what}: ${errorMessage(error)}`);
+        if (isAppError(error) && error.details['reason'] === 'active_deployment')
+          notice('a deployment is refused since another one runs');
+        else if (!isAppError(error)) history.violate('assertion', `${what} failed: ${errorMessage(error)}`);
+      },
+    );
+  }
+
+  function activeOf(group: PlannedGroup): string | null {
+    const row = database.look
+      .prepare<[string, string], { id: string }>(
+        `SELECT id FROM deployments WHERE application = ? AND group_name = ? AND is_active = 1 AND occupies_group = 1`,
+      )
+      .get(group.application, group.name);
+    return row?.id ?? null;
+  }
+
+  const operators: Operators = {
+    group(number) {
+      const group = plan.groups[number % plan.groups.length];
+      if (group === undefined) throw new Error('the plan has no group');
+      return group;
+    },
+
+    deploy(action) {
+      const group = operators.group(action.group);
+      const revisions = plan.revisions.filter((revision) => revision.application === group.application);
+      const revision = revisions[action.revision % revisions.length];
+      if (revision === undefined) return;
+      const body = {
+        application: group.application,
+        deploymentGroup: group.name,
+        revision: revision.label,
+        description: '',
+        ignoreApplicationStopFailures: false,
+        updateOutdatedInstancesOnly: action.onlyOutdated,
+        fileExistsBehavior: action.overwrite ? ('OVERWRITE' as const) : ('DISALLOW' as const),
+        ...(action.configName === null ? {} : { deploymentConfigName: action.configName }),
+        ...(action.key ? { idempotencyKey: `key-${++keys}` } : {}),
+      };
+      const what = `deploys ${revision.label} (${revision.flaw}) to ${group.application}/${group.name}`;
+      const create = (core: Core) => core.services.deployments.create(body, OPERATOR);
+      ask(what, create, (first) => {
+        if (!action.key) return;
+        // The client believes that the answer got lost.
+        ask(`${what} again, by its key`, create, (second) => {
+          notice('the same deployment is asked for twice');
+          if (second.id !== first.id)
+            history.violate('I2', `one key made two deployments, ${first.id} and ${second.id}`);
+        });
+      });
+    },
+
+    stop(group, rollback) {
+      const id = activeOf(group);
+      if (id === null) return;
+      const deployment = observer.deployments.get(id);
+      const { process } = world.coordinator;
+      ask(
+        `stops ${id}${rollback === null ? '' : rollback ? ' and wants a rollback' : ' and wants no rollback'}`,
+        (core) =>
+          core.services.deployments.stop(id, { reason: '', ...(rollback === null ? {} : { rollback }) }, OPERATOR),
+        ({ stopStatus }) => {
+          // In this very moment: whoever is not in progress by now must never begin.
+          const rows = database.look
+            .prepare<[string], { hostId: string; status: string }>(
+              'SELECT host_id AS hostId, status FROM targets WHERE deployment_id = ?',
+            )
+            .all(id);
+          const allowed = rows
+            .filter((row) => row.status !== 'Pending' && row.status !== 'Skipped')
+            .map((row) => row.hostId);
+          if (!stops.has(id)) stops.set(id, { allowed: new Set(allowed), at: world.timeline.now });
+          trace.say('operator', `stop of ${id} answered: ${stopStatus}`);
+          if (deployment?.creator === 'codeDeployRollback') notice('a stop during a rollback');
+          if (rollback === true) notice('a stop that asks for a rollback');
+          if (stopStatus === 'Succeeded') notice('a stop of a deployment that has begun nothing');
+          history.signal('stop-answered');
+        },
+      );
+      world.timeline.after(1, () => {
+        if (process?.isAlive === false && !stops.has(id)) notice('a stop while the coordinator dies before it answers');
+      });
+    },
+
+    rollback(group) {
+      ask(
+        `rolls ${group.application}/${group.name} back by hand`,
+        (core) =>
+          core.services.deployments.rollbackGroup(
+            { application: group.application, group: group.name },
+            { description: '' },
+            OPERATOR,
+          ),
+        () => notice('a rollback by hand'),
+      );
+    },
+
+    retag(machine, role) {
+      const { hostId } = machine;
+      if (hostId === null) return;
+      if (observer.active().some((deployment) => deployment.fleet.includes(hostId)))
+        notice('a host leaves its group while it is deployed to');
+      ask(`gives ${machine.name} the role ${role}`, (core) =>
+        core.services.hosts.update(hostId, { tags: { role } }, OPERATOR),
+      );
+    },
+
+    forget(machine) {
+      const { hostId } = machine;
+      if (hostId === null) return;
+      const isInProgress = isRunningOn(history, hostId);
+      ask(
+        `forgets ${machine.name}`,
+        (core) => core.services.hosts.forget(hostId, OPERATOR),
+        () => {
+          if (isInProgress) notice('a host is forgotten in the middle of its deployment');
+          if (machine.hostId === hostId) machine.hostId = null;
+        },
+      );
+    },
+
+    enrolAgain(machine) {
+      if (machine.hostId !== null || !machine.isOn) return;
+      ask(`enrols ${machine.name} again`, async () => {
+        machine.killAgent('stopped for another enrolment');
+        await world.enrol(machine, roleOf(plan, machine), { force: true });
+        machine.killAgent('restarted with its new identity');
+        notice('a host is forgotten and enrols again');
+      });
+    },
+
+    recreateGroup(group) {
+      ask(`deletes ${group.application}/${group.name} and makes it again`, async (core) => {
+        await core.services.deploymentGroups.delete({ application: group.application, group: group.name }, OPERATOR);
+        await world.createGroup(core, group);
+        notice('a group is deleted and made again');
+      });
+    },
+
+    changeConfig(group, configName) {
+      if (activeOf(group) !== null) notice('the config changes during a deployment');
+      ask(`gives ${group.application}/${group.name} the config ${configName}`, (core) =>
+        core.services.deploymentGroups.update(
+          { application: group.application, group: group.name },
+          { deploymentConfigName: configName },
+          OPERATOR,
+        ),
+      );
+    },
+
+    scaleOut(count, role) {
+      const spare = world.machines.filter((machine) => machine.agentStarts === 0 && !history.clones.has(machine.name));
+      for (const machine of spare.slice(0, count))
+        ask(`adds ${machine.name}`, async () => {
+          await world.enrol(machine, role);
+          machine.startAgent();
+        });
+    },
+
+    retention: () => ask('runs the retention', (core) => core.services.retention.run()),
+  };
+  return operators;
+}
+
+export function isRunningOn({ world }: History, hostId: string): boolean {
+  return (
+    world.database.look
+      .prepare<[string], { id: number }>(`SELECT id FROM targets WHERE host_id = ? AND status = 'InProgress'`)
+      .get(hostId) !== undefined
+  );
+}
+
+function roleOf(plan: History['world']['plan'], machine: Machine): string {
+  return plan.groups[machine.name.length % plan.groups.length]?.role ?? 'web';
+}

@@ -1,0 +1,105 @@
+import type { CoordinatorFailpoint } from './world/coordinator.ts';
+import type { AppendMoment } from './world/disk.ts';
+import type { Flaw } from './world/hooks.ts';
+
+/**
+ * All that a seed decides before its history begins, as data: what there is, what operators do and what goes wrong. The
+ * same plan gives the same history, and a plan with something left out is a smaller history.
+ */
+export interface Plan {
+  seed: number;
+  machines: number;
+  /** The machines from here on exist and have not enrolled: they join when a scale-out says so. */
+  spareMachines: number;
+  heartbeatIntervalMs: number;
+  hostLostAfterMs: number;
+  deploymentTimeoutMs: number;
+  network: { latencyMs: number; spikes: number; spikeMs: number };
+  /** Of each machine, by number. */
+  clockOffsetsMs: number[];
+  refusingWebSockets: number[];
+  syncDelayMs: number;
+  restartAfterMs: number;
+  groups: PlannedGroup[];
+  revisions: { application: string; label: string; flaw: Flaw; scriptsPerEvent: number }[];
+  items: PlanItem[];
+  /** When faults and operators end, ms. */
+  horizonMs: number;
+}
+
+export interface PlannedGroup {
+  application: string;
+  name: string;
+  /** Hosts with this role are in it. */
+  role: string;
+  configName: string;
+  minimum: { type: 'HOST_COUNT' | 'FLEET_PERCENT'; value: number } | null;
+  autoRollback: { enabled: boolean; events: ('DEPLOYMENT_FAILURE' | 'DEPLOYMENT_STOP_ON_REQUEST')[] };
+  outdatedInstancesStrategy: 'UPDATE' | 'IGNORE';
+}
+
+export interface PlanItem {
+  id: number;
+  trigger: Trigger;
+  action: Action;
+}
+
+export type Trigger =
+  | { kind: 'at'; ms: number }
+  /** So long after the so-many-th time that this happened; at bad moments, that is. */
+  | { kind: 'on'; signal: Signal; nth: number; delayMs: number };
+
+export const SIGNALS = [
+  'deployment-created',
+  'rollback-created',
+  'scale-out-created',
+  'deployment-ended',
+  'assignment-sent',
+  'host-began',
+  'script-began',
+  'script-ended',
+  'stop-answered',
+  'coordinator-ended',
+  'agent-ended',
+] as const;
+export type Signal = (typeof SIGNALS)[number];
+
+/** Machines and groups are numbers: what is too large is counted round. */
+export type Action =
+  // What operators do.
+  | {
+      kind: 'deploy';
+      group: number;
+      revision: number;
+      overwrite: boolean;
+      configName: string | null;
+      onlyOutdated: boolean;
+      key: boolean;
+    }
+  | { kind: 'stop'; group: number; rollback: boolean | null }
+  | { kind: 'rollback'; group: number }
+  | { kind: 'retag'; machine: number; role: string }
+  | { kind: 'forget'; machine: number }
+  | { kind: 'enrol-again'; machine: number }
+  | { kind: 'recreate-group'; group: number }
+  | { kind: 'change-config'; group: number; configName: string }
+  | { kind: 'scale-out'; count: number; role: string }
+  | { kind: 'scale-in'; count: number }
+  | { kind: 'retention' }
+  // What goes wrong.
+  | { kind: 'partition'; machines: number[]; direction: 'both' | 'up' | 'down'; ms: number }
+  | { kind: 'reset'; machine: number }
+  | { kind: 'half-open'; machine: number }
+  | { kind: 'kill-agent'; machine: number }
+  | { kind: 'stop-agent'; machine: number }
+  | { kind: 'agent-failpoint'; machine: number; countdown: number; moment: AppendMoment }
+  | { kind: 'kill-hook'; machine: number }
+  | { kind: 'power'; machine: number; how: 'power-cut' | 'shutdown'; ms: number }
+  | { kind: 'gone'; machine: number }
+  | { kind: 'clone'; machine: number; hasOwnMachineId: boolean }
+  | { kind: 'disk-full'; machine: number; ms: number }
+  | { kind: 'clock-jump'; machine: number; ms: number }
+  | { kind: 'coordinator-clock'; ms: number }
+  | { kind: 'kill-coordinator'; ms: number }
+  | { kind: 'restart-coordinator'; ms: number }
+  | { kind: 'coordinator-failpoint'; moment: CoordinatorFailpoint['moment']; countdown: number; ms: number };

@@ -1,0 +1,64 @@
+import type { BundleDownload } from '../../../agent/connection/transport.ts';
+import { AppError } from '../../../shared/core/errors.ts';
+import type { CoordinatorMachine } from './coordinator.ts';
+import type { Network } from './network.ts';
+import type { SimulatedProcess } from './process.ts';
+import type { Timeline } from './timeline.ts';
+
+const CHUNK_BYTES = 600;
+
+/** PORT BundleDownload: the coordinator's own answer to whoever shows a session's token, in pieces over the network. */
+export function bundleDownload(parts: {
+  timeline: Timeline;
+  network: Network;
+  coordinator: CoordinatorMachine;
+  machine: string;
+  process: SimulatedProcess;
+  sessionToken(signal: AbortSignal): Promise<string>;
+}): BundleDownload {
+  const { network, coordinator, machine, process } = parts;
+  return {
+    async open({ digest, offset, signal }) {
+      const token = await parts.sessionToken(signal);
+      const bytes = await network.request(
+        machine,
+        process,
+        async () => {
+          const { core } = coordinator;
+          if (core === null) throw new AppError('unavailable', 'connection refused');
+          const caller = core.services.sessions.authenticate(token, machine);
+          if (caller?.kind !== 'host') throw new AppError('unauthorized', 'the session has ended');
+          const bundle = await core.services.revisions.openForHost(caller.hostId, digest);
+          return parts.timeline.streaming(readAll(await bundle.open({ start: 0, end: bundle.sizeBytes - 1 })));
+        },
+        signal,
+      );
+      return { offset, totalBytes: bytes.length, chunks: chunksOf(parts, bytes, offset) };
+    },
+  };
+}
+
+async function readAll(stream: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of stream) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+/** Each piece takes the network's time; while the line is cut the download breaks off. */
+async function* chunksOf(
+  parts: { timeline: Timeline; network: Network; machine: string; process: SimulatedProcess },
+  bytes: Buffer,
+  offset: number,
+): AsyncGenerator<Uint8Array> {
+  for (let start = offset; start < bytes.length; start += CHUNK_BYTES) {
+    await new Promise<void>((resolve, reject) => {
+      parts.timeline.after(parts.network.latency(), () => {
+        if (!parts.process.isAlive) return;
+        if (parts.network.isCut(parts.machine) || parts.network.listener === null)
+          reject(new AppError('unavailable', 'the download broke off'));
+        else resolve();
+      });
+    });
+    yield bytes.subarray(start, start + CHUNK_BYTES);
+  }
+}

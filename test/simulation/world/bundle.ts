@@ -1,0 +1,70 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+
+/*
+ * A bundle of the simulation: real bytes with a real digest that hold a real AppSpec and scripts; only the archive's format is
+ * our own, since unpacking belongs to the disk, which is simulated. A script is not run by a shell: it says what it is.
+ */
+const bundleSchema = z.array(z.object({ path: z.string(), mode: z.number(), text: z.string() }));
+export type Bundle = z.infer<typeof bundleSchema>;
+
+const scriptSchema = z.object({ application: z.string(), revision: z.string(), event: z.string(), index: z.number() });
+export type Script = z.infer<typeof scriptSchema>;
+
+export const HOOK_EVENTS = ['ApplicationStop', 'BeforeInstall', 'ApplicationStart', 'ValidateService'] as const;
+
+/** How long a script may take, s. */
+export const SCRIPT_TIMEOUT_SECONDS = 30;
+
+/** Where a revision of an application lies once it is installed; the file holds the revision's label. */
+export function installedPath(application: string): string {
+  return `/srv/${application}/REVISION`;
+}
+
+export function makeBundle(revision: { application: string; label: string; scriptsPerEvent: number }): {
+  bytes: Buffer;
+  digest: string;
+} {
+  const { application, label } = revision;
+  const indexes = Array.from({ length: revision.scriptsPerEvent }, (_, index) => index);
+  const scripts = HOOK_EVENTS.flatMap((event) =>
+    indexes.map((index): Script => ({ application, revision: label, event, index })),
+  );
+  const hooks = HOOK_EVENTS.map((event) =>
+    [
+      `  ${event}:`,
+      ...indexes.map((index) => `    - { location: ${event}-${index}.sh, timeout: ${SCRIPT_TIMEOUT_SECONDS} }`),
+    ].join('\n'),
+  );
+  const appSpec = `version: 0.0\nos: linux\nfiles:\n  - { source: REVISION, destination: /srv/${application} }\nhooks:\n${hooks.join('\n')}\n`;
+  const bundle: Bundle = [
+    { path: 'appspec.yml', mode: 0o644, text: appSpec },
+    { path: 'REVISION', mode: 0o644, text: label },
+    ...scripts.map((script) => ({
+      path: `${script.event}-${script.index}.sh`,
+      mode: 0o755,
+      text: JSON.stringify(script),
+    })),
+  ];
+  const bytes = Buffer.from(JSON.stringify(bundle));
+  return { bytes, digest: createHash('sha256').update(bytes).digest('hex') };
+}
+
+/** Null for bytes that are no bundle. */
+export function readBundle(bytes: Buffer): Bundle | null {
+  try {
+    return bundleSchema.parse(JSON.parse(bytes.toString('utf8')));
+  } catch {
+    // A half archive, for instance: the agent's digest should have kept it from us.
+    return null;
+  }
+}
+
+export function readScript(bytes: Buffer): Script | null {
+  try {
+    return scriptSchema.parse(JSON.parse(bytes.toString('utf8')));
+  } catch {
+    // A script whose bytes were lost in a power cut.
+    return null;
+  }
+}

@@ -1,0 +1,173 @@
+import { ACCESS_KEY_MASTER_BYTES } from '../../../coordinator/auth/access-key-secrets.ts';
+import { coordinatorConfig } from '../../../coordinator/config.ts';
+import { type Core, createCore } from '../../../coordinator/core.ts';
+import { createLongPoll, type LongPoll } from '../../../coordinator/hub/long-poll-channel.ts';
+import { databaseOn } from '../../../coordinator/storage/sqlite.ts';
+import type { Clock } from '../../../shared/core/clock.ts';
+import { AppError } from '../../../shared/core/errors.ts';
+import type { InvariantViolation } from '../../../shared/core/invariant.ts';
+import type { Logger } from '../../../shared/core/logger.ts';
+import { createMemoryStore, type MemoryPlace } from '../../support/memory-store.ts';
+import type { Chance } from './chance.ts';
+import type { DurableDatabase } from './durable-database.ts';
+import type { Network } from './network.ts';
+import { createProcess, type SimulatedProcess } from './process.ts';
+import { processClock, type Timeline } from './timeline.ts';
+
+export const COORDINATOR_ID = 'c-simulated';
+
+export interface CoordinatorParts {
+  timeline: Timeline;
+  network: Network;
+  database: DurableDatabase;
+  bundles: MemoryPlace;
+  chance: Chance;
+  logger: Logger;
+  timings: Partial<ReturnType<typeof coordinatorConfig.parse>['timings']>;
+  ended(why: string): void;
+  fatal(error: InvariantViolation): void;
+}
+
+/** Where the next coordinator process ends: at the so-many-th statement that looks like this. */
+export interface CoordinatorFailpoint {
+  moment: 'any-statement' | 'before-commit' | 'after-commit' | 'in-reports';
+  /** Counts down; the process ends when it reaches 0. */
+  countdown: number;
+}
+
+/** The machine of the coordinator: one process after another over one database. */
+export class CoordinatorMachine {
+  readonly config: ReturnType<typeof coordinatorConfig.parse>;
+  readonly #parts: CoordinatorParts;
+  #running: { core: Core; process: SimulatedProcess; clock: Clock; longPoll: LongPoll | null } | null = null;
+  #starting: SimulatedProcess | null = null;
+  clockOffsetMs = 0;
+  failpoint: CoordinatorFailpoint | null = null;
+  starts = 0;
+
+  constructor(parts: CoordinatorParts) {
+    this.#parts = parts;
+    this.config = coordinatorConfig.parse({ timings: parts.timings });
+  }
+
+  /** Null while it is down or starting. */
+  get core(): Core | null {
+    return this.#running?.core ?? null;
+  }
+
+  get process(): SimulatedProcess | null {
+    return this.#running?.process ?? null;
+  }
+
+  get clock(): Clock {
+    return processClock(this.#parts.timeline, { offsetMs: () => this.clockOffsetMs, isAlive: () => true });
+  }
+
+  /** Begins a process; it listens once it has looked at what is stored. */
+  async start(): Promise<void> {
+    if (this.#running !== null || this.#starting !== null) return;
+    const { timeline, network, database, logger, chance } = this.#parts;
+    this.starts++;
+    const process = createProcess((why) => this.#ended(process, why));
+    this.#starting = process;
+    const clock = processClock(timeline, { offsetMs: () => this.clockOffsetMs, isAlive: () => process.isAlive });
+    try {
+      const core = await createCore({
+        config: this.config,
+        database: databaseOn(database.connectionFor(process, (when, text) => this.#atStatement(process, when, text))),
+        store: createMemoryStore(this.#parts.bundles, clock.now),
+        coordinatorId: COORDINATOR_ID,
+        accessKeyMaster: new Uint8Array(ACCESS_KEY_MASTER_BYTES),
+        clock,
+        randomness: chance,
+        logger: aliveOnly(logger, process),
+        fetchBundle: () => Promise.reject(new Error('no revision of the simulation has a URL')),
+        metrics: { hubEvent() {}, reportsCommitted() {} },
+        fatal: (error) => {
+          if (process.isAlive) this.#parts.fatal(error);
+        },
+      });
+      await core.start();
+      if (!process.isAlive) return;
+      this.#starting = null;
+      this.#running = { core, process, clock, longPoll: null };
+      network.listener = { process, accept: core.hub.accept };
+    } catch (error) {
+      if (process.isAlive) throw error;
+    }
+  }
+
+  /** In good order: what was read is committed, the hosts are told goodbye. */
+  async stop(): Promise<void> {
+    const running = this.#running;
+    if (running === null) return;
+    this.#parts.network.listener = null;
+    await running.core.stop();
+    running.process.kill('stopped in good order');
+  }
+
+  /** The long poll of the process that runs now. */
+  longPoll(core: Core): LongPoll {
+    const running = this.#running;
+    if (running === null || running.core !== core) throw new AppError('unavailable', 'connection refused');
+    running.longPoll ??= createLongPoll({
+      clock: running.clock,
+      randomness: this.#parts.chance,
+      accept: core.hub.accept,
+    });
+    return running.longPoll;
+  }
+
+  kill(why: string): void {
+    (this.#running?.process ?? this.#starting)?.kill(why);
+  }
+
+  #ended(process: SimulatedProcess, why: string): void {
+    const { network, database } = this.#parts;
+    if (this.#starting === process) this.#starting = null;
+    if (this.#running?.process === process) this.#running = null;
+    network.listener = null;
+    network.processEnded(process, 'closed');
+    database.recover();
+    this.failpoint = null;
+    this.#parts.ended(why);
+  }
+
+  #atStatement(process: SimulatedProcess, when: 'before' | 'after', text: string): void {
+    const { failpoint } = this;
+    if (failpoint === null || !fits(failpoint.moment, when, text) || --failpoint.countdown > 0) return;
+    process.end(`${when} "${text.replaceAll(/\s+/g, ' ').slice(0, 60)}"`);
+  }
+}
+
+function fits(moment: CoordinatorFailpoint['moment'], when: 'before' | 'after', text: string): boolean {
+  switch (moment) {
+    case 'any-statement':
+      return when === 'before';
+    case 'before-commit':
+      return when === 'before' && text === 'commit';
+    case 'after-commit':
+      return when === 'after' && text === 'commit';
+    case 'in-reports':
+      return (
+        when === 'after' &&
+        /^(?:INSERT INTO lifecycle_events|UPDATE targets SET (?:current_event|status = \?))/.test(text)
+      );
+  }
+}
+
+/** What a process that has ended says is no part of the story. */
+export function aliveOnly(logger: Logger, process: SimulatedProcess): Logger {
+  const say =
+    (level: 'debug' | 'info' | 'warn' | 'error') =>
+    (fields: object, phrase: string): void => {
+      if (process.isAlive) logger[level](fields, phrase);
+    };
+  return {
+    debug: say('debug'),
+    info: say('info'),
+    warn: say('warn'),
+    error: say('error'),
+    child: (fields) => aliveOnly(logger.child(fields), process),
+  };
+}

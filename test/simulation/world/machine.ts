@@ -1,0 +1,279 @@
+import { type Agent, startAgent } from '../../../agent/agent.ts';
+import { parseConfig } from '../../../agent/config.ts';
+import { enrol } from '../../../agent/connection/enrolment.ts';
+import type { HttpClient } from '../../../agent/connection/http-client.ts';
+import { loadIdentity } from '../../../agent/connection/identity.ts';
+import { createLongPollTransport } from '../../../agent/connection/long-poll.ts';
+import type { Transport } from '../../../agent/connection/transport.ts';
+import { layoutOf } from '../../../agent/deployment/layout.ts';
+import type { Accounts } from '../../../agent/host/accounts.ts';
+import { agentRoutes } from '../../../shared/api/hosts.ts';
+import { AppError, errorMessage } from '../../../shared/core/errors.ts';
+import { InvariantViolation } from '../../../shared/core/invariant.ts';
+import type { Logger } from '../../../shared/core/logger.ts';
+import { bundleDownload } from './bundle-download.ts';
+import type { Chance } from './chance.ts';
+import { aliveOnly, type CoordinatorMachine } from './coordinator.ts';
+import { type AppendMoment, createSimulatedDisk } from './disk.ts';
+import { FileSystem } from './file-system.ts';
+import type { Network } from './network.ts';
+import { createProcess, type SimulatedProcess } from './process.ts';
+import { type ProcessEvents, ProcessTable } from './processes.ts';
+import { processClock, type Timeline } from './timeline.ts';
+
+const STATE_DIRECTORY = '/var/lib/drover-agent';
+export const LAYOUT = layoutOf(STATE_DIRECTORY);
+const ROOT = { uid: 0, name: 'root', home: '/root' };
+/** Hooks of the simulation run as the agent's own user, and no file has another owner. */
+const accounts: Accounts = { user: async () => null, group: async () => null };
+
+export interface MachineParts {
+  name: string;
+  /** Two machines with one id are what a copied disk looks like before its machine id is made anew. */
+  machineId: string;
+  timeline: Timeline;
+  network: Network;
+  coordinator: CoordinatorMachine;
+  chance: Chance;
+  logger: Logger;
+  events: ProcessEvents & {
+    agentEnded(why: string): void;
+    agentStarted(): void;
+    invariantBroken(error: InvariantViolation): void;
+    /** An agent that the disk does not let live, or that cannot read what is on it. */
+    agentFailed(error: unknown): void;
+  };
+  /** After the end of an agent, its supervisor starts it again so much later, ms. */
+  restartAfterMs: number;
+  clockOffsetMs: number;
+  /** Whether WebSockets do not get through to here. */
+  refusesWebSockets: boolean;
+  syncDelayMs: number;
+}
+
+/** A host: its disk, its processes, its clock and its agent. */
+export class Machine {
+  readonly name: string;
+  readonly machineId: string;
+  readonly files: FileSystem;
+  readonly processes: ProcessTable;
+  readonly #parts: MachineParts;
+  #agent: { process: SimulatedProcess; running: Agent | null } | null = null;
+  #isOn = true;
+  /** Gone for good: nothing starts it again. */
+  isGone = false;
+  clockOffsetMs: number;
+  syncDelayMs: number;
+  /** The agent ends at the so-many-th append to its journal. */
+  failpoint: { countdown: number; moment: AppendMoment } | null = null;
+  hostId: string | null = null;
+  /** Hooks were running on it when its agent ended last. */
+  agentStarts = 0;
+
+  constructor(parts: MachineParts) {
+    this.#parts = parts;
+    this.name = parts.name;
+    this.machineId = parts.machineId;
+    this.clockOffsetMs = parts.clockOffsetMs;
+    this.syncDelayMs = parts.syncDelayMs;
+    this.files = new FileSystem(() => parts.timeline.now);
+    this.processes = new ProcessTable({ ...parts, files: this.files });
+  }
+
+  get isOn(): boolean {
+    return this.#isOn;
+  }
+
+  get isAgentRunning(): boolean {
+    return this.#agent !== null;
+  }
+
+  /** What `drover-agent enrol` does. */
+  async enrol(joinToken: string, options: { force: boolean }): Promise<void> {
+    const process = createProcess(() => {});
+    const enrolment = await enrol(
+      {
+        disk: this.#disk(process),
+        http: this.#http(process),
+        clock: this.#clock(process),
+        randomness: this.#parts.chance,
+      },
+      {
+        identityPath: LAYOUT.identity,
+        coordinatorUrl: 'https://coordinator.simulated',
+        joinToken,
+        name: this.name,
+        facts: this.#facts(),
+        force: options.force,
+      },
+    );
+    this.hostId = enrolment.hostId;
+  }
+
+  startAgent(): void {
+    if (this.#agent !== null || !this.#isOn || this.isGone) return;
+    const process = createProcess((why) => this.#agentEnded(process, why));
+    this.#agent = { process, running: null };
+    this.agentStarts++;
+    this.#parts.events.agentStarted();
+    this.#run(process).catch((error: unknown) => this.#agentFailed(process, error));
+  }
+
+  /** SIGKILL: what it wrote is there, what it had in mind is not. */
+  killAgent(why: string): void {
+    this.#agent?.process.kill(why);
+  }
+
+  /** SIGTERM, and the end of the process once it has drained. */
+  async stopAgent(): Promise<void> {
+    const agent = this.#agent;
+    if (agent === null || agent.running === null) return;
+    await agent.running.stop();
+    agent.process.kill('stopped in good order');
+  }
+
+  powerOff(how: 'power-cut' | 'shutdown'): void {
+    if (!this.#isOn) return;
+    this.#isOn = false;
+    const agent = this.#agent?.process;
+    if (agent !== undefined) {
+      this.#agent = null;
+      agent.kill(how);
+      this.#parts.network.processEnded(agent, how === 'shutdown' ? 'closed' : 'silent');
+    }
+    this.processes.reboot();
+    if (how === 'shutdown') this.files.syncAll();
+    else this.files.cutPower(this.#parts.chance);
+    this.files.isFull = false;
+  }
+
+  powerOn(): void {
+    if (this.#isOn || this.isGone) return;
+    this.#isOn = true;
+    this.startAgent();
+  }
+
+  async #run(process: SimulatedProcess): Promise<void> {
+    const { timeline, network, logger, chance } = this.#parts;
+    const disk = this.#disk(process);
+    const identity = await loadIdentity(disk, LAYOUT.identity);
+    if (identity === null || identity.enrolment === null) throw new AppError('invalid', 'this host is not enrolled');
+    const clock = this.#clock(process);
+    const http = this.#http(process);
+    const websocket: Transport = {
+      name: 'websocket',
+      connect: (handlers) =>
+        this.#parts.refusesWebSockets
+          ? network.request(this.name, process, () =>
+              Promise.reject(new AppError('unavailable', 'upgrade refused', { details: { upgradeStatus: 403 } })),
+            )
+          : network.connect(this.name, process, handlers),
+    };
+    const agent = await startAgent({
+      config: CONFIG,
+      layout: LAYOUT,
+      identity,
+      enrolment: identity.enrolment,
+      disk,
+      processes: this.processes.runnerFor(process),
+      accounts,
+      clock,
+      randomness: chance,
+      logger: aliveOnly(logger, process),
+      transports: { websocket, longPoll: createLongPollTransport({ http, clock }) },
+      createDownload: (sessionToken) =>
+        bundleDownload({
+          timeline,
+          network,
+          coordinator: this.#parts.coordinator,
+          machine: this.name,
+          process,
+          sessionToken,
+        }),
+      facts: async () => this.#facts(),
+      loadOfLastMinute: () => 0,
+      ownAccount: ROOT,
+      ownProcess: null,
+      onFailure: (error) => this.#agentFailed(process, error),
+    });
+    if (this.#agent?.process === process) this.#agent.running = agent;
+  }
+
+  #agentFailed(process: SimulatedProcess, error: unknown): void {
+    if (!process.isAlive) return;
+    if (error instanceof InvariantViolation) this.#parts.events.invariantBroken(error);
+    this.#parts.events.agentFailed(error);
+    process.kill(`failed: ${errorMessage(error)}`);
+  }
+
+  #agentEnded(process: SimulatedProcess, why: string): void {
+    this.#parts.network.processEnded(process, 'closed');
+    if (this.#agent?.process !== process) return;
+    this.#agent = null;
+    this.failpoint = null;
+    this.#parts.events.agentEnded(why);
+    this.#parts.timeline.after(this.#parts.restartAfterMs, () => this.startAgent());
+  }
+
+  #clock(process: SimulatedProcess) {
+    return processClock(this.#parts.timeline, {
+      offsetMs: () => this.clockOffsetMs,
+      isAlive: () => process.isAlive,
+    });
+  }
+
+  #disk(process: SimulatedProcess) {
+    const { timeline } = this.#parts;
+    return createSimulatedDisk({
+      files: this.files,
+      process,
+      failpoint: (path, at) => this.#failpointAt(path, at),
+      syncDelay: () =>
+        this.syncDelayMs === 0
+          ? null
+          : new Promise((resolve) => {
+              timeline.after(this.#parts.chance.fraction() * this.syncDelayMs, resolve);
+            }),
+    });
+  }
+
+  #failpointAt(path: string, at: 'append' | 'sync'): AppendMoment | null {
+    const { failpoint } = this;
+    if (failpoint === null || path !== LAYOUT.journal) return null;
+    if (at === 'append') failpoint.countdown--;
+    if (failpoint.countdown > 0 || (at === 'sync') !== (failpoint.moment === 'synced')) return null;
+    return failpoint.moment;
+  }
+
+  #facts() {
+    return { hostname: this.name, machineId: this.machineId, bootId: this.processes.bootId };
+  }
+
+  /** What an agent asks by HTTPS. The server's part of it, routes to services, is repeated here in two lines. */
+  #http(process: SimulatedProcess): HttpClient {
+    const { network, coordinator } = this.#parts;
+    return {
+      json: ({ path, body, signal }) =>
+        network.request(
+          this.name,
+          process,
+          async () => {
+            const { core } = coordinator;
+            if (core === null) throw new AppError('unavailable', 'connection refused');
+            if (path === agentRoutes.enrol.path)
+              return core.services.enrolment.enrol(agentRoutes.enrol.body.parse(body), this.name);
+            if (path === agentRoutes.exchange.path)
+              return coordinator
+                .longPoll(core)
+                .exchange(agentRoutes.exchange.body.parse(body), this.name, new AbortController().signal);
+            throw new AppError('not_found', path);
+          },
+          signal,
+        ),
+      stream: () => Promise.reject(new AppError('not_implemented', 'downloads have a way of their own')),
+      close() {},
+    };
+  }
+}
+
+const CONFIG = parseConfig({ limits: { drainMs: 2_000 } }, 'the simulation');

@@ -1,0 +1,245 @@
+import { Readable } from 'node:stream';
+import { loadAppSpec } from '../../../agent/deployment/app-spec-file.ts';
+import type { Caller } from '../../../coordinator/auth/caller.ts';
+import type { Core } from '../../../coordinator/core.ts';
+import { AppError, errorMessage } from '../../../shared/core/errors.ts';
+import type { Logger } from '../../../shared/core/logger.ts';
+import { once } from '../../../shared/core/once.ts';
+import type { MemoryPlace } from '../../support/memory-store.ts';
+import type { Plan, PlannedGroup } from '../plan.ts';
+import { makeBundle, type Script } from './bundle.ts';
+import { type Chance, chanceOf } from './chance.ts';
+import { CoordinatorMachine } from './coordinator.ts';
+import { createSimulatedDisk } from './disk.ts';
+import { type DurableDatabase, openDurableDatabase } from './durable-database.ts';
+import { FileSystem } from './file-system.ts';
+import { behaviourOf, type Flaw } from './hooks.ts';
+import { Machine } from './machine.ts';
+import { Network } from './network.ts';
+import { createProcess } from './process.ts';
+import type { ScriptEnd, ScriptRun } from './processes.ts';
+import { createTimeline, type Timeline } from './timeline.ts';
+import type { Trace } from './trace.ts';
+
+export const OPERATOR: Caller = { kind: 'operator', name: 'ann', role: 'admin', remoteAddress: '127.0.0.1' };
+
+/** What the world tells to whoever checks it. */
+export interface WorldEvents {
+  scriptBegan(machine: Machine, run: ScriptRun): void;
+  scriptEnded(machine: Machine, run: ScriptRun, how: ScriptEnd): void;
+  frameSent(machine: string, direction: 'up' | 'down', frame: string): void;
+  agentStarted(machine: Machine): void;
+  agentEnded(machine: Machine, why: string): void;
+  agentFailed(machine: Machine, error: unknown): void;
+  coordinatorEnded(why: string): void;
+  /** An assertion of the production code does not hold. */
+  assertionFailed(who: string, error: Error): void;
+}
+
+/** The simulated machines with the production coordinator and agents on them. */
+export interface World {
+  readonly plan: Plan;
+  readonly timeline: Timeline;
+  readonly trace: Trace;
+  readonly network: Network;
+  readonly database: DurableDatabase;
+  readonly coordinator: CoordinatorMachine;
+  /** For what happens by itself while the history runs. */
+  readonly chance: Chance;
+  readonly applications: readonly string[];
+  /** In order; machines that are made later come behind. */
+  readonly machines: Machine[];
+  addMachine(name: string, machineId?: string): Machine;
+  machineOfHost(hostId: string): Machine | undefined;
+  /** The agent's own command on the machine, with a join token for this role. */
+  enrol(machine: Machine, role: string, options?: { force: boolean }): Promise<void>;
+  /** Revisions and groups are made by whoever calls this. */
+  setUp(core: Core): Promise<void>;
+  upload(core: Core, revision: Plan['revisions'][number]): Promise<void>;
+  createGroup(core: Core, group: PlannedGroup): Promise<void>;
+  /** From here on scripts that stop a revision work, whatever is wrong with it. */
+  calm(): void;
+  close(): void;
+}
+
+export async function createWorld(
+  plan: Plan,
+  parts: { events: WorldEvents; makeTrace(timeline: Timeline): Trace },
+): Promise<World> {
+  const { seed } = plan;
+  const { events } = parts;
+  await loadLateModules();
+  const timeline = createTimeline();
+  const trace = parts.makeTrace(timeline);
+  const machines: Machine[] = [];
+  const byHostId = new Map<string, Machine>();
+  const bundles: MemoryPlace = { bundles: new Map(), unfinished: new Set() };
+  const database = await openDurableDatabase();
+  const network = new Network({
+    timeline,
+    chance: chanceOf(seed, 'network'),
+    profile: plan.network,
+    events: { sent: events.frameSent },
+  });
+  const coordinator = new CoordinatorMachine({
+    timeline,
+    network,
+    database,
+    bundles,
+    chance: chanceOf(seed, 'coordinator'),
+    logger: tracingLogger(trace, 'coordinator'),
+    timings: {
+      heartbeatIntervalMs: plan.heartbeatIntervalMs,
+      silenceLimitMs: 3 * plan.heartbeatIntervalMs,
+      offlineAfterMs: 15_000,
+      hostLostAfterMs: plan.hostLostAfterMs,
+      acceptTimeoutMs: plan.hostLostAfterMs,
+      eventTimeoutMs: 600_000,
+      deploymentTimeoutMs: plan.deploymentTimeoutMs,
+    },
+    ended: events.coordinatorEnded,
+    fatal: (error) => events.assertionFailed('coordinator', error),
+  });
+  const flaws = new Map<string, Flaw>(plan.revisions.map((r) => [`${r.application} ${r.label}`, r.flaw]));
+  let isCalm = false;
+  const flawOf = ({ application, revision, event }: Script): Flaw =>
+    isCalm && event === 'ApplicationStop' ? 'none' : (flaws.get(`${application} ${revision}`) ?? 'none');
+
+  function addMachine(name: string, machineId = `m-${name}`): Machine {
+    const number = machines.length;
+    const chance: Chance = chanceOf(seed, `machine ${name}`);
+    const machine: Machine = new Machine({
+      name,
+      machineId,
+      timeline,
+      network,
+      coordinator,
+      chance,
+      logger: tracingLogger(trace, name),
+      restartAfterMs: plan.restartAfterMs,
+      clockOffsetMs: plan.clockOffsetsMs[number] ?? 0,
+      refusesWebSockets: plan.refusingWebSockets.includes(number),
+      syncDelayMs: plan.syncDelayMs,
+      events: {
+        began(run) {
+          const behaviour = behaviourOf(seed, flawOf, {
+            script: run.script,
+            machine: name,
+            deploymentId: run.deploymentId,
+          });
+          events.scriptBegan(machine, run);
+          return behaviour;
+        },
+        ended: (run, how) => events.scriptEnded(machine, run, how),
+        agentStarted: () => events.agentStarted(machine),
+        agentEnded: (why) => events.agentEnded(machine, why),
+        agentFailed: (error) => events.agentFailed(machine, error),
+        invariantBroken: (error) => events.assertionFailed(name, error),
+      },
+    });
+    machines.push(machine);
+    return machine;
+  }
+
+  const world: World = {
+    plan,
+    timeline,
+    trace,
+    network,
+    database,
+    coordinator,
+    chance: chanceOf(seed, 'fate'),
+    applications: [...new Set(plan.groups.map((group) => group.application))],
+    machines,
+    addMachine,
+    machineOfHost: (hostId) => byHostId.get(hostId),
+    async enrol(machine, role, options = { force: false }) {
+      const { core } = coordinator;
+      if (core === null) throw new AppError('unavailable', 'the coordinator is down');
+      const token = await core.services.joinTokens.create(
+        { tags: { role }, zone: null, scalingGroup: null, uses: 1, validForSeconds: 86_400 },
+        OPERATOR,
+      );
+      await machine.enrol(token.secret, options);
+      if (machine.hostId !== null) byHostId.set(machine.hostId, machine);
+    },
+    async setUp(core) {
+      for (const name of world.applications)
+        await core.services.applications.create({ name, description: '' }, OPERATOR);
+      for (const { configName, minimum } of plan.groups)
+        if (minimum !== null)
+          await core.services.deploymentConfigs
+            .create({ name: configName, minimumHealthyHosts: minimum }, OPERATOR)
+            .catch((error: unknown) => trace.say('operator', `config ${configName}: ${errorMessage(error)}`));
+      for (const group of plan.groups) await world.createGroup(core, group);
+      for (const revision of plan.revisions) await world.upload(core, revision);
+    },
+    async upload(core, revision) {
+      flaws.set(`${revision.application} ${revision.label}`, revision.flaw);
+      const { bytes, digest } = makeBundle(revision);
+      const upload = core.services.revisions.upload(
+        revision.application,
+        { digest, bundleType: 'tar', label: revision.label, description: '' },
+        Readable.from([bytes]),
+        OPERATOR,
+      );
+      await timeline.streaming(upload);
+    },
+    async createGroup(core, group) {
+      await core.services.deploymentGroups.create(
+        { application: group.application },
+        {
+          name: group.name,
+          selection: {
+            tagFilters: [{ type: 'KEY_AND_VALUE', key: 'role', value: group.role }],
+            tagSet: [],
+            hostNames: [],
+            scalingGroups: [],
+          },
+          deploymentConfigName: group.configName,
+          autoRollback: group.autoRollback,
+          outdatedInstancesStrategy: group.outdatedInstancesStrategy,
+          hookEnvironment: {},
+        },
+        OPERATOR,
+      );
+    },
+    calm() {
+      isCalm = true;
+    },
+    close: () => database.close(),
+  };
+  for (let i = 1; i <= plan.machines + plan.spareMachines; i++) addMachine(`web-${i}`);
+  return world;
+}
+
+/** What the agent imports only when it needs it is read from a real disk, in real time: done before any history begins. */
+const loadLateModules = once(async () => {
+  const files = new FileSystem(() => 0);
+  const disk = createSimulatedDisk({
+    files,
+    process: createProcess(() => {}),
+    failpoint: () => null,
+    syncDelay: () => null,
+  });
+  files.append(files.create('/appspec.yml', 0o644), Buffer.from('version: 0.0\nos: linux\n'));
+  await loadAppSpec(disk, '/', { wanted: 'appspec.yml', lifecycleEvents: [] });
+});
+
+/** What the production code would write to its log, from `info` on, as a part of the story. */
+function tracingLogger(trace: Trace, who: string): Logger {
+  const say = (level: string) => (fields: object, phrase: string) =>
+    trace.say(who, `${level} ${phrase} ${JSON.stringify(fields, plainErrors)}`);
+  const logger: Logger = {
+    debug() {},
+    info: say('info'),
+    warn: say('warn'),
+    error: say('error'),
+    child: () => logger,
+  };
+  return logger;
+}
+
+function plainErrors(_key: string, value: unknown): unknown {
+  return value instanceof Error ? `${value.name}: ${value.message}` : value;
+}
