@@ -6,7 +6,7 @@ import type { DeploymentProgress } from '../journal/records.ts';
 import { loadAppSpec } from './app-spec-file.ts';
 import { type EventOutcome, type ExecutorParts, execute, failed } from './executors.ts';
 import { type PlanInput, planEvent, type Step, timeoutOf, type UnpackedRevision } from './plan.ts';
-import { type Remainder, remainder } from './recovery.ts';
+import { hasLostScripts, type Remainder, remainder } from './recovery.ts';
 import { openScriptsLog, type ScriptsLog } from './scripts-log.ts';
 
 /** An event's outcome waits no longer than this for a commit, ms. */
@@ -129,7 +129,11 @@ async function runEvent(parts: DeploymentParts, run: EventRun): Promise<'ended' 
   parts.onEvent({ running, logPath, hasEnded: false });
   let outcome: EventOutcome;
   try {
-    outcome = await execute(parts, step, run);
+    outcome = hasLostScripts(step, interrupted)
+      ? failed(
+          `${event} had begun, and its scripts cannot be found any more: ${'reason' in step ? step.reason : step.kind}`,
+        )
+      : await execute(parts, step, run);
   } catch (error) {
     if (error instanceof InvariantViolation) throw error;
     // If it was the journal that failed, the next commit fails too and ends the agent.

@@ -1,5 +1,6 @@
 import { IGNORABLE_EVENTS } from '../../shared/model/lifecycle-event.ts';
 import type { DeploymentProgress, EventProgress } from '../journal/records.ts';
+import type { Step } from './plan.ts';
 
 /**
  * What is left to do of a deployment, read from the journal: after a crash, and equally when it has just arrived.
@@ -28,6 +29,15 @@ export function remainder(deployment: DeploymentProgress): Remainder {
     return { kind: 'fail', failedEvent: event, skip };
   }
   return { kind: 'succeed' };
+}
+
+/**
+ * An earlier agent started scripts of this event that its plan of now does not have: their archive was damaged or taken away
+ * meanwhile. That nothing is left to run is no success.
+ */
+export function hasLostScripts(step: Step, interrupted: EventProgress | null): boolean {
+  const started = interrupted?.scripts.length ?? 0;
+  return started > (step.kind === 'run-hook' ? step.scripts.length : 0);
 }
 
 const IGNORABLE: ReadonlySet<string> = new Set(IGNORABLE_EVENTS);

@@ -6,9 +6,9 @@ import type { Logger } from '../../shared/core/logger.ts';
 import type { FileExistsBehavior } from '../../shared/model/deployment-group.ts';
 import type { Accounts } from '../host/accounts.ts';
 import type { Disk } from '../host/disk.ts';
+import { forEachParallel } from '../host/parallel.ts';
 import type { ProcessRunner } from '../host/process-runner.ts';
 import { directoryFacts, type Instructions, planInstructions } from './instructions.ts';
-import { forEachParallel } from './parallel.ts';
 import { applyContext, applyPermission, type PermissionPlan, planPermissions } from './permissions.ts';
 import {
   type Journal,

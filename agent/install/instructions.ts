@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import type { FileExistsBehavior } from '../../shared/model/deployment-group.ts';
 import type { Disk, FileStatus } from '../host/disk.ts';
-import { forEachParallel } from './parallel.ts';
+import { forEachParallel } from '../host/parallel.ts';
 import { type DirectoryFacts, type Journal, type Manifest, temporaryPrefix } from './records.ts';
 import { byDepth, type SourceFile, type WantedTree } from './sources.ts';
 

@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import type { AppSpec, FileMapping } from '../../shared/appspec/appspec.ts';
 import type { Disk } from '../host/disk.ts';
-import { forEachParallel } from './parallel.ts';
+import { forEachParallel } from '../host/parallel.ts';
 
 export interface SourceFile {
   /** Absolute, in the unpacked bundle. */

@@ -1,8 +1,8 @@
 import { posix } from 'node:path';
 import { errnoOf } from '../../shared/core/errors.ts';
 import type { Disk } from '../host/disk.ts';
+import { forEachParallel } from '../host/parallel.ts';
 import type { ProcessRunner } from '../host/process-runner.ts';
-import { forEachParallel } from './parallel.ts';
 import { removeContext } from './permissions.ts';
 import type { Journal } from './records.ts';
 import { byDepth } from './sources.ts';

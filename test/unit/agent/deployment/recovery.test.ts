@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { remainder } from '../../../../agent/deployment/recovery.ts';
+import { hasLostScripts, remainder } from '../../../../agent/deployment/recovery.ts';
 import type { DeploymentProgress, EventProgress } from '../../../../agent/journal/records.ts';
 import { anAssignment } from '../../../support/agent-process.ts';
 
@@ -60,5 +60,32 @@ describe('remainder', () => {
     const deployment = aDeployment([]);
     deployment.events.push(...deployment.assignment.lifecycleEvents.map((event) => anEvent(event, 'Succeeded')));
     expect(remainder(deployment)).to.deep.equal({ kind: 'succeed' });
+  });
+});
+
+describe('hasLostScripts', () => {
+  const script = {
+    location: 'stop.sh',
+    attempt: 1,
+    startedAt: 0,
+    deadlineAt: 1,
+    bootId: 'b',
+    isTimedOut: false,
+    ended: null,
+  };
+  const begun = { ...anEvent('ApplicationStop', null), scripts: [script] };
+  const noop = { kind: 'noop', event: 'ApplicationStop', reason: 'the archive is not usable any more' } as const;
+
+  it('says so when a script was started that the plan of now does not know', () => {
+    expect(hasLostScripts(noop, begun)).to.equal(true);
+    expect(hasLostScripts(noop, anEvent('ApplicationStop', null))).to.equal(false);
+    expect(hasLostScripts(noop, null)).to.equal(false);
+  });
+
+  it('is content when the plan still has the scripts', () => {
+    const source = { revision: 'installed', revisionLabel: '1', archiveRoot: '/a' } as const;
+    const scripts = [{ location: 'stop.sh', args: [], timeoutSeconds: 1, runas: null, sudo: false, env: {}, line: 1 }];
+    const run = { kind: 'run-hook', event: 'ApplicationStop', scripts, source } as const;
+    expect(hasLostScripts(run, begun)).to.equal(false);
   });
 });
