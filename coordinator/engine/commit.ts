@@ -81,7 +81,10 @@ async function apply(commit: Commit, decision: Decision): Promise<void> {
       row.error_code = decision.error?.code ?? null;
       row.error_message = decision.error?.message ?? null;
       effects.wakesGroup = true;
-      return settleGroup(commit.tx, row, now);
+      await settleGroup(commit.tx, row, now);
+      // What waited since a host of its own was being brought in may go on.
+      if (row.creator === 'autoscaling') effects.wakeDeployments.push(...(await occupantOf(commit.tx, row.group_id)));
+      return;
     case 'create-rollback': {
       const rollback = await createRollback(commit.tx, commit.parts, row, decision.revisionId, now);
       if ('id' in rollback) {
@@ -212,6 +215,18 @@ async function waitingForHostOf(tx: DatabaseTransaction, targetId: number): Prom
     [targetId],
   );
   return rows.map((row) => row.deployment_id);
+}
+
+/** The deployment that occupies the group, if one does. */
+async function occupantOf(tx: DatabaseTransaction, groupId: string): Promise<string[]> {
+  const rows = await tx.query
+    .selectFrom('deployments')
+    .select('id')
+    .where('group_id', '=', groupId)
+    .where('is_active', '=', 1)
+    .where('occupies_group', '=', 1)
+    .execute();
+  return rows.map((row) => row.id);
 }
 
 async function writeRow(commit: Commit, loadedVersion: number): Promise<void> {

@@ -9,7 +9,7 @@ import type { DeploymentRow } from '../storage/tables.ts';
  */
 export async function settleGroup(tx: DatabaseTransaction, row: DeploymentRow, now: number): Promise<void> {
   if (row.creator === 'autoscaling' || row.creator === 'CodeDeployAutoUpdate') await settleOwedHosts(tx, row);
-  if (row.creator === 'autoscaling') return;
+  if (row.creator === 'autoscaling') return doubtPendingTargets(tx, row);
   if (row.status !== 'Succeeded') return;
   if (row.is_partial === 1 && (await runsSomethingElse(tx, row))) return;
   const group = await tx.query
@@ -69,6 +69,43 @@ async function settleOwedHosts(tx: DatabaseTransaction, row: DeploymentRow): Pro
        AND coalesce(t.error_code, '') NOT IN ('HOST_OFFLINE', 'HOST_LOST')`,
     [[row.status, row.revision_id, row.id, row.group_id]],
   );
+}
+
+/**
+ * A deployment of the group that began meanwhile has the host as healthy, and still to come. One that was broken by what was
+ * to bring it in is not in service any more (invariant I1).
+ */
+async function doubtPendingTargets(tx: DatabaseTransaction, row: DeploymentRow): Promise<void> {
+  if (row.count_failed === 0) return;
+  const touchedInVain = tx.query
+    .selectFrom('targets')
+    .select('host_id')
+    .where('deployment_id', '=', row.id)
+    .where('status', '=', 'Failed')
+    .where('started_at', 'is not', null);
+  const active = tx.query
+    .selectFrom('deployments')
+    .select('id')
+    .where('group_id', '=', row.group_id)
+    .where('is_active', '=', 1);
+  const doubted = await tx.query
+    .updateTable('targets')
+    .set({ was_healthy: 0 })
+    .where('status', '=', 'Pending')
+    .where('was_healthy', '=', 1)
+    .where('host_id', 'in', touchedInVain)
+    .where('deployment_id', 'in', active)
+    .returning('deployment_id')
+    .execute();
+  for (const { deployment_id } of doubted)
+    await tx.query
+      .updateTable('deployments')
+      .set((e) => ({
+        count_pending_unhealthy: e('count_pending_unhealthy', '+', 1),
+        version: e('version', '+', 1),
+      }))
+      .where('id', '=', deployment_id)
+      .execute();
 }
 
 async function runsSomethingElse(tx: DatabaseTransaction, row: DeploymentRow): Promise<boolean> {

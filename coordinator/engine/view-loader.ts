@@ -63,6 +63,7 @@ export async function loadRolloutView(
     overdue: nextDeadlineAt !== null && nextDeadlineAt <= now ? await overdueTargets(query, deploymentId, now) : [],
     nextDeadlineAt,
     offlineInService: isWaitingForEnd ? { count: 0, oldestSince: null } : await offlineInService(query, row),
+    busyInService: isWaitingForEnd ? 0 : await busyInService(query, row),
     hasTouchedHosts: mayEnd && (await exists(query, deploymentId, 'touched')),
     hasReachableFailures: mayEnd && row.count_failed > 0 && (await exists(query, deploymentId, 'reachable-failure')),
     lastGoodRevisionId: mayEnd ? await lastGoodRevision(query, row.group_id) : null,
@@ -207,6 +208,46 @@ async function offlineInService(query: Queryable, deployment: DeploymentRow): Pr
     .executeTakeFirst();
   const count = Number(row?.count ?? 0);
   return { count, oldestSince: count === 0 || row?.oldest == null ? null : Number(row.oldest) };
+}
+
+/**
+ * Hosts of this deployment that were in service when it was made, or are since, and that a one-host deployment of the group
+ * has taken out since. One that failed there counts until that deployment has ended, which tells this one (settle-group.ts).
+ * Reads the few deployments of this kind that run, not the targets of this one.
+ */
+async function busyInService(query: Queryable, deployment: DeploymentRow): Promise<number> {
+  const row = await query
+    .selectFrom('deployments as d')
+    .innerJoin('targets as t', 't.deployment_id', 'd.id')
+    .innerJoin('hosts as h', 'h.id', 't.host_id')
+    .select((e) => e.fn.countAll<number>().as('count'))
+    .where('d.is_active', '=', sql.lit(1))
+    .where('d.group_id', '=', deployment.group_id)
+    .where('d.creator', '=', 'autoscaling')
+    .where('d.id', '<>', deployment.id)
+    .where('t.started_at', 'is not', null)
+    .where('t.status', 'in', ['InProgress', 'Failed'])
+    // Those that are away are counted already.
+    .where('h.presence', '<>', 'Offline')
+    .where((e) =>
+      e(
+        e
+          .selectFrom('targets as own')
+          .select((inner) => inner.fn.countAll<number>().as('count'))
+          .whereRef('own.host_id', '=', 't.host_id')
+          .where('own.deployment_id', '=', deployment.id)
+          .where((inner) =>
+            inner.or([
+              inner('own.status', '=', 'Succeeded'),
+              inner.and([inner('own.status', '=', 'Pending'), inner('own.was_healthy', '=', 1)]),
+            ]),
+          ),
+        '>',
+        0,
+      ),
+    )
+    .executeTakeFirst();
+  return Number(row?.count ?? 0);
 }
 
 async function exists(query: Queryable, deploymentId: string, what: 'touched' | 'reachable-failure'): Promise<boolean> {

@@ -26,13 +26,14 @@ export function capacityForUnhealthy(view: RolloutView): number {
 
 /**
  * Healthy hosts that may start. Beyond the formula, what is out of service for other reasons counts: unhealthy hosts that
- * wait for their turn, and hosts that went offline (invariant I1).
+ * wait for their turn, hosts that went offline, and hosts that another deployment is bringing in (invariant I1).
  */
 export function capacityForHealthy(view: RolloutView): number {
-  const { deployment, counts, offlineInService } = view;
+  const { deployment, counts, offlineInService, busyInService } = view;
   return (
     deployment.totalHosts -
     deployment.minimumHealthyCount -
+    busyInService -
     counts.failed -
     counts.inProgress -
     counts.pendingUnhealthy -

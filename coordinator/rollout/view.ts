@@ -36,6 +36,8 @@ export interface RolloutView {
   nextDeadlineAt: number | null;
   /** Hosts that count as in service (pending and healthy, or succeeded) but are offline now: down, though not our doing. */
   offlineInService: { count: number; oldestSince: number | null };
+  /** Hosts that count as in service but are down now since another deployment of the group brings them in. */
+  busyInService: number;
   /** True once any host was touched. */
   hasTouchedHosts: boolean;
   /** True when a host that could be reached failed. */

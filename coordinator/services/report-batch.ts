@@ -40,6 +40,7 @@ interface TargetFacts {
   deploymentId: string;
   groupId: string;
   revisionId: string;
+  creator: string;
   status: string;
   errorCode: string | null;
   /** Set while the batch is put together; written once. */
@@ -52,6 +53,7 @@ interface TargetFacts {
 const KNOWN_EVENTS: ReadonlySet<string> = new Set(LIFECYCLE_EVENTS);
 
 const SELECT_TARGET = `SELECT t.id, t.deployment_id AS deploymentId, d.group_id AS groupId, d.revision_id AS revisionId,
+    d.creator,
     t.status, t.error_code AS errorCode, t.current_event AS currentEvent, t.accepted_at IS NOT NULL AS accepted, t.deadline_at AS deadlineAt,
     0 AS touched
   FROM targets t JOIN deployments d ON d.id = t.deployment_id WHERE t.host_id = ? AND t.deployment_id = ?`;
@@ -74,9 +76,11 @@ const LATE_FINISH = `UPDATE targets SET message = substr(coalesce(message, '') |
   WHERE id = ? AND status <> 'InProgress'`;
 
 // No row: the host has left the group meanwhile, and what it runs is no longer the group's business.
-// A success of any deployment mends what scale-out had given up.
+// A success of any deployment mends what scale-out had given up. One of the fleet's own also takes the place of bringing the
+// host in: that would take it to the old revision, out of service beside the deployment that counts on it.
 const UPDATE_GROUP_HOST = `UPDATE group_hosts SET revision_id = ?, instance_health = ?, last_deployment_id = ?,
-    converge = CASE WHEN converge = 'failed' AND ? = 'Succeeded' THEN NULL ELSE converge END
+    converge = CASE WHEN ? = 'Succeeded' AND (converge = 'failed' OR (converge = 'entering' AND ?))
+      THEN NULL ELSE converge END
   WHERE group_id = ? AND host_id = ?`;
 
 // The first commit of a new journal takes the place of the one before, whatever its numbers were.
@@ -219,6 +223,8 @@ export async function writeBatch(
         item.status === 'Succeeded' ? 'Healthy' : 'Unhealthy',
         target.deploymentId,
         item.status,
+        // A late one tells of a deployment that has gone on without the host.
+        target.status === 'InProgress' && target.creator !== 'autoscaling' ? 1 : 0,
         target.groupId,
         hostId,
       ]);

@@ -55,6 +55,7 @@ export function aView(options: ViewOptions = {}): RolloutView {
     overdue: [],
     nextDeadlineAt: null,
     offlineInService: { count: 0, oldestSince: null },
+    busyInService: 0,
     hasTouchedHosts: ended > 0,
     hasReachableFailures: counts.failed > 0,
     lastGoodRevisionId: 'r-old' as RevisionId,

@@ -121,6 +121,11 @@ describe('decide', () => {
       expect(decide(view, NOW)).to.deep.equal({ decisions: [], wakeAt: oldestSince + 300_000 });
     });
 
+    it('does not take another host out while one that counts is being brought in', () => {
+      const view = aView({ succeeded: 3, view: { busyInService: 1 } });
+      expect(decide(view, NOW).decisions).to.deep.equal([]);
+    });
+
     it('gives up when such a host stays away', () => {
       const view = aView({ succeeded: 3, view: { offlineInService: { count: 1, oldestSince: NOW - 300_000 } } });
       expect(decide(view, NOW).decisions[0]).to.nested.include({

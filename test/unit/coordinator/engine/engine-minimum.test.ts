@@ -1,0 +1,71 @@
+import { expect } from 'chai';
+import { ALL_AT_ONCE, aFleet, deployed, ONE_AT_A_TIME } from '../../../support/engine-fleet.ts';
+import { createEngineWorld, type EngineWorld, type WorldHost } from '../../../support/engine-world.ts';
+
+describe('a deployment beside one that brings a host in', () => {
+  let world: EngineWorld;
+  let hosts: WorldHost[];
+
+  beforeEach(async () => {
+    world = await createEngineWorld();
+    hosts = await aFleet(world, 4, ({ revision }, host) =>
+      revision.label === '3' || (revision.label === '2' && host === hosts[1]) ? 'hang' : 'succeed',
+    );
+    await deployed(world, '1', ALL_AT_ONCE);
+    world.disconnect(hosts[1]!);
+    await world.run(20_000);
+  });
+  afterEach(() => world.close());
+
+  /** web-2 runs 1 and was away when 2 came. It is back, and its way to 2 takes long. */
+  async function bringInSecond(): Promise<string> {
+    const second = await deployed(world, '2', { deploymentConfigName: 'CodeDeployDefault.HalfAtATime' });
+    expect(second.status).to.equal('Succeeded');
+    await world.connect(hosts[1]!);
+    await world.run(200);
+    const bringIn = hosts[1]!.started.at(-1) ?? '';
+    expect(await world.get(bringIn)).to.include({ creator: 'autoscaling', status: 'InProgress' });
+    return bringIn;
+  }
+  const startedOn = (id: string) => hosts.filter((host) => host.started.includes(id)).map((host) => host.name);
+
+  it('counts that host as out of service until it is brought in', async () => {
+    const bringIn = await bringInSecond();
+    const third = await deployed(world, '3', ONE_AT_A_TIME);
+    expect(startedOn(third.id), 'one is down already').to.deep.equal([]);
+    world.finish(hosts[1]!, bringIn, 'succeed');
+    await world.run(200);
+    expect(startedOn(third.id)).to.have.length(1);
+  });
+
+  it('counts that host as down when bringing it in has failed, and starts with it', async () => {
+    const bringIn = await bringInSecond();
+    // web-1 runs an old revision as well, by an operator's wish: it comes first by name, and serves.
+    await deployed(world, '1', { onlyHostNames: ['web-1'] });
+    const third = await deployed(world, '3', ONE_AT_A_TIME);
+    world.finish(hosts[1]!, bringIn, 'fail');
+    await world.run(200);
+    expect(startedOn(third.id)).to.deep.equal(['web-2']);
+    world.finish(hosts[1]!, third.id, 'succeed');
+    await world.run(200);
+    expect(startedOn(third.id), 'one more, and no two').to.have.length(2);
+    expect(world.faults).to.deep.equal([]);
+  });
+
+  it('is not followed by bringing a host in that it has brought on itself', async () => {
+    await world.connect(hosts[1]!);
+    for (const host of hosts) host.behaviour = () => 'hang';
+    const second = await world.deploy('2', ONE_AT_A_TIME);
+    await world.run(200);
+    // As when the host came back in the moment in which the deployment was made.
+    await world.database.transaction((tx) =>
+      tx.executeMany(`UPDATE group_hosts SET converge = 'entering' WHERE host_id = ?`, [[hosts[1]!.id]]),
+    );
+    world.finish(hosts[0]!, second.id, 'succeed');
+    await world.run(200);
+    expect(startedOn(second.id)).to.deep.equal(['web-1', 'web-2']);
+    world.finish(hosts[1]!, second.id, 'succeed');
+    await world.run(20_000);
+    expect(hosts[1]!.started.at(-1), 'nothing takes it back to 1').to.equal(second.id);
+  });
+});
