@@ -43,12 +43,13 @@ export async function inject(
           .finally(() => busy.delete(place)),
       );
     };
-    if ('hosts' in fault)
-      for (const index of fault.hosts) {
+    if ('hosts' in fault) {
+      const chosen = fault.kind === 'power-cut' ? await oneInHook(hosts, fault.hosts) : fault.hosts;
+      for (const index of chosen) {
         const host = hosts[index];
         if (host !== undefined) one(placeOf(fault, index), () => hitHost(herd, host, fault, injected));
       }
-    else one('coordinator', () => hitCoordinator(herd, fault));
+    } else one('coordinator', () => hitCoordinator(herd, fault));
   }
   await Promise.all(running);
   for (const { link } of hosts) link.clearTruncations();
@@ -56,10 +57,17 @@ export async function inject(
   return injected;
 }
 
-/** A host without power in the middle of a script is the case of interest; another one is as good when no script runs. */
-async function inHook(host: RealHost): Promise<void> {
+/** A host without power in the middle of a script is the case of interest; any is as good when no script runs. */
+async function oneInHook(hosts: readonly FaultyHost[], candidates: readonly number[]): Promise<number[]> {
   const giveUpAt = performance.now() + LONGEST_WAIT_FOR_HOOK_MS;
-  while (hookGroups(host).length === 0 && performance.now() < giveUpAt) await sleep(20);
+  for (;;) {
+    for (const index of candidates) {
+      const host = hosts[index]?.host;
+      if (host !== undefined && hookGroups(host).length > 0) return [index];
+    }
+    if (performance.now() > giveUpAt) return candidates.slice(0, 1);
+    await sleep(20);
+  }
 }
 
 function placeOf(fault: Fault, index: number): string {
@@ -85,7 +93,6 @@ async function hitHost(
       return link.truncateNextDownloads(...fault.truncations);
     case 'kill-agent':
     case 'power-cut':
-      if (fault.kind === 'power-cut') await inHook(host);
       await herd.endAgent(host, 'SIGKILL');
       if (fault.kind === 'power-cut') injected.powerCutHooks += signalHooks(host, 'SIGKILL');
       await sleep(fault.forMs);

@@ -6,7 +6,9 @@ export type Fault =
   | { kind: 'link'; hosts: readonly number[]; fault: LinkFault; cut: Cut | null; forMs: number }
   | { kind: 'cut'; hosts: readonly number[]; how: Cut }
   | { kind: 'truncate'; hosts: readonly number[]; truncations: readonly Truncation[] }
-  | { kind: 'kill-agent' | 'restart-agent' | 'power-cut' | 'freeze-agent'; hosts: readonly number[]; forMs: number }
+  | { kind: 'kill-agent' | 'restart-agent' | 'freeze-agent'; hosts: readonly number[]; forMs: number }
+  /** One of them, at best one that runs a script just then: its agent and the script are killed together. */
+  | { kind: 'power-cut'; hosts: readonly number[]; forMs: number }
   | { kind: 'kill-coordinator' | 'restart-coordinator' | 'freeze-coordinator'; forMs: number };
 
 export interface PlannedFault {
@@ -28,7 +30,7 @@ export const BUNDLE_BYTES = 200_000;
  * run has all of them, too.
  */
 export function planFaults(randomness: Randomness, durationMs: number, hostCount: number): PlannedFault[] {
-  const { between, pick, hosts, shuffled } = chooser(randomness, hostCount);
+  const { between, pick, hosts, all, shuffled } = chooser(randomness, hostCount);
   /** Mostly a hiccup, sometimes long enough that a host counts as offline, or as lost inside a deployment. */
   const length = () => (randomness.fraction() < 0.5 ? between(200, 3_000) : between(5_000, 13_000));
   const link = (fault: LinkFault, cut: Cut | null = null): Fault => ({
@@ -55,7 +57,7 @@ export function planFaults(randomness: Randomness, durationMs: number, hostCount
     truncate: () => ({ kind: 'truncate', hosts: hosts(), truncations: [truncation(), truncation()] }),
     'kill agent': () => ({ kind: 'kill-agent', hosts: hosts(), forMs: pick([0, length()]) }),
     'restart agent': () => ({ kind: 'restart-agent', hosts: hosts(), forMs: 0 }),
-    'power cut': () => ({ kind: 'power-cut', hosts: hosts(3), forMs: pick([0, length()]) }),
+    'power cut': () => ({ kind: 'power-cut', hosts: all(), forMs: pick([0, length()]) }),
     'freeze agent': () => ({ kind: 'freeze-agent', hosts: hosts(), forMs: length() }),
     'kill coordinator': () => ({ kind: 'kill-coordinator', forMs: pick([0, between(100, 3_000)]) }),
     'restart coordinator': () => ({ kind: 'restart-coordinator', forMs: 0 }),
@@ -81,10 +83,11 @@ function chooser(randomness: Randomness, hostCount: number) {
       .map((value) => ({ value, order: randomness.fraction() }))
       .sort((a, b) => a.order - b.order)
       .map(({ value }) => value);
+  const all = () => shuffled(Array.from({ length: hostCount }, (_, index) => index));
   /** A few of them; sometimes all, as when a switch fails. */
-  const hosts = (most = hostCount): number[] => {
-    const count = randomness.fraction() < 0.1 ? most : Math.min(most, between(1, 3));
-    return shuffled(Array.from({ length: hostCount }, (_, index) => index)).slice(0, count);
+  const hosts = (): number[] => {
+    const count = randomness.fraction() < 0.1 ? hostCount : Math.min(hostCount, between(1, 3));
+    return all().slice(0, count);
   };
-  return { between, pick, shuffled, hosts };
+  return { between, pick, shuffled, hosts, all };
 }
