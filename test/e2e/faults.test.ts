@@ -73,10 +73,15 @@ describe(`a herd behind failing links, ${SECONDS} s of faults (seed ${SEED})`, f
     expect((await ended(herd, first.id)).status).to.equal('Succeeded');
 
     let isOver = false;
-    const injecting = inject(herd, hosts, planFaults(partOf(2), SECONDS * 1_000, HOSTS.length)).finally(() => {
+    const over = () => {
       isOver = true;
-    });
-    const [injected] = await Promise.all([injecting, operators.work(() => isOver)]);
+    };
+    const plan = planFaults(partOf(2), SECONDS * 1_000, HOSTS.length);
+    const injecting = inject(herd, hosts, plan, () => isOver).finally(over);
+    const working = operators.work(() => isOver).finally(over);
+    // Both have to be over, also when one of them has failed: what is restarted after the herd was closed would be left behind.
+    await Promise.allSettled([injecting, working]);
+    const [injected] = await Promise.all([injecting, working]);
 
     const healedAt = await allOnline(herd);
     await idle(herd, ENDS_WITHIN_MS);

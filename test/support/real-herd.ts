@@ -37,6 +37,7 @@ export class RealHerd {
   #coordinator: ChildProcess | null = null;
   #port = 0;
   #client: DroverClient | null = null;
+  #isClosed = false;
   /** Also when the test process ends before `close`: nothing may be left behind. */
   readonly #atExit = () => {
     for (const child of this.#started) if (isRunning(child)) child.kill('SIGKILL');
@@ -171,6 +172,7 @@ export class RealHerd {
 
   /** Ends everything that was started; the directory stays when its logs are still of use. */
   async close(options: { keepFiles?: boolean } = {}): Promise<void> {
+    this.#isClosed = true;
     await Promise.all(this.hosts.map((host) => endProcess(host.agent, 'SIGTERM')));
     await endProcess(this.#coordinator, 'SIGTERM');
     await Promise.all(this.#started.map((child) => endProcess(child, 'SIGKILL')));
@@ -187,6 +189,7 @@ export class RealHerd {
   }
 
   #spawn(program: Program, args: readonly string[], logName: string): ChildProcess {
+    if (this.#isClosed) throw new Error('nothing is started in a herd that has been closed');
     const log = openSync(join(this.directory, `${logName}.log`), 'a');
     const child = spawn(process.execPath, [join(DIST, `${program}.js`), ...args], { stdio: ['ignore', log, log] });
     closeSync(log);

@@ -18,12 +18,13 @@ export interface Injected {
 
 /**
  * Carries out a plan. A link, a process has one fault at a time: a fault leaves out what still has another one. Resolves, also
- * when something went wrong, only after every fault is over and every process runs again.
+ * when something went wrong, only after every fault is over and every process runs again. Once `isOver`, no other one begins.
  */
 export async function inject(
   herd: RealHerd,
   hosts: readonly FaultyHost[],
   plan: readonly PlannedFault[],
+  isOver: () => boolean,
 ): Promise<Injected> {
   const busy = new Set<string>();
   const injected: Injected = { met: {}, powerCutHooks: 0 };
@@ -32,7 +33,7 @@ export async function inject(
   const beganAt = performance.now();
   for (const { atMs, name, fault } of plan) {
     await sleep(beganAt + atMs - performance.now());
-    if (errors.length > 0) break;
+    if (errors.length > 0 || isOver()) break;
     const one = (place: string, act: () => Promise<void>) => {
       if (busy.has(place)) return;
       busy.add(place);
