@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { AppError, isAppError } from '../../../shared/core/errors.ts';
 import type { Randomness } from '../../../shared/core/randomness.ts';
-import type { Deployment } from '../../../shared/sdk/drover-client.ts';
+import { type Deployment, isTerminal } from '../../../shared/sdk/drover-client.ts';
 import { answered, ended, idle, pushRevision, TARGET_GROUP } from '../../support/herd-operator.ts';
 import type { RealHerd } from '../../support/real-herd.ts';
 import { BUNDLE_BYTES } from './plan.ts';
@@ -23,6 +23,9 @@ const BAD_EVENTS = ['AfterInstall', 'ApplicationStart', 'ValidateService'];
 const BAD_PLACES = ['*', '*[37]', '*[1-4]'];
 /** What a deployment may take while there are faults; a run of faults ends earlier, and its deadline is below this. */
 export const ENDS_WITHIN_MS = 300_000;
+
+/** An operator stops what has not ended by then, mostly. */
+const PATIENCE_MS = 20_000;
 
 export interface PushedRevision {
   payload: string;
@@ -62,7 +65,8 @@ export class Operators {
         await idle(this.#herd, ENDS_WITHIN_MS);
         continue;
       }
-      if (this.#chance(0.4)) await this.#stopSoon(deployment.id);
+      if (this.#chance(0.3)) await this.#stopAfter(deployment.id, 2_000);
+      else if (this.#chance(0.6)) await this.#stopAfter(deployment.id, PATIENCE_MS);
       await ended(this.#herd, deployment.id, ENDS_WITHIN_MS);
       // An operator who does not wait is refused while the rollback runs.
       if (this.#chance(0.7)) await idle(this.#herd, ENDS_WITHIN_MS);
@@ -124,9 +128,14 @@ export class Operators {
     return this.create(failed.revisionLabel, { onlyFailedOf: failed.id });
   }
 
-  async #stopSoon(deployment: string): Promise<void> {
-    // At any moment of it: that is what is tried here.
-    await new Promise((resolve) => setTimeout(resolve, this.#randomness.fraction() * 2_000));
+  /** Stops it at any moment of this time, unless it has ended by then. */
+  async #stopAfter(deployment: string, withinMs: number): Promise<void> {
+    const stopAt = performance.now() + this.#randomness.fraction() * withinMs;
+    while (performance.now() < stopAt) {
+      const { status } = await answered(() => this.#herd.client.getDeployment({ deployment }));
+      if (isTerminal(status)) return;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
     const rollback = this.#pick([undefined, true, false]);
     await this.#attempt(async () => {
       await answered(() =>

@@ -20,8 +20,8 @@ export interface PlannedFault {
 }
 
 /** Between two faults, ms. */
-const SHORTEST_GAP_MS = 150;
-const LONGEST_GAP_MS = 900;
+const SHORTEST_GAP_MS = 200;
+const LONGEST_GAP_MS = 1_200;
 /** Bytes of a bundle, roughly: a download breaks anywhere in it. */
 export const BUNDLE_BYTES = 200_000;
 
@@ -32,7 +32,7 @@ export const BUNDLE_BYTES = 200_000;
 export function planFaults(randomness: Randomness, durationMs: number, hostCount: number): PlannedFault[] {
   const { between, pick, hosts, all, shuffled } = chooser(randomness, hostCount);
   /** Mostly a hiccup, sometimes long enough that a host counts as offline, or as lost inside a deployment. */
-  const length = () => (randomness.fraction() < 0.5 ? between(200, 3_000) : between(5_000, 13_000));
+  const length = () => (randomness.fraction() < 0.7 ? between(200, 2_500) : between(5_000, 12_000));
   const link = (fault: LinkFault, cut: Cut | null = null): Fault => ({
     kind: 'link',
     hosts: hosts(),
@@ -43,7 +43,8 @@ export function planFaults(randomness: Randomness, durationMs: number, hostCount
   const direction = (): Direction => pick(['up', 'down', 'both']);
   const truncation = (): Truncation => ({
     afterBytes: between(0, BUNDLE_BYTES),
-    how: pick(['fin', 'rst', 'silence']),
+    // Silence costs half a minute until it is noticed: too often, and little else would happen.
+    how: pick(['fin', 'rst', 'fin', 'rst', 'silence']),
   });
   const makers: Record<string, () => Fault> = {
     delay: () => link({ kind: 'delay', delayMs: between(20, 900) }),
