@@ -7,7 +7,7 @@ import type { RealHerd } from '../../support/real-herd.ts';
 import { BUNDLE_BYTES } from './plan.ts';
 
 export const PAYLOAD_FILE = 'payload';
-const HOOK_SECONDS = 0.1;
+const HOOK_SECONDS = 0.2;
 const OWN_CONFIGS = [
   { name: 'seven-stay', minimumHealthyHosts: { type: 'HOST_COUNT', value: 7 } },
   { name: 'eighty-percent-stay', minimumHealthyHosts: { type: 'FLEET_PERCENT', value: 80 } },
