@@ -8,6 +8,7 @@ import type { Diagnostics } from '../../shared/model/lifecycle-event.ts';
 import type { Accounts } from '../host/accounts.ts';
 import type { Disk } from '../host/disk.ts';
 import type { ExitStatus, ProcessHandle, ProcessRunner, StartRequest } from '../host/process-runner.ts';
+import { SYSTEMD_BOOTED } from '../host/resource-limits.ts';
 import { hasSucceeded, parseExitStatus } from './exit-status.ts';
 import { boundOutput, readTail } from './output.ts';
 import { maskFile, type Secrets } from './secrets.ts';
@@ -121,6 +122,8 @@ async function prepare(
     return { ok: false, errorCode: 'ScriptMissing', message: `Script does not exist at specified location: ${file}` };
   const notExecutable = found.isExecutable ? null : await makeExecutable(parts, run, { file, mode: found.mode });
   if (notExecutable !== null) return { ok: false, errorCode: 'ScriptNotExecutable', message: notExecutable };
+  const unlimited = script.limits === null ? null : await whyUnlimited(parts);
+  if (unlimited !== null) return { ok: false, errorCode: 'ScriptFailed', message: `${placeOf(run)}: ${unlimited}` };
   const user = await resolveUser(parts, script.runas);
   if ('refusal' in user) return { ok: false, errorCode: 'ScriptFailed', message: `${placeOf(run)}: ${user.refusal}` };
   return {
@@ -131,6 +134,7 @@ async function prepare(
       workingDirectory: run.archiveRoot,
       environment: run.environmentOf(user),
       ...(user.switchTo === null ? {} : { user: user.switchTo }),
+      ...(script.limits === null ? {} : { limits: script.limits }),
       outputPath: run.outputPath,
       statusPath: run.statusPathOf(attempt),
     },
@@ -168,6 +172,13 @@ async function makeExecutable(
   } finally {
     await output.close();
   }
+  return null;
+}
+
+/** A script that is to be held to limits does not run without them. */
+async function whyUnlimited(parts: HookRunnerParts): Promise<string | null> {
+  if (parts.ownAccount.uid !== 0) return 'only an agent that runs as root can hold a script to limits';
+  if ((await parts.disk.status(SYSTEMD_BOOTED)) === null) return 'limits need systemd as the init of this host';
   return null;
 }
 

@@ -15,6 +15,8 @@ import type {
   ToolResult,
 } from './process-runner.ts';
 
+import { scopeWithLimits } from './resource-limits.ts';
+
 const SHELL = '/bin/sh';
 const MAX_TOOL_OUTPUT_BYTES = 64 * 1_024;
 /** A process that is not our child is looked at this often, ms: a short hook is noticed soon, a long one costs little. */
@@ -27,6 +29,8 @@ export interface NodeProcessRunnerParts {
   clock: Clock;
   /** The whole environment of the tools that `run` runs; hooks get their own. */
   toolEnvironment: Readonly<Record<string, string>>;
+  /** Another program than systemd's own, for tests. */
+  systemdRun?: string;
 }
 
 export interface NodeProcessRunner extends ProcessRunner {
@@ -67,7 +71,7 @@ export function createNodeProcessRunner(parts: NodeProcessRunnerParts): NodeProc
         return failed(error);
       }
       try {
-        const { outcome, ended } = await spawnHook(request, boot, output);
+        const { outcome, ended } = await spawnHook(request, boot, output, parts.systemdRun);
         if (outcome.ok) {
           const key = keyOf(outcome.handle);
           children.set(key, ended);
@@ -117,8 +121,14 @@ async function spawnHook(
   request: StartRequest,
   boot: string,
   outputFd: number,
+  systemdRun: string | undefined,
 ): Promise<{ outcome: StartOutcome; ended: Promise<ExitStatus> }> {
-  const command = [...asUser(request.user), request.file, ...request.args];
+  const command = [
+    ...scopeWithLimits(request.limits, systemdRun),
+    ...asUser(request.user),
+    request.file,
+    ...request.args,
+  ];
   let child: ChildProcess;
   try {
     child = spawn(

@@ -33,10 +33,21 @@ export interface StartRequest {
   environment: Readonly<Record<string, string>>;
   /** Run as this user: uid, gid and supplementary groups; the agent's own when absent. */
   user?: { uid: number; gid: number; groups: readonly number[] };
+  /** Held to these, with all that it starts; needs systemd and root. */
+  limits?: ResourceLimits;
   /** stdout and stderr, appended (O_APPEND). */
   outputPath: string;
   /** Written by the wrapper when the process ends: {@link ExitStatus} as one line of JSON. Must not exist yet. */
   statusPath: string;
+}
+
+/** Null: no limit of that kind. */
+export interface ResourceLimits {
+  memoryMaxBytes: number | null;
+  /** Of one core: 200 is two of them. */
+  cpuPercent: number | null;
+  /** Processes and threads. */
+  maxTasks: number | null;
 }
 
 export type FoundStart = { state: 'started'; handle: ProcessHandle } | { state: 'never' } | { state: 'unknown' };

@@ -30,7 +30,18 @@ export interface HookScript {
   args: readonly string[];
   /** Extension: variables for this script alone. */
   env: Readonly<Record<string, string>>;
+  /** Extension: what the script and all that it starts may use; null without limits. */
+  limits: HookLimits | null;
   line: number;
+}
+
+/** Null: no limit of that kind. */
+export interface HookLimits {
+  memoryMaxBytes: number | null;
+  /** Of one core: 200 is two of them. */
+  cpuPercent: number | null;
+  /** Processes and threads. */
+  maxTasks: number | null;
 }
 
 export interface Permission {

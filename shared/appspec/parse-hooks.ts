@@ -2,9 +2,10 @@ import { LIFECYCLE_EVENTS, lifecycleEventName, RESERVED_EVENTS } from '../model/
 import type { HookScript } from './appspec.ts';
 import { nearestName } from './nearest.ts';
 import { pathInBundle } from './parse-files.ts';
+import { parseLimits } from './parse-limits.ts';
 import type { Field, Value, YamlReader } from './yaml-reader.ts';
 
-const HOOK_KEYS = ['location', 'timeout', 'runas', 'sudo', 'args', 'env'] as const;
+const HOOK_KEYS = ['location', 'timeout', 'runas', 'sudo', 'args', 'env', 'limits'] as const;
 const DEFAULT_TIMEOUT_SECONDS = 3_600;
 /** What CodeDeploy's service allows for one event, and for one script. */
 const SERVICE_TIMEOUT_SECONDS = 3_600;
@@ -96,12 +97,13 @@ function parseScript(reader: YamlReader, item: Value): HookScript | null {
     sudo: parseSudo(reader, optional(fields, 'sudo')),
     args: args === null ? [] : parseArgs(reader, args),
     env: env === null ? {} : parseEnv(reader, env),
+    limits: parseLimits(reader, optional(fields, 'limits')),
     line: item.line,
   };
   return location === null || timeoutSeconds === null ? null : { location, timeoutSeconds, ...script };
 }
 
-function optional(fields: ReadonlyMap<string, Field>, key: string): Value | null {
+export function optional(fields: ReadonlyMap<string, Field>, key: string): Value | null {
   const value = fields.get(key)?.value;
   return value === undefined || value.kind === 'null' ? null : value;
 }
@@ -204,6 +206,6 @@ function scalarText(reader: YamlReader, value: Value): string | null {
   return null;
 }
 
-function warnAboutExtension(reader: YamlReader, value: Value, key: string): void {
+export function warnAboutExtension(reader: YamlReader, value: Value, key: string): void {
   reader.warning(value, { code: 'drover-extension', message: `${key} is Drover's own; it is ignored by AWS's agent` });
 }

@@ -6,10 +6,12 @@ import { hookEnvironment } from '../../agent/hooks/environment.ts';
 import { KILL_AFTER_MS, type PreviousRun, runScript, type ScriptResult } from '../../agent/hooks/hook-runner.ts';
 import { createSecrets, noSecrets, type Secrets } from '../../agent/hooks/secrets.ts';
 import { createAccounts } from '../../agent/host/accounts.ts';
+import type { Disk } from '../../agent/host/disk.ts';
 import { claimPathOf } from '../../agent/host/hook-wrapper.ts';
 import { createNodeDisk } from '../../agent/host/node-disk.ts';
 import { createNodeProcessRunner } from '../../agent/host/node-process-runner.ts';
 import { ownAccount } from '../../agent/host/own-account.ts';
+import { SYSTEMD_BOOTED } from '../../agent/host/resource-limits.ts';
 import type { HookScript } from '../../shared/appspec/appspec.ts';
 import { silentLogger } from '../../shared/core/logger.ts';
 import { systemClock } from '../../shared/core/system-clock.ts';
@@ -43,7 +45,17 @@ describe('running a hook', function () {
     mode = 0o755,
   ): HookScript {
     if (content !== null) writeFileSync(join(root, 'archive', location), content, { mode });
-    return { location, timeoutSeconds: 20, runas: null, sudo: false, args: [], env: {}, line: 1, ...changes };
+    return {
+      location,
+      timeoutSeconds: 20,
+      runas: null,
+      sudo: false,
+      args: [],
+      env: {},
+      limits: null,
+      line: 1,
+      ...changes,
+    };
   }
 
   interface Options {
@@ -52,18 +64,20 @@ describe('running a hook', function () {
     signal?: AbortSignal;
     maxOutputBytes?: number;
     secrets?: Secrets;
+    disk?: Disk;
+    uid?: number;
     onStarting?: (start: PreviousRun) => void;
   }
   function run(hook: HookScript, options: Options = {}): Promise<ScriptResult> {
     const processes = options.runner ?? aRunner();
     return runScript(
       {
-        disk,
+        disk: options.disk ?? disk,
         processes,
         accounts: createAccounts({ disk, run: processes.run }),
         clock: systemClock,
         logger: silentLogger,
-        ownAccount: ownAccount(),
+        ownAccount: { ...ownAccount(), ...(options.uid === undefined ? {} : { uid: options.uid }) },
         maxOutputBytes: options.maxOutputBytes ?? 64 * MIB,
         secrets: options.secrets ?? noSecrets,
       },
@@ -237,6 +251,52 @@ describe('running a hook', function () {
     expect(text.startsWith('the beginning\n')).to.equal(true);
     expect(text.endsWith('the end\n')).to.equal(true);
     expect(text).to.contain('[drover] output of more than 4194304 bytes');
+  });
+
+  describe('with limits', () => {
+    const limits = { memoryMaxBytes: 1_048_576, cpuPercent: 50, maxTasks: null };
+    const underSystemd: Disk = {
+      ...disk,
+      status: (path) => disk.status(path === SYSTEMD_BOOTED ? '/' : path),
+    };
+    function fakeSystemdRun() {
+      const program = file('systemd-run');
+      const run = `echo "$@" >> ${file('scopes')}\nwhile [ "$1" != -- ]; do shift; done\nshift\nexec "$@"`;
+      writeFileSync(program, `#!/bin/sh\n${run}\n`, { mode: 0o755 });
+      return createNodeProcessRunner({ clock: systemClock, toolEnvironment: {}, systemdRun: program });
+    }
+
+    it('runs in a transient scope, and is otherwise a script like any other', async () => {
+      const hook = script('a.sh', '#!/bin/sh\necho "$1"\nexit 5\n', { limits, args: ['one two'] });
+      const options = { runner: fakeSystemdRun(), disk: underSystemd, uid: 0 };
+      expect(diagnosticsOf(await run(hook, options))).to.include({ exitCode: 5, logTail: 'one two\n' });
+      expect(readFileSync(file('scopes'), 'utf8')).to.match(
+        /^--scope --quiet --collect --description=Drover hook --property=MemoryMax=1048576 --property=CPUQuota=50% -- .*a\.sh one two\n$/,
+      );
+    });
+
+    it('is found again by the next agent, and stopped when its time is over', async () => {
+      const hook = script('a.sh', `#!/bin/sh\necho $$ > ${file('pid')}\nsleep 60\n`, { limits, timeoutSeconds: 2 });
+      const [options, stop] = [{ runner: fakeSystemdRun(), disk: underSystemd, uid: 0 }, new AbortController()];
+      let previous: PreviousRun | undefined;
+      const onStarting = (start: PreviousRun) => {
+        previous = start;
+      };
+      const first = run(hook, { ...options, onStarting, signal: stop.signal });
+      const pid = await pidIn('pid');
+      stop.abort();
+      expect(await first).to.deep.equal({ kind: 'interrupted' });
+      const next = await run(hook, { ...options, runner: fakeSystemdRun(), ...(previous && { previous }) });
+      expect(diagnosticsOf(next)?.errorCode).to.equal('ScriptTimedOut');
+      await gone(pid);
+    });
+
+    it('does not run without them', async () => {
+      const hook = script('a.sh', '#!/bin/sh\n', { limits });
+      const bare: Disk = { ...disk, status: async (path) => (path === SYSTEMD_BOOTED ? null : disk.status(path)) };
+      expect(diagnosticsOf(await run(hook, { disk: bare, uid: 0 }))?.message).to.contain('limits need systemd');
+      expect(diagnosticsOf(await run(hook, { disk: underSystemd, uid: 1_000 }))?.message).to.contain('runs as root');
+    });
   });
 
   it('masks secrets in the stored output and in the last lines, those of the script’s own variables too', async () => {

@@ -12,6 +12,7 @@ const script = (location: string, timeoutSeconds = 10): HookScript => ({
   sudo: false,
   args: [],
   env: {},
+  limits: null,
   line: 1,
 });
 

@@ -84,7 +84,9 @@ describe('hasLostScripts', () => {
 
   it('is content when the plan still has the scripts', () => {
     const source = { revision: 'installed', revisionLabel: '1', archiveRoot: '/a' } as const;
-    const scripts = [{ location: 'stop.sh', args: [], timeoutSeconds: 1, runas: null, sudo: false, env: {}, line: 1 }];
+    const scripts = [
+      { location: 'stop.sh', args: [], timeoutSeconds: 1, runas: null, sudo: false, env: {}, limits: null, line: 1 },
+    ];
     const run = { kind: 'run-hook', event: 'ApplicationStop', scripts, source } as const;
     expect(hasLostScripts(run, begun)).to.equal(false);
   });

@@ -83,8 +83,8 @@ describe('parseAppSpec: the compatibility checklist', () => {
   it('9. keeps the order of scripts with location, runas and timeout', () => {
     const text = `${HEAD}hooks:\n  BeforeInstall:\n    - location: a.sh\n      runas: deploy\n      timeout: 30\n    - location: b.sh\n`;
     expect(accepted(text).hooks.get('BeforeInstall')).to.deep.equal([
-      { location: 'a.sh', timeoutSeconds: 30, runas: 'deploy', sudo: false, args: [], env: {}, line: 5 },
-      { location: 'b.sh', timeoutSeconds: 3600, runas: null, sudo: false, args: [], env: {}, line: 8 },
+      { location: 'a.sh', timeoutSeconds: 30, runas: 'deploy', sudo: false, args: [], env: {}, limits: null, line: 5 },
+      { location: 'b.sh', timeoutSeconds: 3600, runas: null, sudo: false, args: [], env: {}, limits: null, line: 8 },
     ]);
   });
   it('10. reads the sudo flag, also in the words of YAML 1.1', () => {
@@ -263,6 +263,25 @@ describe('parseAppSpec', () => {
     });
     expect(warningCodes(text)).to.deep.equal(['drover-extension', 'drover-extension']);
     expect(errorCodes(hook('env: {1X: y}'))).to.deep.equal(['hook-env-name']);
+  });
+
+  it('reads limits with units, and refuses what is no limit', () => {
+    const text = `${HEAD}hooks:\n  AfterInstall:\n    - location: a.sh\n      limits: {memoryMaxBytes: 512M, cpuPercent: 150}\n`;
+    expect(accepted(text).hooks.get('AfterInstall')?.[0]?.limits).to.deep.equal({
+      memoryMaxBytes: 536_870_912,
+      cpuPercent: 150,
+      maxTasks: null,
+    });
+    expect(warningCodes(text)).to.deep.equal(['drover-extension']);
+    for (const wrong of [
+      'memoryMaxBytes: 1',
+      'memoryMaxBytes: lots',
+      'cpuPercent: 0',
+      'cpuPercent: 5M',
+      'maxTasks: -1',
+    ])
+      expect(errorCodes(hook(`limits: {${wrong}}`)), wrong).to.deep.equal(['hook-limit-invalid']);
+    expect(accepted(hook('limits: {}')).hooks.get('AfterInstall')?.[0]?.limits).to.equal(null);
   });
 
   it('warns when the timeouts of an event add up to more than an hour', () => {
