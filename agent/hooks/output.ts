@@ -51,8 +51,12 @@ export function boundOutput(parts: OutputParts, output: { path: string; limitByt
   async function measure(): Promise<void> {
     const size = (await parts.disk.status(output.path))?.sizeBytes ?? 0;
     if (size <= output.limitBytes + KEPT_END_BYTES) return;
-    cutEnd = await readEnd(parts.disk, output.path, { from: output.limitBytes, size });
-    await withFile(parts.disk, output.path, (file) => file.truncate(output.limitBytes));
+    // Opened before: what is printed between the reading and the cut is lost.
+    await withFile(parts.disk, output.path, async (file) => {
+      const sizeNow = (await parts.disk.status(output.path))?.sizeBytes ?? size;
+      cutEnd = await readEnd(parts.disk, output.path, { from: output.limitBytes, size: sizeNow });
+      await file.truncate(output.limitBytes);
+    });
   }
 
   async function stop(): Promise<void> {
