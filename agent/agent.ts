@@ -133,7 +133,11 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
     prepareBundle: ({ assignment, deploymentDirectory, signal }) =>
       bundles.prepare({ ...assignment.revision, deploymentDirectory, signal }),
     install: (request) =>
-      install(installParts, { ...request, appSpec: belowInstallRoot(request.appSpec, config.installRoot) }),
+      install(installParts, {
+        ...request,
+        appSpec: belowInstallRoot(request.appSpec, config.installRoot),
+        reserveBytes: config.limits.reserveBytes,
+      }),
     recoverInstall: (request) => recoverInstall(installParts, request),
     retainBundles: (digests) => bundles.retain({ digests, maxBytes: config.limits.maxCacheBytes }),
     maxRevisions: config.limits.maxRevisions,

@@ -93,7 +93,7 @@ export async function deployLocally(parts: LocalParts, options: LocalOptions): P
     hostVariables: config.hooks.environment,
     prepareBundle: ({ deploymentDirectory, signal }) =>
       bundles.prepareLocal({ path: options.bundlePath, bundleType: options.bundleType, deploymentDirectory, signal }),
-    install: (request) => install(installParts, request),
+    install: (request) => install(installParts, { ...request, reserveBytes: config.limits.reserveBytes }),
     recoverInstall: (request) => recoverInstall(installParts, request),
     retainBundles: async () => {},
     maxRevisions: config.limits.maxRevisions,

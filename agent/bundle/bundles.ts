@@ -77,7 +77,8 @@ export interface BundleParts {
   limits: BundleLimits;
 }
 
-const ARCHIVE_DIRECTORY = 'deployment-archive';
+/** In a deployment's directory: the bundle, unpacked. */
+export const ARCHIVE_DIRECTORY = 'deployment-archive';
 
 /**
  * What is on disk: `<cache>/<digest>.part` while a download runs or waits to be resumed, `<cache>/<digest>` once its

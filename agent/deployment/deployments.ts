@@ -1,5 +1,6 @@
 import { errorMessage } from '../../shared/core/errors.ts';
 import type { Assignment, FinishedReport, RunningEvent } from '../../shared/protocol/messages.ts';
+import { ARCHIVE_DIRECTORY } from '../bundle/bundles.ts';
 import { findDeployment } from '../journal/state.ts';
 import { type DeploymentParts, runDeployment } from './deployment.ts';
 import { isPathSegment } from './layout.ts';
@@ -129,7 +130,11 @@ export function createDeployments(parts: DeploymentsParts): Deployments {
       ]);
       for (const deploymentId of outdatedDeployments(found, { needed, maxRevisions: parts.maxRevisions }))
         await parts.disk.removeTree(`${directory}/${deploymentId}`);
-      await parts.retainBundles(new Set(installed.map((revision) => revision.digest)));
+      // Only the installed revision's own scripts may still be wanted; all others are in the cache, packed.
+      for (const { deploymentId } of found)
+        if (!needed.has(deploymentId)) await parts.disk.removeTree(`${directory}/${deploymentId}/${ARCHIVE_DIRECTORY}`);
+      const digests = installed.flatMap(({ digest, previousDigest }) => [digest, previousDigest ?? []].flat());
+      await parts.retainBundles(new Set(digests));
     } catch (error) {
       // Tidying is tried again after the next deployment.
       logger.warn({ deploymentGroupId: groupId, reason: errorMessage(error) }, 'old deployments not removed');

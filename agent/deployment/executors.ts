@@ -139,6 +139,9 @@ async function installFiles(
       parts.journal.append({ kind: 'install-broken', deploymentGroupId: groupId });
     return failed(outcome.message);
   }
+  const before = parts.journal.state.installed[groupId];
+  const { digest } = assignment.revision;
+  const previousDigest = before?.digest === digest ? before.previousDigest : before?.digest;
   parts.journal.append({
     kind: 'installed',
     deploymentGroupId: groupId,
@@ -147,9 +150,10 @@ async function installFiles(
       deploymentId: assignment.deploymentId,
       revisionId: assignment.revision.id,
       revisionLabel: assignment.revision.label,
-      digest: assignment.revision.digest,
+      digest,
       at: parts.clock.now(),
       isIntact: true,
+      ...(previousDigest === undefined ? {} : { previousDigest }),
     },
   });
   return { kind: 'Succeeded' };

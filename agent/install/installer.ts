@@ -38,6 +38,8 @@ export interface InstallRequest {
   fileExistsBehavior: FileExistsBehavior;
   /** Where this group's manifest, journal and nothing else live. */
   stateDirectory: string;
+  /** Space that is left free, bytes; 0 when absent. */
+  reserveBytes?: number;
 }
 
 export type InstallOutcome =
@@ -152,7 +154,7 @@ async function planInstall(parts: InstallParts, request: InstallRequest): Promis
   const had = new Set(previous?.selinuxPaths);
   const created = new Set(journal.createdDirectories);
   const changed = manifest.directories.filter((path) => !created.has(path) && permissions.byPath.has(path));
-  const space = await checkSpace(disk, instructions);
+  const space = await checkSpace(disk, instructions, request.reserveBytes ?? 0);
   return {
     ...instructions,
     previous,
@@ -169,7 +171,7 @@ async function planInstall(parts: InstallParts, request: InstallRequest): Promis
 }
 
 /** New files stand beside the old ones until the switch. Directories with equally many free bytes are taken for one file system. */
-async function checkSpace(disk: Disk, { sources }: Instructions): Promise<string[]> {
+async function checkSpace(disk: Disk, { sources }: Instructions, reserveBytes: number): Promise<string[]> {
   const neededBytes = new Map<string, number>();
   for (const [staged, source] of sources) {
     const home = dirname(staged);
@@ -183,10 +185,10 @@ async function checkSpace(disk: Disk, { sources }: Instructions): Promise<string
     byFreeBytes.set(freeBytes, { home: entry.home, bytes: entry.bytes + bytes });
   }
   return [...byFreeBytes]
-    .filter(([freeBytes, { bytes }]) => bytes > freeBytes)
+    .filter(([freeBytes, { bytes }]) => bytes + reserveBytes > freeBytes)
     .map(
       ([freeBytes, { home, bytes }]) =>
-        `the disk of ${home} has ${freeBytes} bytes free, but the new files need ${bytes}`,
+        `the disk of ${home} has ${freeBytes} bytes free, but the new files need ${bytes}${reserveBytes === 0 ? '' : ` and ${reserveBytes} are to stay free (limits.reserveBytes)`}`,
     );
 }
 

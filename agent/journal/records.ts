@@ -62,6 +62,8 @@ const installedRevision = archive.extend({
   at: instant,
   /** False after a later Install failed and could not put this revision's files back. */
   isIntact: z.boolean(),
+  /** Of the revision that was installed before this one: what a rollback goes back to. */
+  previousDigest: z.string().optional(),
 });
 
 const journalState = z.object({

@@ -112,6 +112,45 @@ describe('an agent and its deployments', function () {
     expect(readFileSync(join(directory, 'logs', 'BeforeInstall.log'), 'utf8')).to.match(/^BeforeInstall 1\./);
   });
 
+  it('goes back to the revision before without a download, whatever the cache may hold, and keeps each revision once', async () => {
+    await agent.remove();
+    agent = new AgentProcess(coordinator, { limits: { maxCacheBytes: 0 } });
+    await agent.enrol();
+    agent.start();
+    await agent.connected();
+    const bundles: TestBundle[] = [];
+    for (const name of ['one', 'two', 'three']) {
+      const bundle = await makeBundle(hooksAppSpec({ AfterInstall: ['a.sh'] }), {
+        'a.sh': `#!/bin/sh\necho ${name}\n`,
+      });
+      coordinator.addBundle(bundle.digest, bundle.bytes);
+      bundles.push(bundle);
+    }
+    const deploy = async (index: number) => {
+      const assignment = anAssignment(bundles[index] as TestBundle);
+      coordinator.assign(assignment);
+      await coordinator.until('finished', () => coordinator.finished(assignment.deploymentId) !== undefined);
+      expect(coordinator.finished(assignment.deploymentId)?.status).to.equal('Succeeded');
+      return assignment.deploymentId;
+    };
+    const digests = (...indexes: number[]) => indexes.map((index) => bundles[index]?.digest).sort();
+    const cached = () => readdirSync(join(agent.stateDirectory, 'cache')).sort();
+    const settled = (...indexes: number[]) =>
+      coordinator.until('tidied', () => JSON.stringify(cached()) === JSON.stringify(digests(...indexes)));
+    for (const index of [0, 1, 2, 2]) await deploy(index);
+    await settled(1, 2);
+    expect(coordinator.downloads).to.have.length(3);
+    const last = await deploy(1);
+    expect(coordinator.downloads, 'the rollback downloads nothing').to.have.length(3);
+    await settled(1, 2);
+    // Unpacked there is only what is installed; the directories of the others hold their logs.
+    const group = join(agent.stateDirectory, 'deployments', 'group-1');
+    const isUnpacked = (name: string) => existsSync(join(group, name, 'deployment-archive'));
+    await coordinator.until('tidied', () => readdirSync(group).filter(isUnpacked).length === 1);
+    expect(readdirSync(group).filter(isUnpacked)).to.deep.equal([last]);
+    expect(readdirSync(group)).to.have.length(3);
+  });
+
   it('masks secrets in the output that leaves the host, also when they come in two pieces', async () => {
     await agent.remove();
     agent = new AgentProcess(coordinator, {

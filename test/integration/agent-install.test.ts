@@ -589,7 +589,10 @@ describe('install', () => {
       expect(
         refused(await install(partsWith({ disk: full }), release({ 'app/a': '1', 'app/b': '2' }, ALL))),
       ).to.contain('bytes free');
-      expect(hostTree()).to.deep.equal([]);
+      const request = release({ 'app/a': '1' }, ALL);
+      const message = refused(await install(partsWith({ disk: full }), { ...request, reserveBytes: 4_096 }));
+      expect(message).to.contain('need 4096 and 4096 are to stay free');
+      expect(await install(partsWith({ disk: full }), request)).to.include({ ok: true });
     });
 
     it('keeps the old files when a real disk becomes full in the middle', async function () {
