@@ -5,7 +5,9 @@ import type { FileExistsBehavior } from '../shared/model/deployment-group.ts';
 import { PROGRAM_VERSION } from '../shared/protocol/versions.ts';
 import { DEFAULT_CONFIG_PATH } from './config.ts';
 import type { Step } from './deployment/plan.ts';
+import { renderDrift } from './drift.ts';
 import { REBOOT_EXIT_CODE } from './hooks/hook-runner.ts';
+import type { GroupDrift } from './install/drift.ts';
 import type { LocalEvent, LocalOptions, LocalResult } from './local.ts';
 import { localEvents } from './local-events.ts';
 import { renderStatus, type StatusReport } from './status.ts';
@@ -15,6 +17,7 @@ export interface CliActions {
   run(global: GlobalOptions): Promise<number>;
   enrol(global: GlobalOptions, request: EnrolOptions): Promise<{ hostId: string; hostName: string }>;
   status(global: GlobalOptions): Promise<StatusReport>;
+  drift(global: GlobalOptions): Promise<GroupDrift[]>;
   waitReady(
     global: GlobalOptions,
     request: { timeoutMs: number; onWaiting(reason: string): void },
@@ -60,6 +63,7 @@ const EXIT_OF: Readonly<Partial<Record<ErrorCode, number>>> = {
 };
 const EXIT_DEPLOYMENT_FAILED = 5;
 const EXIT_TIMED_OUT = 9;
+const EXIT_DRIFT = 13;
 const EXIT_INTERRUPTED = 130;
 
 /** Runs one command line (without node and script) and answers with the exit code. Never throws. */
@@ -132,6 +136,16 @@ function createProgram(actions: CliActions, output: CliOutput, exit: (code: numb
     .action(async (options: { json: boolean }) => {
       const report = await actions.status(global());
       output.out(options.json ? json(report) : renderStatus(report));
+    });
+
+  program
+    .command('drift')
+    .description('which installed files were changed by hand since their install; exit code 13 when there are some')
+    .option('--json', 'print JSON', false)
+    .action(async (options: { json: boolean }) => {
+      const groups = await actions.drift(global());
+      output.out(options.json ? json({ groups }) : renderDrift(groups));
+      exit(groups.some((group) => group.changedFiles > 0) ? EXIT_DRIFT : 0);
     });
 
   program

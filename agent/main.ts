@@ -16,6 +16,7 @@ import { loadIdentity } from './connection/identity.ts';
 import { createLongPollTransport } from './connection/long-poll.ts';
 import { createWebSocketTransport } from './connection/websocket.ts';
 import { type Layout, layoutOf } from './deployment/layout.ts';
+import { collectDrift } from './drift.ts';
 import { createAccounts } from './host/accounts.ts';
 import { collectFacts } from './host/facts.ts';
 import { parseFailpoint, withFailpoint } from './host/failpoint-disk.ts';
@@ -75,6 +76,10 @@ const actions: CliActions = {
   async status(global) {
     const { layout } = await open(global);
     return collectStatus({ disk, processes, version: PROGRAM_VERSION }, layout);
+  },
+
+  async drift(global) {
+    return collectDrift(disk, (await open(global)).config.stateDirectory);
   },
 
   async waitReady(global, { timeoutMs, onWaiting }) {

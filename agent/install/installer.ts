@@ -8,6 +8,7 @@ import type { Accounts } from '../host/accounts.ts';
 import type { Disk } from '../host/disk.ts';
 import { forEachParallel } from '../host/parallel.ts';
 import type { ProcessRunner } from '../host/process-runner.ts';
+import { fingerprintOf } from './fingerprint.ts';
 import { directoryFacts, type Instructions, planInstructions } from './instructions.ts';
 import { applyContext, applyPermission, type PermissionPlan, planPermissions } from './permissions.ts';
 import {
@@ -82,7 +83,7 @@ export async function install(parts: InstallParts, request: InstallRequest): Pro
   let journal = plan.journal;
   try {
     await writeJournal(disk, request, journal);
-    await stage(parts, plan);
+    const contents = await stage(parts, plan);
     await syncDirectories(disk, journal);
     journal = { ...journal, phase: 'switching' };
     await writeJournal(disk, request, journal);
@@ -90,7 +91,7 @@ export async function install(parts: InstallParts, request: InstallRequest): Pro
     await labelFiles(parts, plan, previous);
     await changeDirectories(parts, plan);
     await syncDirectories(disk, journal);
-    await writeManifest(disk, request, plan.manifest);
+    await writeManifest(disk, request, { ...plan.manifest, contents: Object.fromEntries(contents) });
   } catch (error) {
     const fate = await giveUp(parts, request, { journal, previous });
     if (fate !== 'committed') {
@@ -192,8 +193,15 @@ async function checkSpace(disk: Disk, { sources }: Instructions, reserveBytes: n
     );
 }
 
-async function stage(parts: InstallParts, plan: Plan): Promise<void> {
+/** Answers with the fingerprints by path. */
+async function stage(parts: InstallParts, plan: Plan): Promise<ReadonlyMap<string, string>> {
   const { disk } = parts;
+  const contents = new Map<string, string>();
+  const record = async (path: string, staged: string) => {
+    const fingerprint = await fingerprintOf(disk, staged);
+    invariant(fingerprint !== null, `${staged} was written`);
+    contents.set(path, fingerprint);
+  };
   await forEachParallel(plan.journal.places, async ({ path, staged }) => {
     const source = plan.sources.get(staged);
     invariant(source !== undefined, `no source for ${path}`);
@@ -203,12 +211,15 @@ async function stage(parts: InstallParts, plan: Plan): Promise<void> {
       // A link has an owner of its own, but its mode and ACL would be those of what it leads to.
       if (resolved !== undefined && (resolved.uid !== -1 || resolved.gid !== -1))
         await disk.setOwner(staged, resolved.uid, resolved.gid);
+      await record(path, staged);
       return;
     }
     await disk.copyFile(source.source, staged);
     if (resolved !== undefined) await applyPermission(parts, staged, resolved, source.mode);
     await disk.sync(staged);
+    await record(path, staged);
   });
+  return contents;
 }
 
 async function makeDirectory(parts: InstallParts, plan: Plan, path: string): Promise<void> {

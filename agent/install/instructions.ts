@@ -89,7 +89,7 @@ export async function planInstructions(disk: Disk, request: InstructionsRequest)
   return {
     faults,
     sources,
-    manifest: { ...common, files: kept, directories: stillOurs, selinuxPaths: [] },
+    manifest: { ...common, files: kept, directories: stillOurs, selinuxPaths: [], contents: {} },
     journal: {
       ...common,
       phase: 'staging',

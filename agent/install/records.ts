@@ -19,6 +19,8 @@ const manifestSchema = z.object({
   directories: z.array(z.string()),
   /** Paths with a rule of `semanage fcontext`. */
   selinuxPaths: z.array(z.string()),
+  /** Fingerprints by path, as they were after the install. Absent for files of an agent that did not record them. */
+  contents: z.record(z.string(), z.string()).default({}),
 });
 export type Manifest = z.infer<typeof manifestSchema>;
 

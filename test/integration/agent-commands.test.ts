@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { AgentProcess, anAssignment, hooksAppSpec, makeBundle } from '../support/agent-process.ts';
@@ -168,6 +168,44 @@ describe('drover-agent', function () {
       expect(result.code).to.equal(0);
       expect(JSON.parse(result.stdout)).to.deep.include({ status: 'Succeeded', message: null });
       expect(readFileSync(join(agent.directory, 'trace'), 'utf8')).to.equal('archive\n');
+    });
+
+    it('tells afterwards which of the installed files were changed by hand', async () => {
+      expect(await agent.command('drift')).to.include({ code: 0, stdout: 'Nothing is installed on this host.\n' });
+      const directory = aBundleDirectory('true');
+      const target = join(agent.directory, 'target');
+      const appSpec = JSON.stringify([{ source: 'app', destination: target }]);
+      writeFileSync(join(directory, 'appspec.yml'), `version: 0.0\nos: linux\nfiles: ${appSpec}\n`);
+      mkdirSync(join(directory, 'app'));
+      for (const name of ['edited', 'same-size', 'gone', 'closed', 'kept'])
+        writeFileSync(join(directory, 'app', name), name);
+      symlinkSync('kept', join(directory, 'app', 'link'));
+      expect((await agent.command('local', '-l', directory)).code).to.equal(0);
+      const group = 'default-local-deployment-group';
+      const before = await agent.command('drift');
+      expect(before.code).to.equal(0);
+      expect(before.stdout).to.match(/^default-local-deployment-group \(installed by d-.*\): 6 files as installed\n$/);
+
+      writeFileSync(join(target, 'edited'), 'edited by hand');
+      writeFileSync(join(target, 'same-size'), 'SAME-SIZE');
+      rmSync(join(target, 'gone'));
+      chmodSync(join(target, 'closed'), 0o600);
+      rmSync(join(target, 'link'));
+      symlinkSync('gone', join(target, 'link'));
+      writeFileSync(join(target, 'of-somebody-else'), '');
+      const after = await agent.command('drift', '--json');
+      expect(after.code).to.equal(13);
+      const [drift] = JSON.parse(after.stdout).groups;
+      expect(drift).to.deep.include({ groupId: group, checkedFiles: 6, changedFiles: 5, isInstalling: false });
+      expect(drift.files).to.deep.equal([
+        { path: join(target, 'closed'), change: 'mode' },
+        { path: join(target, 'edited'), change: 'content' },
+        { path: join(target, 'gone'), change: 'missing' },
+        { path: join(target, 'link'), change: 'link' },
+        { path: join(target, 'same-size'), change: 'content' },
+      ]);
+      const text = (await agent.command('drift')).stdout;
+      expect(text).to.contain(': 5 of 6 files were changed\n').and.to.contain(`  ${target}/gone is missing\n`);
     });
 
     it('tells what failed and exits with 5', async () => {
