@@ -88,9 +88,11 @@ describe(`a herd behind failing links, ${SECONDS} s of faults (seed ${SEED})`, f
     await settled(herd);
     const unexplained = await unexplainedHosts(herd, await readHistory(herd));
 
-    const good = await lastGoodLabel(herd);
+    // A revision may have become the last good one although it fails on the few hosts that its deployment could spare.
+    const lastGood = await lastGoodLabel(herd);
+    const good = operated.revisions.get(lastGood)?.bad === null ? lastGood : await operators.push();
     const last = await operators.create(good, { config: 'CodeDeployDefault.AllAtOnce' });
-    expect((await ended(herd, last.id)).overview, 'every host can be brought to the good revision').to.include({
+    expect((await ended(herd, last.id)).overview, 'every host can be brought to a good revision').to.include({
       Succeeded: HOSTS.length,
     });
     expect(foreignFiles(herd.hosts, good, operated.revisions)).to.deep.equal([]);
