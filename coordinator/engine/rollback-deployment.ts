@@ -9,9 +9,9 @@ import { lastGoodFileExistsBehavior } from './last-good.ts';
 import { type InsertParts, insertDeployment, type NewTarget } from './new-deployment.ts';
 
 /**
- * The rollback of a deployment that has just ended: the hosts that it touched, and those of its hosts that run something
- * else than the good revision for another reason. The others run it and are left alone, but they count in the arithmetic,
- * so the same minimum of the same fleet holds.
+ * The rollback of a deployment that has just ended: the hosts that it touched, and those of its hosts that are down or run
+ * something else than the good revision for another reason. The others run it and are left alone, but they count in the
+ * arithmetic, so the same minimum of the same fleet holds.
  */
 export async function createRollback(
   tx: DatabaseTransaction,
@@ -38,16 +38,20 @@ export async function createRollback(
     was_healthy: number;
     started_at: number | null;
     revision_id: string | null;
+    instance_health: string | null;
   }>(
     // A host that was forgotten meanwhile is neither healed nor counted.
-    `SELECT t.host_id, t.host_name, t.status, t.was_healthy, t.started_at, g.revision_id
+    `SELECT t.host_id, t.host_name, t.status, t.was_healthy, t.started_at, g.revision_id,
+       g.instance_health
      FROM targets t JOIN hosts h ON h.id = t.host_id
      LEFT JOIN group_hosts g ON g.group_id = ? AND g.host_id = t.host_id
      WHERE t.deployment_id = ? ORDER BY t.position`,
     [failed.group_id, failed.id],
   );
   const wasTouched = (host: (typeof hosts)[number]) => host.started_at !== null && host.status !== 'Skipped';
-  const toHeal = hosts.filter((host) => wasTouched(host) || host.revision_id !== revisionId);
+  // Broken with the good revision on it, and out of reach at its turn: it does not serve, so it must not count as current.
+  const isBroken = (host: (typeof hosts)[number]) => host.instance_health === 'Unhealthy';
+  const toHeal = hosts.filter((host) => wasTouched(host) || isBroken(host) || host.revision_id !== revisionId);
   if (toHeal.length === 0)
     return { message: 'Every host that was touched has been forgotten: there is nothing to roll back.' };
   const minimum = minimumOf(failed);
@@ -57,7 +61,7 @@ export async function createRollback(
       hostId: host.host_id,
       hostName: host.host_name,
       // One whose turn did not come serves what it ran before.
-      wasHealthy: host.status === 'Succeeded' || (!wasTouched(host) && host.was_healthy === 1),
+      wasHealthy: host.status === 'Succeeded' || (!wasTouched(host) && !isBroken(host) && host.was_healthy === 1),
     }))
     .sort((a, b) => Number(a.wasHealthy) - Number(b.wasHealthy));
   const row = await insertDeployment(

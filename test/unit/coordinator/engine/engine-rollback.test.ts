@@ -2,6 +2,8 @@ import { expect } from 'chai';
 import { ALL_AT_ONCE, aFleet, deployed, doing, ONE_AT_A_TIME } from '../../../support/engine-fleet.ts';
 import { createEngineWorld, type EngineWorld } from '../../../support/engine-world.ts';
 
+const HALF_AT_A_TIME = { deploymentConfigName: 'CodeDeployDefault.HalfAtATime' };
+
 describe('a rollback', () => {
   let world: EngineWorld;
   beforeEach(async () => {
@@ -22,6 +24,27 @@ describe('a rollback', () => {
     const { id } = await deployed(world, '2', ONE_AT_A_TIME);
     expect(await rollbackOf(id)).to.include({ status: 'Failed', totalHosts: 3 });
     expect(hosts[2]!.unfinished.size).to.equal(0);
+  });
+
+  it('counts a host as down that is broken with the good revision on it', async () => {
+    const hosts = await aFleet(world, 4);
+    await deployed(world, '1', ALL_AT_ONCE);
+    // web-4 is broken, still with 1 on it, and out of reach when 2 comes: it is not touched by that.
+    hosts[3]!.behaviour = () => 'fail';
+    const noRollback = { autoRollback: { enabled: false, events: [] } };
+    await deployed(world, '1', { onlyHostNames: ['web-4'], ...noRollback });
+    world.disconnect(hosts[3]!);
+    await world.run(20_000);
+    // web-2 fails with 2 and then takes its time; web-1 runs 2 and serves.
+    hosts[1]!.behaviour = doing({ 1: 'hang', 2: 'fail' });
+    const { id } = await deployed(world, '2', HALF_AT_A_TIME);
+    expect(hosts.map((host) => host.installed)).to.deep.equal(['r-2', 'r-2', 'r-1', 'r-1']);
+    hosts[3]!.behaviour = () => 'hang';
+    await world.connect(hosts[3]!);
+    await world.run(15_000);
+    const rollback = await rollbackOf(id);
+    expect(hosts[0]!.started, 'with web-1 three of four would be down').not.to.include(rollback.id);
+    expect(rollback.overview).to.include({ Pending: 1, InProgress: 1, Failed: 1 });
   });
 
   it('of a part of the group leaves the other hosts as they are', async () => {
