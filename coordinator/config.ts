@@ -31,6 +31,46 @@ export const coordinatorConfig = z.strictObject({
   insecurePublicAddress: z.boolean().default(false),
   trustedProxies: z.array(z.string().min(1)).max(64).default([]),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+  /** How the AWS-compatible API names things: clients of AWS want a region and an account in every ARN. */
+  aws: z
+    .strictObject({
+      region: z
+        .string()
+        .regex(/^[a-z0-9-]{1,32}$/)
+        .default('us-east-1'),
+      accountId: z.coerce
+        .string()
+        .regex(/^\d{12}$/)
+        .default('000000000000'),
+      /** The bucket in which bundles appear that were pushed to Drover itself. */
+      bucket: z
+        .string()
+        .regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/)
+        .default('drover'),
+    })
+    .prefault({}),
+  /** Where bundles with an s3Location are fetched from; null: such revisions are refused. */
+  s3: z
+    .strictObject({
+      /** Null: AWS itself. */
+      endpoint: z
+        .url({ protocol: /^https?$/ })
+        .nullable()
+        .default(null),
+      region: z.string().min(1).max(64).default('us-east-1'),
+      accessKeyId: z.string().min(1).max(128),
+      secretAccessKeyFile: z.string().min(1),
+      forcePathStyle: z.boolean().default(true),
+    })
+    .nullable()
+    .default(null),
+  /** Where bundles with a gitHubLocation are fetched from. */
+  gitHub: z
+    .strictObject({
+      baseUrl: z.url({ protocol: /^https?$/ }).default('https://api.github.com'),
+      tokenFile: z.string().min(1).nullable().default(null),
+    })
+    .prefault({}),
   limits: z
     .strictObject({
       bundleBytes: count(MAX_BUNDLE_BYTES).default(4_294_967_296),

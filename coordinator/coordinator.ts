@@ -30,6 +30,7 @@ import { createHttpServer } from './http/server.ts';
 import { createLongPoll } from './hub/long-poll-channel.ts';
 import { serveWebSockets } from './hub/websocket-channel.ts';
 import { createMetrics } from './metrics/metrics.ts';
+import { createRevisionSources, MAX_REDIRECTS } from './revision-sources.ts';
 import { fetchBundle } from './revision-stores/http.ts';
 import { createLocalDiskStore } from './revision-stores/local-disk.ts';
 import { startScheduler } from './scheduler/scheduler.ts';
@@ -59,7 +60,6 @@ export interface RunningCoordinator {
 export const FIRST_TOKEN_FILE = 'first-operator-token';
 /** Name of the file in the data directory that the secrets of access keys are computed with. */
 const ACCESS_KEY_FILE = 'access-key-secret';
-const MAX_REDIRECTS = 5;
 /** How long a stop waits for answers that are under way. */
 const CLOSE_TIMEOUT_MS = 2_000;
 
@@ -145,6 +145,7 @@ async function startOn(parts: OpenParts): Promise<{ url: string; stop(): Promise
     fatal,
     fetchBundle: (url, signal) =>
       fetchBundle(url, { maxRedirects: MAX_REDIRECTS, idleTimeoutMs: config.timings.bundleFetchIdleMs, signal }),
+    locateRevision: await createRevisionSources(config),
   });
   await keepFirstToken(core, directory, logger);
 

@@ -3,6 +3,7 @@ import type { InvariantViolation } from '../shared/core/invariant.ts';
 import type { Logger } from '../shared/core/logger.ts';
 import type { Randomness } from '../shared/core/randomness.ts';
 import type { CoordinatorConfig } from './config.ts';
+import type { RevisionLocation } from './domain/revision-location.ts';
 import { createEngine } from './engine/engine.ts';
 import { createFeed } from './engine/feed.ts';
 import { createHub, type Hub } from './hub/hub.ts';
@@ -18,18 +19,21 @@ import { createEnrolment } from './services/enrolment.ts';
 import { createHosts } from './services/hosts.ts';
 import { createJoinTokens } from './services/join-tokens.ts';
 import { createMembership } from './services/membership.ts';
+import { createOnPremisesInstances } from './services/on-premises-instances.ts';
 import { createOperatorTokens } from './services/operator-tokens.ts';
 import { createPresence } from './services/presence.ts';
 import { createReadiness } from './services/readiness.ts';
 import { createReports } from './services/reports.ts';
+import { createResourceTags } from './services/resource-tags.ts';
 import { createRetention } from './services/retention.ts';
+import { createRevisionLocations, type LocatedObject } from './services/revision-locations.ts';
 import { createRevisions } from './services/revisions.ts';
 import { createSessions } from './services/sessions.ts';
 import { loadChangeSequence } from './storage/change-sequence.ts';
 import type { Database } from './storage/database.ts';
 
 export interface CoreParts {
-  config: Pick<CoordinatorConfig, 'limits' | 'timings' | 'retention'>;
+  config: Pick<CoordinatorConfig, 'limits' | 'timings' | 'retention' | 'aws'>;
   /** Migrated. */
   database: Database;
   store: RevisionStore;
@@ -40,6 +44,8 @@ export interface CoreParts {
   randomness: Randomness;
   logger: Logger;
   fetchBundle(url: string, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
+  /** Looks at a revision's location in another store. */
+  locateRevision(location: RevisionLocation, signal: AbortSignal): Promise<LocatedObject>;
   metrics: CoreMetrics;
   /** A broken invariant: the process must end and recover from what is stored. */
   fatal(error: InvariantViolation): void;
@@ -148,6 +154,34 @@ export async function createCore(parts: CoreParts) {
     settings: timings,
     changed: feed.changed,
   });
+  const hosts = createHosts({
+    database,
+    clock,
+    hostChanged: membership.hostChanged,
+    failForgottenHost: deployments.failForgottenHost,
+    wakeDeployment: (id) => {
+      wakeDeployment(id);
+      feed.changed(id);
+    },
+    disconnect: (hostId) => {
+      sessions.closeAllOf(hostId);
+      hub.disconnect(hostId, {
+        kind: 'problem',
+        code: 'host_unknown',
+        message: 'an operator has made the coordinator forget this host',
+        hint: 'Enrol it again with drover-agent enrol.',
+        fatal: true,
+      });
+    },
+  });
+  const revisions = createRevisions({
+    database,
+    clock,
+    randomness,
+    store,
+    fetchBundle: parts.fetchBundle,
+    maxBundleBytes: limits.bundleBytes,
+  });
   const services = {
     accessKeys: createAccessKeys({
       database,
@@ -156,44 +190,33 @@ export async function createCore(parts: CoreParts) {
       logger: logger('access-keys'),
       master: parts.accessKeyMaster,
     }),
-    applications: createApplications({ database, clock }),
+    applications: createApplications({ database, clock, randomness }),
     audit: createAudit({ database }),
     deploymentConfigs: createDeploymentConfigs({ database, clock }),
     deploymentGroups: createDeploymentGroups({ database, clock, randomness, groupChanged: membership.groupChanged }),
     deploymentHistory: createDeploymentHistory({ database }),
     deployments,
     enrolment: createEnrolment({ database, clock, randomness, coordinatorId, hostChanged: membership.hostChanged }),
-    hosts: createHosts({
+    hosts,
+    onPremisesInstances: createOnPremisesInstances({
       database,
       clock,
+      randomness,
+      hosts,
       hostChanged: membership.hostChanged,
-      failForgottenHost: deployments.failForgottenHost,
-      wakeDeployment: (id) => {
-        wakeDeployment(id);
-        feed.changed(id);
-      },
-      disconnect: (hostId) => {
-        sessions.closeAllOf(hostId);
-        hub.disconnect(hostId, {
-          kind: 'problem',
-          code: 'host_unknown',
-          message: 'an operator has made the coordinator forget this host',
-          hint: 'Enrol it again with drover-agent enrol.',
-          fatal: true,
-        });
-      },
     }),
     joinTokens: createJoinTokens({ database, clock, randomness }),
     operatorTokens: createOperatorTokens({ database, clock, randomness, logger: logger('operator-tokens') }),
     readiness: createReadiness({ database }),
     retention: createRetention({ database, clock, logger: logger('retention'), store, settings: config.retention }),
-    revisions: createRevisions({
+    resourceTags: createResourceTags({ database, clock }),
+    revisions,
+    revisionLocations: createRevisionLocations({
       database,
       clock,
-      randomness,
-      store,
-      fetchBundle: parts.fetchBundle,
-      maxBundleBytes: limits.bundleBytes,
+      revisions,
+      locate: parts.locateRevision,
+      ownBucket: config.aws.bucket,
     }),
     sessions,
   };

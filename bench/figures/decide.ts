@@ -133,6 +133,7 @@ async function openWorld(bench: Bench, size: number, state: State): Promise<Worl
         last_good_revision_id: null,
         last_successful_deployment_id: null,
         last_attempted_deployment_id: null,
+        aws_settings: '{}',
       })
       .execute();
     await tx.query
@@ -180,6 +181,7 @@ async function openWorld(bench: Bench, size: number, state: State): Promise<Worl
         rollback_deployment_id: null,
         rollback_triggering_deployment_id: null,
         rollback_message: null,
+        is_restart: 0,
         stop_requested_at: null,
         stop_requested_by: null,
         stop_rollback: null,

@@ -16,11 +16,14 @@ export interface SelectableHost {
 export function isSelected(selection: HostSelection, host: SelectableHost): boolean {
   return (
     selection.tagFilters.some((filter) => matches(filter, host.tags)) ||
-    (selection.tagSet.length > 0 &&
-      selection.tagSet.every((list) => list.some((filter) => matches(filter, host.tags)))) ||
+    [selection.tagSet, ...(selection.alternativeTagSets ?? [])].some((tagSet) => fits(tagSet, host.tags)) ||
     selection.hostNames.includes(host.name) ||
     (host.scalingGroup !== null && selection.scalingGroups.includes(host.scalingGroup))
   );
+}
+
+function fits(tagSet: HostSelection['tagSet'], tags: Tags): boolean {
+  return tagSet.length > 0 && tagSet.every((list) => list.some((filter) => matches(filter, tags)));
 }
 
 export function matches(filter: TagFilter, tags: Tags): boolean {

@@ -28,6 +28,8 @@ export interface NewDeployment {
   autoRollback: AutoRollback;
   hookEnvironment: Readonly<Record<string, string>>;
   isPartial: boolean;
+  /** The last good revision once more, on purpose. */
+  isRestart?: boolean;
   idempotencyKey: string | null;
   followsDeploymentId: string | null;
   rollbackTriggeringDeploymentId: string | null;
@@ -105,6 +107,7 @@ export async function insertDeployment(
     rollback_deployment_id: null,
     rollback_triggering_deployment_id: request.rollbackTriggeringDeploymentId,
     rollback_message: null,
+    is_restart: request.isRestart === true ? 1 : 0,
     stop_requested_at: null,
     stop_requested_by: null,
     stop_rollback: null,

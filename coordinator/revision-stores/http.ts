@@ -7,6 +7,8 @@ export interface FetchOptions {
   /** Silence after which a server is given up, ms. */
   idleTimeoutMs: number;
   signal: AbortSignal;
+  /** Sent to the first address's own origin alone, never to where it redirects. */
+  authorization?: string;
 }
 
 /**
@@ -16,8 +18,11 @@ export interface FetchOptions {
  */
 export async function fetchBundle(url: string, options: FetchOptions): Promise<AsyncIterable<Uint8Array>> {
   let current = checked(url);
+  const { origin } = current;
   for (let redirects = 0; redirects <= options.maxRedirects; redirects++) {
-    const answer = await ask(current, options);
+    const { authorization, ...rest } = options;
+    const isFirst = current.origin === origin && authorization !== undefined;
+    const answer = await ask(current, isFirst ? { ...rest, authorization } : rest);
     const location = answer.headers['location'];
     if (answer.statusCode >= 300 && answer.statusCode < 400 && typeof location === 'string') {
       await answer.body.dump();
@@ -37,7 +42,11 @@ async function ask(url: URL, options: FetchOptions): Promise<Dispatcher.Response
   try {
     return await request(url, {
       method: 'GET',
-      headers: { accept: '*/*', 'user-agent': 'drover-coordinator' },
+      headers: {
+        accept: '*/*',
+        'user-agent': 'drover-coordinator',
+        ...(options.authorization === undefined ? {} : { authorization: options.authorization }),
+      },
       signal: options.signal,
       headersTimeout: options.idleTimeoutMs,
       bodyTimeout: options.idleTimeoutMs,

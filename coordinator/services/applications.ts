@@ -2,16 +2,24 @@ import type { z } from 'zod';
 import type { applicationRoutes } from '../../shared/api/applications.ts';
 import type { Clock } from '../../shared/core/clock.ts';
 import { AppError } from '../../shared/core/errors.ts';
+import { newUuid } from '../../shared/core/ids.ts';
+import type { Randomness } from '../../shared/core/randomness.ts';
 import type { Application } from '../../shared/model/application.ts';
 import type { Caller } from '../auth/caller.ts';
 import { decodeCursor, nameCursor, toPage } from '../domain/cursor.ts';
-import type { Database } from '../storage/database.ts';
+import type { Database, Queryable } from '../storage/database.ts';
 import { applicationRow, toApplication } from '../storage/rows/applications.ts';
 import { insertAudit } from '../storage/rows/audit.ts';
 
 type Routes = typeof applicationRoutes;
 
-export function createApplications({ database, clock }: { database: Database; clock: Clock }) {
+interface Parts {
+  database: Database;
+  clock: Clock;
+  randomness: Randomness;
+}
+
+export function createApplications({ database, clock, randomness }: Parts) {
   return {
     async list(query: z.output<Routes['listApplications']['query']>) {
       const after = decodeCursor(nameCursor, query.cursor);
@@ -31,19 +39,46 @@ export function createApplications({ database, clock }: { database: Database; cl
     /** @throws AppError `conflict` */
     create(body: z.output<Routes['createApplication']['body']>, caller: Caller): Promise<Application> {
       return database.transaction(async ({ query }) => {
-        const existing = await query
-          .selectFrom('applications')
-          .select('name')
-          .where('name', '=', body.name)
-          .executeTakeFirst();
-        if (existing !== undefined)
-          throw new AppError('conflict', `there is an application ${body.name} already`, {
-            hint: `See it: drover apps ls`,
-          });
-        const row = { name: body.name, description: body.description, created_at: clock.now() };
+        await refuseTaken(query, body.name);
+        const row = {
+          id: newUuid(randomness),
+          name: body.name,
+          description: body.description,
+          created_at: clock.now(),
+        };
         await query.insertInto('applications').values(row).execute();
         await insertAudit(query, { at: row.created_at, caller, action: 'application.create', subject: row.name });
         return toApplication(row);
+      });
+    },
+
+    /** What is absent stays. @throws AppError `not_found`, `conflict` when another application has the name */
+    update(name: string, body: z.output<Routes['updateApplication']['body']>, caller: Caller): Promise<Application> {
+      return database.transaction(async ({ query }) => {
+        const before = await applicationRow(query, name);
+        const after = { ...before, name: body.name ?? name, description: body.description ?? before.description };
+        if (after.name === name && after.description === before.description) return toApplication(before);
+        if (after.name !== name) {
+          await refuseTaken(query, after.name);
+          const renamed = { application: after.name };
+          await query.updateTable('deployment_groups').set(renamed).where('application', '=', name).execute();
+          await query.updateTable('revisions').set(renamed).where('application', '=', name).execute();
+          await query.updateTable('revision_locations').set(renamed).where('application', '=', name).execute();
+          await query.updateTable('deployments').set(renamed).where('application', '=', name).execute();
+        }
+        await query
+          .updateTable('applications')
+          .set({ name: after.name, description: after.description })
+          .where('name', '=', name)
+          .execute();
+        await insertAudit(query, {
+          at: clock.now(),
+          caller,
+          action: 'application.update',
+          subject: name,
+          details: { name: after.name, description: after.description },
+        });
+        return toApplication(after);
       });
     },
 
@@ -53,7 +88,7 @@ export function createApplications({ database, clock }: { database: Database; cl
      */
     delete(name: string, caller: Caller): Promise<void> {
       return database.transaction(async ({ query }) => {
-        await applicationRow(query, name);
+        const row = await applicationRow(query, name);
         const active = await query
           .selectFrom('deployments')
           .select(['id', 'group_name'])
@@ -68,6 +103,11 @@ export function createApplications({ database, clock }: { database: Database; cl
           });
         const groups = query.selectFrom('deployment_groups').select('id').where('application', '=', name);
         await query.deleteFrom('group_hosts').where('group_id', 'in', groups).execute();
+        await query
+          .deleteFrom('resource_tags')
+          .where((where) => where.or([where('resource_id', '=', row.id), where('resource_id', 'in', groups)]))
+          .execute();
+        await query.deleteFrom('revision_locations').where('application', '=', name).execute();
         await query.deleteFrom('deployment_groups').where('application', '=', name).execute();
         await query.deleteFrom('revisions').where('application', '=', name).execute();
         await query.deleteFrom('applications').where('name', '=', name).execute();
@@ -77,3 +117,12 @@ export function createApplications({ database, clock }: { database: Database; cl
   };
 }
 export type Applications = ReturnType<typeof createApplications>;
+
+async function refuseTaken(query: Queryable, name: string): Promise<void> {
+  const existing = await query.selectFrom('applications').select('name').where('name', '=', name).executeTakeFirst();
+  if (existing === undefined) return;
+  throw new AppError('conflict', `there is an application ${name} already`, {
+    hint: 'See it: drover apps ls',
+    details: { noun: 'application', reason: 'exists' },
+  });
+}

@@ -37,6 +37,7 @@ export function createDeploymentConfigs({ database, clock }: { database: Databas
       if (isReservedConfigName(body.name))
         throw new AppError('invalid', `body.name: names that begin with ${PREDEFINED_CONFIG_PREFIX} are reserved`, {
           hint: 'Choose a name without that prefix.',
+          details: { reason: 'reserved_name' },
         });
       return database.transaction(async ({ query }) => {
         const existing = await query
@@ -50,6 +51,7 @@ export function createDeploymentConfigs({ database, clock }: { database: Databas
             `there is a deployment config ${body.name} already, and a config never changes`,
             {
               hint: 'Create another one under a new name.',
+              details: { noun: 'deployment-config', reason: 'exists' },
             },
           );
         const row = {
@@ -74,7 +76,10 @@ export function createDeploymentConfigs({ database, clock }: { database: Databas
     delete(name: string, caller: Caller): Promise<void> {
       return database.transaction(async ({ query }) => {
         const config = await findDeploymentConfig(query, name);
-        if (config.isPredefined) throw new AppError('conflict', `${name} is predefined and cannot be deleted`);
+        if (config.isPredefined)
+          throw new AppError('conflict', `${name} is predefined and cannot be deleted`, {
+            details: { reason: 'config_predefined' },
+          });
         // A settings column per group is small, and configs are deleted rarely: no index is worth it.
         const groups = await query
           .selectFrom('deployment_groups')
@@ -86,7 +91,7 @@ export function createDeploymentConfigs({ database, clock }: { database: Databas
         if (users.length > 0)
           throw new AppError('conflict', `${name} is used by ${users.slice(0, 5).join(', ')}`, {
             hint: 'Give these groups another deployment config first.',
-            details: { deploymentGroups: users.slice(0, 50) },
+            details: { reason: 'config_in_use', deploymentGroups: users.slice(0, 50) },
           });
         await query.deleteFrom('deployment_configs').where('name', '=', name).execute();
         await insertAudit(query, { at: clock.now(), caller, action: 'deployment-config.delete', subject: name });

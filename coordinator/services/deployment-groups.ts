@@ -8,12 +8,18 @@ import type { Randomness } from '../../shared/core/randomness.ts';
 import type { DeploymentGroup, DeploymentGroupSettings } from '../../shared/model/deployment-group.ts';
 import { type GroupHost, hostPresence, instanceHealth } from '../../shared/model/host.ts';
 import type { Caller } from '../auth/caller.ts';
+import type { AwsGroupSettings } from '../domain/aws-group-settings.ts';
 import { decodeCursor, nameCursor, toPage } from '../domain/cursor.ts';
 import type { Database, Queryable } from '../storage/database.ts';
 import { applicationRow } from '../storage/rows/applications.ts';
 import { insertAudit } from '../storage/rows/audit.ts';
 import { findDeploymentConfig } from '../storage/rows/deployment-configs.ts';
-import { deploymentGroupRow, settingsOf, toDeploymentGroups } from '../storage/rows/deployment-groups.ts';
+import {
+  awsSettingsOf,
+  deploymentGroupRow,
+  settingsOf,
+  toDeploymentGroups,
+} from '../storage/rows/deployment-groups.ts';
 import type { DeploymentGroupRow } from '../storage/tables.ts';
 
 type Routes = typeof deploymentGroupRoutes;
@@ -61,22 +67,14 @@ export function createDeploymentGroups({ database, clock, randomness, groupChang
       params: { application: string },
       body: z.output<Routes['createDeploymentGroup']['body']>,
       caller: Caller,
+      aws: AwsGroupSettings = {},
     ): Promise<DeploymentGroup> {
       const { name, ...settings } = body;
       const row = await database.transaction(async ({ query }) => {
         await applicationRow(query, params.application);
         await findDeploymentConfig(query, settings.deploymentConfigName);
-        const existing = await query
-          .selectFrom('deployment_groups')
-          .select('id')
-          .where('application', '=', params.application)
-          .where('name', '=', name)
-          .executeTakeFirst();
         const subject = `${params.application}/${name}`;
-        if (existing !== undefined)
-          throw new AppError('conflict', `there is a deployment group ${subject} already`, {
-            hint: `Change it instead: drover groups edit ${subject}`,
-          });
+        await refuseTaken(query, params.application, name);
         const now = clock.now();
         const created: DeploymentGroupRow = {
           id: newDeploymentGroupId(randomness),
@@ -88,6 +86,7 @@ export function createDeploymentGroups({ database, clock, randomness, groupChang
           last_good_revision_id: null,
           last_successful_deployment_id: null,
           last_attempted_deployment_id: null,
+          aws_settings: JSON.stringify(aws),
         };
         await query.insertInto('deployment_groups').values(created).execute();
         await insertAudit(query, { at: now, caller, action: 'deployment-group.create', subject, details: settings });
@@ -97,34 +96,70 @@ export function createDeploymentGroups({ database, clock, randomness, groupChang
       return asGroup(database.query, row);
     },
 
-    /** What is absent stays. @throws AppError `not_found` for the group or the config */
-    async update(
+    /** What is absent stays. @throws AppError `not_found` for the group or the config, `conflict` for a name that is taken */
+    update(
       params: GroupParams,
       body: z.output<Routes['updateDeploymentGroup']['body']>,
       caller: Caller,
     ): Promise<DeploymentGroup> {
-      const changed = Object.fromEntries(Object.entries(body).filter(([, value]) => value !== undefined));
+      return this.updateWith(params, caller, (current) => ({ body, aws: current.aws }));
+    },
+
+    /** As `update`, with the change made of what the group is at that very moment. */
+    async updateWith(
+      params: GroupParams,
+      caller: Caller,
+      change: (current: { settings: DeploymentGroupSettings; aws: AwsGroupSettings }) => {
+        body: z.output<Routes['updateDeploymentGroup']['body']>;
+        aws: AwsGroupSettings;
+      },
+    ): Promise<DeploymentGroup> {
       const row = await database.transaction(async ({ query }) => {
         const before = await deploymentGroupRow(query, params);
+        const { body, aws } = change({ settings: settingsOf(before), aws: awsSettingsOf(before) });
+        const { name = before.name, ...rest } = body;
+        const changed = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined));
         if (body.deploymentConfigName !== undefined) await findDeploymentConfig(query, body.deploymentConfigName);
-        const settings = JSON.stringify({ ...settingsOf(before), ...changed });
-        const now = clock.now();
-        await query
-          .updateTable('deployment_groups')
-          .set({ settings, updated_at: now })
-          .where('id', '=', before.id)
-          .execute();
+        if (name !== before.name) {
+          await refuseTaken(query, params.application, name);
+          await query.updateTable('deployments').set({ group_name: name }).where('group_id', '=', before.id).execute();
+        }
+        const after = {
+          name,
+          settings: JSON.stringify({ ...settingsOf(before), ...changed }),
+          aws_settings: JSON.stringify(aws),
+          updated_at: clock.now(),
+        };
+        await query.updateTable('deployment_groups').set(after).where('id', '=', before.id).execute();
         await insertAudit(query, {
-          at: now,
+          at: after.updated_at,
           caller,
           action: 'deployment-group.update',
           subject: `${params.application}/${params.group}`,
-          details: changed,
+          details: name === before.name ? changed : { ...changed, name },
         });
-        return { ...before, settings, updated_at: now };
+        return { ...before, ...after };
       });
       await groupChanged(row.id);
       return asGroup(database.query, row);
+    },
+
+    /** Groups with what CodeDeploy's API keeps of them; names that are not there are left out. */
+    async withAwsSettings(
+      application: string,
+      names: readonly string[],
+    ): Promise<{ group: DeploymentGroup; aws: AwsGroupSettings }[]> {
+      await applicationRow(database.query, application);
+      if (names.length === 0) return [];
+      const rows = await database.query
+        .selectFrom('deployment_groups')
+        .selectAll()
+        .where('application', '=', application)
+        .where('name', 'in', [...new Set(names)])
+        .orderBy('name')
+        .execute();
+      const groups = await toDeploymentGroups(database.query, rows);
+      return groups.map((group, at) => ({ group, aws: awsSettingsOf(rows[at] ?? { aws_settings: '{}' }) }));
     },
 
     /** What is deployed stays on the hosts. @throws AppError `not_found`, `conflict` while a deployment runs */
@@ -145,6 +180,7 @@ export function createDeploymentGroups({ database, clock, randomness, groupChang
             details: { activeDeploymentId: active.id },
           });
         await query.deleteFrom('group_hosts').where('group_id', '=', row.id).execute();
+        await query.deleteFrom('resource_tags').where('resource_id', '=', row.id).execute();
         await query.deleteFrom('deployment_groups').where('id', '=', row.id).execute();
         await insertAudit(query, { at: clock.now(), caller, action: 'deployment-group.delete', subject });
       });
@@ -169,6 +205,20 @@ export function createDeploymentGroups({ database, clock, randomness, groupChang
   };
 }
 export type DeploymentGroups = ReturnType<typeof createDeploymentGroups>;
+
+async function refuseTaken(query: Queryable, application: string, name: string): Promise<void> {
+  const existing = await query
+    .selectFrom('deployment_groups')
+    .select('id')
+    .where('application', '=', application)
+    .where('name', '=', name)
+    .executeTakeFirst();
+  if (existing === undefined) return;
+  throw new AppError('conflict', `there is a deployment group ${application}/${name} already`, {
+    hint: `Change it instead: drover groups edit ${application}/${name}`,
+    details: { noun: 'deployment-group', reason: 'exists' },
+  });
+}
 
 async function asGroup(query: Queryable, row: DeploymentGroupRow): Promise<DeploymentGroup> {
   const [group] = await toDeploymentGroups(query, [row]);

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import type { z } from 'zod';
 import type { cause, deploymentRoutes } from '../../shared/api/deployments.ts';
 import { AppError } from '../../shared/core/errors.ts';
-import type { Deployment } from '../../shared/model/deployment.ts';
+import type { Deployment, DeploymentStatus } from '../../shared/model/deployment.ts';
 import { IN_PLACE_EVENTS, type LifecycleEvent } from '../../shared/model/lifecycle-event.ts';
 import type { Target, TargetWithEvents } from '../../shared/model/target.ts';
 import type { Database } from '../storage/database.ts';
@@ -23,9 +23,13 @@ interface Page<Item> {
 
 /** What is known of deployments: reads only. All throw AppError `not_found` for what is not there. */
 export interface DeploymentHistory {
-  list(query: ListQuery): Promise<Page<Deployment>>;
+  list(query: ListQuery & { statuses?: readonly DeploymentStatus[] }): Promise<Page<Deployment>>;
+  /** By id; those that are not there are left out. */
+  find(ids: readonly string[]): Promise<Deployment[]>;
+  /** The deployments that follow each of these, for hosts that joined meanwhile. */
+  followersOf(ids: readonly string[]): Promise<Map<string, string[]>>;
   get(id: string): Promise<Deployment>;
-  listTargets(id: string, query: TargetsQuery): Promise<Page<Target>>;
+  listTargets(id: string, query: TargetsQuery & { statuses?: readonly string[] }): Promise<Page<Target>>;
   getTarget(id: string, host: string): Promise<TargetWithEvents>;
   getOutput(params: { deployment: string; host: string; event: string }, query: OutputQuery): Promise<Output>;
   listCauses(id: string): Promise<{ items: Cause[] }>;
@@ -46,6 +50,7 @@ export function createDeploymentHistory(parts: { database: Database }): Deployme
       .executeTakeFirst();
     if (row === undefined)
       throw new AppError('not_found', `${host} is no target of ${deploymentId}`, {
+        details: { noun: 'target' },
         hint: `Its targets: drover status ${deploymentId}`,
       });
     return row;
@@ -61,6 +66,7 @@ export function createDeploymentHistory(parts: { database: Database }): Deployme
       if (filter.application !== undefined) rows = rows.where('application', '=', filter.application);
       if (filter.deploymentGroup !== undefined) rows = rows.where('group_name', '=', filter.deploymentGroup);
       if (filter.status !== undefined) rows = rows.where('status', '=', filter.status);
+      if (filter.statuses !== undefined) rows = rows.where('status', 'in', [...filter.statuses]);
       if (filter.creator !== undefined) rows = rows.where('creator', '=', filter.creator);
       if (filter.active !== undefined) rows = rows.where('is_active', '=', filter.active ? 1 : 0);
       if (filter.since !== undefined) rows = rows.where('created_at', '>=', filter.since);
@@ -70,6 +76,29 @@ export function createDeploymentHistory(parts: { database: Database }): Deployme
       if (filter.cursor !== undefined) rows = rows.where('number', '<', numberIn(filter.cursor));
       const found = await rows.execute();
       return pageOf(found, filter.limit, (row) => String(row.number), toDeployment);
+    },
+    async find(ids) {
+      if (ids.length === 0) return [];
+      const rows = await query
+        .selectFrom('deployments')
+        .selectAll()
+        .where('id', 'in', [...new Set(ids)])
+        .execute();
+      return rows.map(toDeployment);
+    },
+    async followersOf(ids) {
+      const followers = new Map<string, string[]>();
+      if (ids.length === 0) return followers;
+      const rows = await query
+        .selectFrom('deployments')
+        .select(['id', 'follows_deployment_id'])
+        .where('follows_deployment_id', 'in', [...ids])
+        .orderBy('number')
+        .execute();
+      for (const { id, follows_deployment_id } of rows)
+        if (follows_deployment_id !== null)
+          followers.set(follows_deployment_id, [...(followers.get(follows_deployment_id) ?? []), id]);
+      return followers;
     },
     async get(id) {
       return toDeployment(await deploymentRow(query, id));
@@ -83,6 +112,7 @@ export function createDeploymentHistory(parts: { database: Database }): Deployme
         .orderBy('position')
         .limit(filter.limit + 1);
       if (filter.status !== undefined) rows = rows.where('status', '=', filter.status);
+      if (filter.statuses !== undefined) rows = rows.where('status', 'in', [...filter.statuses]);
       if (filter.cursor !== undefined) rows = rows.where('position', '>', numberIn(filter.cursor));
       return pageOf(await rows.execute(), filter.limit, (row) => String(row.position), toTarget);
     },

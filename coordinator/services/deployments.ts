@@ -11,7 +11,7 @@ import type { ChangeSequence } from '../storage/change-sequence.ts';
 import type { Database, DatabaseTransaction } from '../storage/database.ts';
 import { insertAudit } from '../storage/rows/audit.ts';
 import { findDeploymentConfig } from '../storage/rows/deployment-configs.ts';
-import { settingsOf } from '../storage/rows/deployment-groups.ts';
+import { deploymentGroupRow, settingsOf } from '../storage/rows/deployment-groups.ts';
 import { deploymentRow, toDeployment } from '../storage/rows/deployments.ts';
 import { findRevision, LATEST } from '../storage/rows/revisions.ts';
 import type { DeploymentGroupRow, DeploymentRow } from '../storage/tables.ts';
@@ -35,6 +35,11 @@ export interface DeploymentsParts {
 export interface Deployments {
   /** @throws AppError `not_found`; `conflict` with `details.activeDeploymentId`, or with `details.reason: 'nothing_to_do'` */
   create(body: CreateBody, caller: Caller): Promise<Deployment>;
+  /**
+   * The revision of the group's last successful deployment once more: to restart it on all of its hosts, or to bring it to
+   * those that do not run it (`updateOutdatedInstancesOnly`). Errors as for `create`; `not_found` when there is none yet.
+   */
+  createOfLastGood(body: Omit<CreateBody, 'revision'>, caller: Caller): Promise<Deployment>;
   /** @throws AppError `not_found`; `conflict` when it has ended */
   stop(id: string, body: StopBody, caller: Caller): Promise<z.infer<Routes['stopDeployment']['reply']>>;
   /** @throws AppError `not_found`; `conflict` when there is nothing to go back to */
@@ -53,9 +58,18 @@ export function createDeployments(parts: DeploymentsParts): Deployments {
 
   const create = (body: CreateBody, caller: Caller) => createOf(body, caller, async () => body.revision);
 
+  const createOfLastGood: Deployments['createOfLastGood'] = (body, caller) =>
+    createOf({ ...body, isRestart: !body.updateOutdatedInstancesOnly }, caller, async (_tx, group) => {
+      if (group.last_good_revision_id !== null) return group.last_good_revision_id;
+      throw new AppError('not_found', `${group.application}/${group.name} has had no successful deployment yet`, {
+        hint: 'Name the revision to deploy.',
+        details: { noun: 'revision' },
+      });
+    });
+
   /** `revisionOf` is asked in the transaction that creates the deployment. */
   async function createOf(
-    body: Omit<CreateBody, 'revision'> & { revision?: string },
+    body: Omit<CreateBody, 'revision'> & { revision?: string; isRestart?: boolean },
     caller: Caller,
     revisionOf: (tx: DatabaseTransaction, group: DeploymentGroupRow) => Promise<string>,
   ): Promise<Deployment> {
@@ -65,7 +79,7 @@ export function createDeployments(parts: DeploymentsParts): Deployments {
         checkSameRequest(earlier, body);
         return { row: earlier, isNew: false };
       }
-      const group = await findGroup(tx, body.application, body.deploymentGroup);
+      const group = await deploymentGroupRow(tx.query, { application: body.application, group: body.deploymentGroup });
       const revision = await findRevision(tx.query, body.application, await revisionOf(tx, group));
       const settings = settingsOf(group);
       const configName = body.deploymentConfigName ?? settings.deploymentConfigName;
@@ -92,6 +106,7 @@ export function createDeployments(parts: DeploymentsParts): Deployments {
           autoRollback: body.autoRollback ?? settings.autoRollback,
           hookEnvironment: settings.hookEnvironment,
           isPartial: plan.isPartial,
+          isRestart: body.isRestart ?? false,
           idempotencyKey: body.idempotencyKey ?? null,
           followsDeploymentId: null,
           rollbackTriggeringDeploymentId: null,
@@ -124,7 +139,7 @@ export function createDeployments(parts: DeploymentsParts): Deployments {
       if (!deploymentCan.stop(toDeployment(current)))
         throw new AppError('conflict', `${id} has ended already: it is ${current.status}`, {
           hint: `See how it ended: drover status ${id}`,
-          details: { status: current.status },
+          details: { reason: 'deployment_ended', status: current.status },
         });
       // The first stop stands; a later one may still say whether to roll back.
       const now = clock.now();
@@ -239,7 +254,7 @@ export function createDeployments(parts: DeploymentsParts): Deployments {
     return targets.map((target) => target.deployment_id);
   }
 
-  return { create, stop, rollbackGroup, failForgottenHost };
+  return { create, createOfLastGood, stop, rollbackGroup, failForgottenHost };
 }
 
 async function findByKey(tx: DatabaseTransaction, key: string | undefined) {
@@ -263,20 +278,6 @@ function checkSameRequest(
   throw new AppError('conflict', `the idempotency key was used for ${earlier.id}, of revision ${revision_label}`, {
     hint,
   });
-}
-
-async function findGroup(tx: DatabaseTransaction, application: string, name: string): Promise<DeploymentGroupRow> {
-  const row = await tx.query
-    .selectFrom('deployment_groups')
-    .selectAll()
-    .where('application', '=', application)
-    .where('name', '=', name)
-    .executeTakeFirst();
-  if (row === undefined)
-    throw new AppError('not_found', `there is no deployment group ${application}/${name}`, {
-      hint: `List them: drover groups ls ${application}`,
-    });
-  return row;
 }
 
 /** The message names the active one in the words that clients of CodeDeploy parse, and a field says it as well. */

@@ -79,6 +79,8 @@ export function createEnrolment({ database, clock, randomness, coordinatorId, ho
       clock_offset_ms: null,
       machine_id: request.facts.machineId ?? null,
       join_token_id: token.id,
+      agent_kind: 'drover',
+      iam_arn: null,
     };
     await query.insertInto('hosts').values(row).execute();
     await query

@@ -211,6 +211,10 @@ export function createRetention(parts: {
         .executeTakeFirst();
       deleted += Number(numDeletedRows);
     }
+    await query
+      .deleteFrom('revision_locations')
+      .where('revision_id', 'not in', (locations) => locations.selectFrom('revisions').select('id'))
+      .execute();
     return deleted;
   }
 

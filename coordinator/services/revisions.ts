@@ -5,7 +5,7 @@ import type { Clock } from '../../shared/core/clock.ts';
 import { AppError } from '../../shared/core/errors.ts';
 import { newRevisionId } from '../../shared/core/ids.ts';
 import type { Randomness } from '../../shared/core/randomness.ts';
-import type { Revision } from '../../shared/model/revision.ts';
+import type { BundleType, Revision } from '../../shared/model/revision.ts';
 import { type Caller, callerName } from '../auth/caller.ts';
 import { decodeCursor, toPage } from '../domain/cursor.ts';
 import type { RevisionStore } from '../revision-stores/revision-store.ts';
@@ -88,6 +88,17 @@ export function createRevisions({ database, clock, randomness, store, fetchBundl
       return register({ ...body, ...stored, application, label: body.label, sourceUrl: body.url }, caller);
     },
 
+    /** A bundle that comes from elsewhere, pinned and kept. Errors as in `upload`, and the stream's own. */
+    async registerStream(
+      application: string,
+      bundle: { stream: AsyncIterable<Uint8Array>; bundleType: BundleType; description: string },
+      caller: Caller,
+    ): Promise<Revision> {
+      const stored = await store.put(bundle.stream, { maxBytes: maxBundleBytes });
+      const { bundleType, description } = bundle;
+      return register({ ...stored, application, bundleType, description, label: undefined, sourceUrl: null }, caller);
+    },
+
     /**
      * A bundle for a host that has to install it now.
      * @throws AppError `not_found` when no deployment in progress assigns it to the host, or when the store lost it
@@ -114,6 +125,7 @@ export function createRevisions({ database, clock, randomness, store, fetchBundl
       return database.transaction(async ({ query }) => {
         const row = await findRevision(query, application, reference);
         await checkUnused(query, row);
+        await query.deleteFrom('revision_locations').where('revision_id', '=', row.id).execute();
         await query.deleteFrom('revisions').where('id', '=', row.id).execute();
         await insertAudit(query, {
           at: clock.now(),

@@ -4,9 +4,10 @@ import { AppError } from '../../shared/core/errors.ts';
 import type { Database, DatabaseTransaction, SqlValue } from './database.ts';
 import { mainJob } from './migrations/0001-main-job.ts';
 import { accessKeys } from './migrations/0002-access-keys.ts';
+import { awsApi } from './migrations/0003-aws-api.ts';
 import type { Tables } from './tables.ts';
 
-const MIGRATIONS = [mainJob, accessKeys];
+const MIGRATIONS = [mainJob, accessKeys, awsApi];
 /** Texts of statements are made by code, of which there are some hundred; lists of values make more, so there is a bound. */
 const MAX_PREPARED = 512;
 

@@ -4,7 +4,7 @@
  */
 export interface Tables {
   meta: { key: string; value: string };
-  applications: { name: string; description: string; created_at: number };
+  applications: { id: string; name: string; description: string; created_at: number };
   revisions: RevisionRow;
   deployment_configs: { name: string; minimum_type: string; minimum_value: number; created_at: number };
   deployment_groups: DeploymentGroupRow;
@@ -14,6 +14,9 @@ export interface Tables {
   join_tokens: JoinTokenRow;
   operator_tokens: OperatorTokenRow;
   access_keys: AccessKeyRow;
+  resource_tags: { resource_id: string; key: string; value: string };
+  revision_locations: RevisionLocationRow;
+  deregistered_hosts: { name: string; iam_arn: string | null; registered_at: number; deregistered_at: number };
   deployments: DeploymentRow;
   targets: TargetRow;
   lifecycle_events: LifecycleEventRow;
@@ -36,6 +39,18 @@ export interface RevisionRow {
   last_used_at: number | null;
 }
 
+export interface RevisionLocationRow {
+  application: string;
+  /** A RevisionLocation as canonical JSON. */
+  location: string;
+  revision_id: string;
+  description: string;
+  /** Of the object when it was fetched. */
+  etag: string | null;
+  /** The last time that this revision was found here. */
+  registered_at: number;
+}
+
 export interface DeploymentGroupRow {
   id: string;
   application: string;
@@ -47,6 +62,8 @@ export interface DeploymentGroupRow {
   last_good_revision_id: string | null;
   last_successful_deployment_id: string | null;
   last_attempted_deployment_id: string | null;
+  /** What CodeDeploy's API keeps of a group beside `settings`, as JSON; see `domain/aws-group-settings.ts`. */
+  aws_settings: string;
 }
 
 export interface HostRow {
@@ -68,6 +85,10 @@ export interface HostRow {
   /** As it was at enrolment: another one means a copied key. */
   machine_id: string | null;
   join_token_id: string | null;
+  /** `drover`, or `codedeploy` for a host that runs AWS's own agent. */
+  agent_kind: string;
+  /** Who the host is to AWS's agent and tools: an IAM user's or session's ARN. */
+  iam_arn: string | null;
 }
 
 /** A host's part in a group: made when the host enters it, deleted when it leaves. */
@@ -169,6 +190,8 @@ export interface DeploymentRow {
   rollback_deployment_id: string | null;
   rollback_triggering_deployment_id: string | null;
   rollback_message: string | null;
+  /** 1: the last good revision once more, as asked for by `deploymentMode: RESTART`. */
+  is_restart: number;
   stop_requested_at: number | null;
   stop_requested_by: string | null;
   /** 1 or 0 when the stop said so, null when the deployment's autoRollback decides. */

@@ -36,6 +36,16 @@ export const applicationRoutes = {
     reply: application,
     errors: ['not_found'],
   }),
+  updateApplication: defineRoute({
+    method: 'PATCH',
+    path: '/v1/applications/:application',
+    summary: 'Rename an application or describe it anew; its groups, revisions and history go along.',
+    caller: 'deployer',
+    params: applicationParams,
+    body: z.strictObject({ name: resourceName.optional(), description: z.string().max(256).optional() }),
+    reply: application,
+    errors: ['not_found', 'conflict'],
+  }),
   deleteApplication: defineRoute({
     method: 'DELETE',
     path: '/v1/applications/:application',

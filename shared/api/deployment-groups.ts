@@ -59,6 +59,7 @@ export const deploymentGroupRoutes = {
     caller: 'deployer',
     params: groupParams,
     body: z.strictObject({
+      name: resourceName.optional(),
       selection: hostSelection.strict().optional(),
       deploymentConfigName: z.string().min(1).max(100).optional(),
       autoRollback: autoRollback.strict().optional(),
@@ -66,7 +67,7 @@ export const deploymentGroupRoutes = {
       hookEnvironment: deploymentGroupSettings.shape.hookEnvironment.optional(),
     }),
     reply: deploymentGroup,
-    errors: ['not_found'],
+    errors: ['not_found', 'conflict'],
   }),
   deleteDeploymentGroup: defineRoute({
     method: 'DELETE',

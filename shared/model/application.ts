@@ -11,6 +11,8 @@ export const resourceName = z
   );
 
 export const application = z.object({
+  /** Stays when the name changes; an application that is created again gets another one. */
+  id: z.string(),
   name: resourceName,
   description: z.string().max(256),
   createdAt: z.number().int(),

@@ -13,9 +13,14 @@ export type TagFilter = z.infer<typeof tagFilter>;
 /** The target set is the union of the sources; a group without any selects no host, which is legal. */
 export const hostSelection = z.object({
   /** A host that matches any one of these. */
-  tagFilters: z.array(tagFilter).max(10).default([]),
+  tagFilters: z.array(tagFilter).max(20).default([]),
   /** A host that matches at least one filter of every inner list. */
   tagSet: z.array(z.array(tagFilter).min(1).max(10)).max(3).default([]),
+  /** More tag sets: a host that fits any one whole set is selected. CodeDeploy has one for each kind of instance. */
+  alternativeTagSets: z
+    .array(z.array(z.array(tagFilter).min(1).max(10)).min(1).max(3))
+    .max(4)
+    .optional(),
   hostNames: z.array(hostName).max(1_000).default([]),
   scalingGroups: z.array(scalingGroupName).max(10).default([]),
 });

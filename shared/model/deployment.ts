@@ -78,6 +78,8 @@ export const deployment = z.object({
   /** For a follow-on deployment, the fleet deployment that it follows. */
   followsDeploymentId: z.string().nullable(),
   stopRequestedBy: z.string().nullable(),
+  /** Present and true: the last good revision once more, to restart it. Source: deploymentMode RESTART. */
+  isRestart: z.boolean().optional(),
   createdAt: z.number().int(),
   startedAt: z.number().int().nullable(),
   completedAt: z.number().int().nullable(),

@@ -41,7 +41,10 @@ describe('retention', () => {
     database = openSqlite(':memory:');
     await database.migrate();
     store = createLocalDiskStore({ directory, randomness: seededRandomness() });
-    await database.query.insertInto('applications').values({ name: 'web', description: '', created_at: 0 }).execute();
+    await database.query
+      .insertInto('applications')
+      .values({ id: 'app-1', name: 'web', description: '', created_at: 0 })
+      .execute();
     await database.query
       .insertInto('deployment_groups')
       .values({
@@ -54,6 +57,7 @@ describe('retention', () => {
         last_good_revision_id: 'r-good',
         last_successful_deployment_id: 'd-good',
         last_attempted_deployment_id: null,
+        aws_settings: '{}',
       })
       .execute();
   });
@@ -243,6 +247,7 @@ describe('retention', () => {
         rollback_deployment_id: null,
         rollback_triggering_deployment_id: null,
         rollback_message: null,
+        is_restart: 0,
         stop_requested_at: null,
         stop_requested_by: null,
         stop_rollback: null,

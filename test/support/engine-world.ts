@@ -92,7 +92,10 @@ export async function createEngineWorld(seed = 7): Promise<EngineWorld> {
   const randomness = seededRandomness(seed);
   const database = openSqlite(':memory:');
   await database.migrate();
-  await database.query.insertInto('applications').values({ name: 'app', description: '', created_at: 0 }).execute();
+  await database.query
+    .insertInto('applications')
+    .values({ id: 'app-1', name: 'app', description: '', created_at: 0 })
+    .execute();
   const changes: ChangeSequence = await loadChangeSequence(database);
   const hosts = new Map<string, WorldHost>();
   const faults: string[] = [];
@@ -289,6 +292,8 @@ export async function createEngineWorld(seed = 7): Promise<EngineWorld> {
           clock_offset_ms: null,
           machine_id: null,
           join_token_id: null,
+          agent_kind: 'drover',
+          iam_arn: null,
         })
         .execute();
       await world.connect(host);
@@ -365,6 +370,7 @@ export async function createEngineWorld(seed = 7): Promise<EngineWorld> {
           last_good_revision_id: null,
           last_successful_deployment_id: null,
           last_attempted_deployment_id: null,
+          aws_settings: '{}',
         })
         .execute();
       await membership.groupChanged(id);

@@ -12,6 +12,7 @@ export function applicationHandlers(services: {
     listApplications: ({ query }) => applications.list(query),
     createApplication: ({ body, caller }) => applications.create(body, caller),
     getApplication: ({ params }) => applications.get(params.application),
+    updateApplication: ({ params, body, caller }) => applications.update(params.application, body, caller),
     deleteApplication: ({ params, caller }) => applications.delete(params.application, caller),
     listRevisions: ({ params, query }) => revisions.list(params.application, query),
     getRevision: ({ params }) => revisions.get(params.application, params.revision),

@@ -8,7 +8,7 @@ import type { Tables } from '../tables.ts';
 const HINT_NAMES = 200;
 
 export function toApplication(row: Tables['applications']): Application {
-  return { name: row.name, description: row.description, createdAt: row.created_at };
+  return { id: row.id, name: row.name, description: row.description, createdAt: row.created_at };
 }
 
 /** @throws AppError `not_found` with the nearest name as a hint */
@@ -17,6 +17,7 @@ export async function applicationRow(query: Queryable, name: string): Promise<Ta
   if (row !== undefined) return row;
   const known = await query.selectFrom('applications').select('name').orderBy('name').limit(HINT_NAMES).execute();
   throw new AppError('not_found', `there is no application ${name}`, {
+    details: { noun: 'application' },
     hint: nearNamesHint(
       name,
       known.map((other) => other.name),

@@ -25,6 +25,7 @@ export async function findDeploymentConfig(query: Queryable, name: string): Prom
   const stored = await query.selectFrom('deployment_configs').select('name').limit(HINT_NAMES).execute();
   const known = [...PREDEFINED_CONFIGS, ...stored].map((config) => config.name);
   throw new AppError('not_found', `there is no deployment config ${name}`, {
+    details: { noun: 'deployment-config' },
     hint: nearNamesHint(name, known, 'List them: drover configs ls'),
   });
 }

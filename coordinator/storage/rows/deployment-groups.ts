@@ -4,6 +4,7 @@ import {
   type DeploymentGroupSettings,
   deploymentGroupSettings,
 } from '../../../shared/model/deployment-group.ts';
+import type { AwsGroupSettings } from '../../domain/aws-group-settings.ts';
 import { nearNamesHint } from '../../domain/near-names.ts';
 import type { Queryable } from '../database.ts';
 import type { DeploymentGroupRow } from '../tables.ts';
@@ -13,6 +14,11 @@ const HINT_NAMES = 200;
 
 export function settingsOf(row: Pick<DeploymentGroupRow, 'settings'>): DeploymentGroupSettings {
   return deploymentGroupSettings.parse(JSON.parse(row.settings));
+}
+
+export function awsSettingsOf(row: Pick<DeploymentGroupRow, 'aws_settings'>): AwsGroupSettings {
+  // Written by the layer that reads it, which has checked it against CodeDeploy's model.
+  return JSON.parse(row.aws_settings) as AwsGroupSettings;
 }
 
 /** @throws AppError `not_found` with the nearest name as a hint */
@@ -35,6 +41,7 @@ export async function deploymentGroupRow(
     .limit(HINT_NAMES)
     .execute();
   throw new AppError('not_found', `${params.application} has no deployment group ${params.group}`, {
+    details: { noun: 'deployment-group' },
     hint: nearNamesHint(
       params.group,
       known.map((group) => group.name),

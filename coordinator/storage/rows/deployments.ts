@@ -47,6 +47,7 @@ export function toDeployment(row: DeploymentRow): Deployment {
     },
     followsDeploymentId: row.follows_deployment_id,
     stopRequestedBy: row.stop_requested_by,
+    ...(row.is_restart === 1 ? { isRestart: true } : {}),
     createdAt: row.created_at,
     startedAt: row.started_at,
     completedAt: row.completed_at,
@@ -62,6 +63,9 @@ export function minimumOf(row: Pick<DeploymentRow, 'minimum_type' | 'minimum_val
 export async function deploymentRow(query: Queryable, id: string): Promise<DeploymentRow> {
   const row = await query.selectFrom('deployments').selectAll().where('id', '=', id).executeTakeFirst();
   if (row === undefined)
-    throw new AppError('not_found', `there is no deployment ${id}`, { hint: 'List them: drover history' });
+    throw new AppError('not_found', `there is no deployment ${id}`, {
+      details: { noun: 'deployment' },
+      hint: 'List them: drover history',
+    });
   return row;
 }

@@ -36,6 +36,7 @@ export async function hostRow(query: Queryable, nameOrId: string): Promise<HostR
   if (row !== undefined) return row;
   const known = await query.selectFrom('hosts').select('name').orderBy('name').limit(HINT_NAMES).execute();
   throw new AppError('not_found', `there is no host ${nameOrId}`, {
+    details: { noun: 'host' },
     hint: nearNamesHint(
       nameOrId,
       known.map((other) => other.name),

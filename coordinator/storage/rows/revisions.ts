@@ -40,6 +40,7 @@ export async function findRevision(query: Queryable, application: string, refere
     const newest = await ofApplication.orderBy('registered_at', 'desc').orderBy('id').limit(1).executeTakeFirst();
     if (newest !== undefined) return newest;
     throw new AppError('not_found', `${application} has no revision yet`, {
+      details: { noun: 'revision' },
       hint: `Push one: drover push <directory or archive> --app ${application}`,
     });
   }
@@ -63,6 +64,7 @@ export async function findRevision(query: Queryable, application: string, refere
       });
   }
   throw new AppError('not_found', `${application} has no revision ${reference}`, {
+    details: { noun: 'revision' },
     hint: nearNamesHint(
       reference,
       await newestLabels(query, application),

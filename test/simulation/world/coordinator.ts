@@ -82,6 +82,7 @@ export class CoordinatorMachine {
         randomness: chance,
         logger: aliveOnly(logger, process),
         fetchBundle: () => Promise.reject(new Error('no revision of the simulation has a URL')),
+        locateRevision: () => Promise.reject(new Error('no revision of the simulation has a location')),
         metrics: { hubEvent() {}, reportsCommitted() {} },
         fatal: (error) => {
           if (process.isAlive) this.#parts.fatal(error);

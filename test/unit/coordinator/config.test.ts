@@ -112,9 +112,9 @@ describe("the coordinator's configuration", () => {
     const example: unknown = parse(readFileSync('examples/coordinator.yaml', 'utf8'));
     expect(parseConfig(fromFile(example))).to.deep.equal(parseConfig(sources()));
     const written = leavesOf(example);
-    // Without TLS there is nothing to say about its files; the comment beside it shows them.
-    const expected = CONFIG_KEYS.filter((key) => !key.startsWith('tls.'));
-    expect(written).to.have.members([...expected, 'tls']);
+    // Without TLS and a store there is nothing to say about their parts; the comments beside them show them.
+    const expected = CONFIG_KEYS.filter((key) => !key.startsWith('tls.') && !key.startsWith('s3.'));
+    expect(written).to.have.members([...expected, 'tls', 's3']);
   });
 
   it('is listed key by key in the documentation', () => {

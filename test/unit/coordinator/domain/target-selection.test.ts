@@ -23,6 +23,9 @@ describe('isSelected', () => {
     expect(selects({ tagSet: [[web], [blue]] }, { role: 'web', colour: 'blue' })).to.equal(true);
     expect(selects({ tagSet: [[web], [blue]] }, { role: 'web' })).to.equal(false);
     expect(selects({ tagSet: [[web, blue]] }, { colour: 'blue' })).to.equal(true);
+    const either = { tagSet: [[web], [blue]], alternativeTagSets: [[[blue], [web]], [[blue]]] };
+    expect(selects(either, { colour: 'blue' })).to.equal(true);
+    expect(selects(either, { role: 'web' })).to.equal(false);
   });
 
   it('knows the three types of filter', () => {
