@@ -16,6 +16,8 @@ import { ACCESS_KEY_MASTER_BYTES } from './auth/access-key-secrets.ts';
 import type { CoordinatorConfig } from './config.ts';
 import { type Core, createCore } from './core.ts';
 import { createAuthenticate } from './http/authenticate.ts';
+import { createCodeDeployService } from './http/aws/codedeploy.ts';
+import { createSignatures } from './http/aws/signatures.ts';
 import { accessKeyHandlers } from './http/rest/access-keys.ts';
 import { agentHandlers } from './http/rest/agents.ts';
 import { applicationHandlers } from './http/rest/applications.ts';
@@ -166,6 +168,10 @@ async function startOn(parts: OpenParts): Promise<{ url: string; stop(): Promise
     metrics,
     isStopping: () => !isOpen(),
     authenticate: createAuthenticate(core.services),
+    aws: {
+      services: [createCodeDeployService({ ...core.services, names: config.aws })],
+      signatures: createSignatures({ clock, findAccessKey: core.services.accessKeys.find }),
+    },
     readiness: {
       async check() {
         if (!isOpen()) throw new AppError('unavailable', 'it is stopping');

@@ -13,6 +13,8 @@ export interface RateLimitSettings {
 
 export interface RateLimits {
   of(name: RouteName, route: Route): Pick<RouteShorthandOptions, 'config'>;
+  /** For the endpoints that speak AWS's protocol. */
+  aws(): Pick<RouteShorthandOptions, 'config'>;
   /** For what stands beside the API. */
   system(): Pick<RouteShorthandOptions, 'config'>;
 }
@@ -43,6 +45,7 @@ export function createRateLimits(settings: RateLimitSettings): RateLimits {
       if (route.caller === 'host') return tier('host', settings.hostRequestsPerMinute, byToken);
       return tier('operator', settings.requestsPerMinute, byAddress);
     },
+    aws: () => tier('aws', settings.requestsPerMinute, byAddress),
     // Its own tier: somebody who floods /readyz does not shut out the operators of that address.
     system: () => tier('system', settings.requestsPerMinute, byAddress),
   };

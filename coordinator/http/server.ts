@@ -9,6 +9,8 @@ import type { Logger } from '../../shared/core/logger.ts';
 import type { Randomness } from '../../shared/core/randomness.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import type { Authenticate } from './authenticate.ts';
+import { type AwsJsonService, registerAwsEndpoint } from './aws/endpoint.ts';
+import type { Signatures } from './aws/signatures.ts';
 import { toAppError, toProblem } from './errors.ts';
 import { registerInstallRoutes } from './install-routes.ts';
 import { nearRouteHint } from './near-route.ts';
@@ -37,6 +39,8 @@ export interface HttpParts {
   authenticate: Authenticate;
   handlers: Handlers;
   readiness: Readiness;
+  /** Services that speak AWS's JSON at `POST /`, and who signed a request to them. */
+  aws: { services: readonly AwsJsonService[]; signatures: Signatures };
   /** True: only what is under way, and the last words to agents. */
   isStopping(): boolean;
 }
@@ -94,6 +98,7 @@ export async function createHttpServer(parts: HttpParts): Promise<FastifyInstanc
     rateLimits,
     maxBundleBytes: settings.maxBundleBytes,
   });
+  registerAwsEndpoint(app, { ...parts.aws, rateLimits, logger });
   registerSystemRoutes(app, { metrics: parts.metrics, readiness: parts.readiness, rateLimits });
   registerInstallRoutes(app, {
     directory: settings.packagesDirectory,

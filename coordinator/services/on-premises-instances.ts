@@ -219,6 +219,7 @@ export function createOnPremisesInstances({ database, clock, randomness, hosts, 
     },
   };
 }
+export type OnPremisesInstances = ReturnType<typeof createOnPremisesInstances>;
 
 function toInstance(row: HostRow): OnPremisesInstance {
   return {

@@ -49,6 +49,7 @@ export function createResourceTags({ database, clock }: { database: Database; cl
     },
   };
 }
+export type ResourceTags = ReturnType<typeof createResourceTags>;
 
 /** Tags hang on the id: they stay when the name changes, and are gone with what they were on. */
 async function idOf(query: Queryable, resource: TaggedResource): Promise<string> {

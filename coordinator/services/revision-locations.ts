@@ -289,6 +289,7 @@ export function createRevisionLocations({ database, clock, revisions, locate, ow
     return ownLocation(ownBucket, { application: row.application, digest: row.digest, bundleType: row.bundle_type });
   }
 }
+export type RevisionLocations = ReturnType<typeof createRevisionLocations>;
 
 function fitsFilter({ location, deploymentGroups }: LocatedRevision, filter: LocationFilter): boolean {
   if (filter.bucket !== undefined && (location.kind !== 's3' || location.bucket !== filter.bucket)) return false;

@@ -1,0 +1,109 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+
+import type { Logger } from '../../../shared/core/logger.ts';
+import type { Caller } from '../../auth/caller.ts';
+import { toAppError } from '../errors.ts';
+import type { RateLimits } from '../rate-limits.ts';
+import { AwsException, toAwsException } from './exceptions.ts';
+import { AUTH_EXCEPTIONS, type Signatures, signedRequestOf } from './signatures.ts';
+
+/** One call, once it is known who makes it. */
+export interface AwsCall {
+  operation: string;
+  /** Parsed JSON. */
+  body: unknown;
+  caller: Caller;
+  /** Aborts when the caller goes away before the answer. */
+  signal: AbortSignal;
+}
+
+/** A service of AWS's that speaks JSON 1.1 at `POST /`, told from others by what stands before the dot of X-Amz-Target. */
+export interface AwsJsonService {
+  targetPrefixes: readonly string[];
+  /** Names that the credential scope of a signature may have. */
+  signingNames: readonly string[];
+  hasOperation(name: string): boolean;
+  /**
+   * The answer as JSON text, empty for an empty one.
+   * @throws AwsException, and AppError of the services, which is translated
+   */
+  call(call: AwsCall): Promise<string>;
+}
+
+/** Source: CodeDeploy's largest request is a batch of names; revisions given as text may have 60 KiB. */
+const MAX_BODY_BYTES = 1_024 * 1_024;
+/** Sent with bytes, since a text would get a charset, which AWS's answers have not. */
+const CONTENT_TYPE = 'application/x-amz-json-1.1';
+
+/** `POST /` for all of these services, with errors as AWS's clients read them. */
+export function registerAwsEndpoint(
+  app: FastifyInstance,
+  parts: { services: readonly AwsJsonService[]; signatures: Signatures; rateLimits: RateLimits; logger: Logger },
+): void {
+  const { signatures, logger } = parts;
+  // A scope of its own: other parsers, since signatures cover the bytes, and other errors.
+  app.register(async (scope) => {
+    scope.removeAllContentTypeParsers();
+    scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+    scope.addHook('onRequest', (request, reply, done) => {
+      reply.header('x-amzn-requestid', request.id);
+      done();
+    });
+    scope.setErrorHandler((error, request, reply) => fail(error, request, reply, logger));
+    scope.post('/', { bodyLimit: MAX_BODY_BYTES, ...parts.rateLimits.aws() }, async (request, reply) => {
+      const body = request.body instanceof Uint8Array ? request.body : new Uint8Array();
+      const { service, operation } = targetOf(request, parts.services);
+      const authenticated = await signatures.authenticate(signedRequestOf(request, body), {
+        services: service.signingNames,
+        remoteAddress: request.ip,
+      });
+      if (!authenticated.ok)
+        throw new AwsException(AUTH_EXCEPTIONS[authenticated.failure.kind], authenticated.failure.message);
+      const { caller } = authenticated;
+      const text = await service.call({ operation, body: parseBody(body), caller, signal: signalOf(reply) });
+      return reply.type(CONTENT_TYPE).send(Buffer.from(text));
+    });
+  });
+}
+
+function targetOf(
+  request: FastifyRequest,
+  services: readonly AwsJsonService[],
+): { service: AwsJsonService; operation: string } {
+  const target = request.headers['x-amz-target'];
+  const [prefix = '', operation = ''] = typeof target === 'string' ? target.split('.', 2) : [];
+  const service = services.find((one) => one.targetPrefixes.includes(prefix));
+  if (service?.hasOperation(operation) === true) return { service, operation };
+  throw new AwsException(
+    'UnknownOperationException',
+    typeof target === 'string' ? `there is no operation ${target.slice(0, 128)} here` : 'X-Amz-Target is missing',
+  );
+}
+
+function parseBody(body: Uint8Array): unknown {
+  if (body.byteLength === 0) return {};
+  try {
+    return JSON.parse(Buffer.from(body).toString('utf8'));
+  } catch {
+    throw new AwsException('SerializationException', 'the body is no JSON');
+  }
+}
+
+function signalOf(reply: FastifyReply): AbortSignal {
+  const controller = new AbortController();
+  if (reply.raw.destroyed) controller.abort();
+  reply.raw.once('close', () => controller.abort());
+  return controller.signal;
+}
+
+function fail(error: unknown, request: FastifyRequest, reply: FastifyReply, logger: Logger): FastifyReply {
+  const failure = error instanceof AwsException ? error : toAwsException(toAppError(error));
+  const fields = { requestId: request.id, target: request.headers['x-amz-target'], err: error };
+  if (request.raw.destroyed || reply.raw.destroyed) logger.debug(fields, 'caller has gone');
+  else if (failure.exception === 'InternalFailure') logger.error(fields, 'request failed');
+  if (!request.raw.complete) reply.header('connection', 'close');
+  return reply
+    .code(failure.status)
+    .type(CONTENT_TYPE)
+    .send(Buffer.from(JSON.stringify({ __type: failure.exception, message: failure.message })));
+}

@@ -1,0 +1,32 @@
+import { AwsException, refusedAs } from '../exceptions.ts';
+import { fromTags, toTags } from '../translate/tags.ts';
+import type { OperationsOf } from './operation.ts';
+
+export const tagOperations: OperationsOf<'TagResource' | 'UntagResource' | 'ListTagsForResource'> = {
+  TagResource: {
+    role: 'deployer',
+    async run({ ResourceArn, Tags: list }, { resourceTags, arns, caller }) {
+      if (list.length === 0) throw new AwsException('TagRequiredException', 'Tags is empty');
+      const set = toTags(list, 'InvalidTagsToAddException');
+      await refusedAs('InvalidTagsToAddException', () =>
+        resourceTags.change(arns.parseResource(ResourceArn), { set, remove: [] }, caller),
+      );
+      return {};
+    },
+  },
+  UntagResource: {
+    role: 'deployer',
+    async run({ ResourceArn, TagKeys: remove }, { resourceTags, arns, caller }) {
+      if (remove.length === 0) throw new AwsException('TagRequiredException', 'TagKeys is empty');
+      await resourceTags.change(arns.parseResource(ResourceArn), { set: {}, remove }, caller);
+      return {};
+    },
+  },
+  ListTagsForResource: {
+    role: 'viewer',
+    // At most 50: one page.
+    run: async ({ ResourceArn }, { resourceTags, arns }) => ({
+      Tags: fromTags(await resourceTags.list(arns.parseResource(ResourceArn))),
+    }),
+  },
+};

@@ -1,0 +1,234 @@
+import type {
+  AutoRollback,
+  DeploymentGroupSettings,
+  HostSelection,
+} from '../../../../shared/model/deployment-group.ts';
+import type { AwsGroupSettings } from '../../../domain/aws-group-settings.ts';
+import { AwsException } from '../exceptions.ts';
+import type { Value } from '../model.ts';
+import { fromTagFilter, toTagFilter } from './tags.ts';
+
+/** What CodeDeploy's API says of a group that Drover's settings have in another form, or not at all. */
+export type GroupForms = Pick<
+  Value<'CreateDeploymentGroupInput'>,
+  | 'ec2TagFilters'
+  | 'onPremisesInstanceTagFilters'
+  | 'ec2TagSet'
+  | 'onPremisesTagSet'
+  | 'serviceRoleArn'
+  | 'triggerConfigurations'
+  | 'alarmConfiguration'
+  | 'autoRollbackConfiguration'
+  | 'deploymentStyle'
+  | 'blueGreenDeploymentConfiguration'
+  | 'loadBalancerInfo'
+  | 'terminationHookEnabled'
+>;
+const FORMS = [
+  'ec2TagFilters',
+  'onPremisesInstanceTagFilters',
+  'ec2TagSet',
+  'onPremisesTagSet',
+  'serviceRoleArn',
+  'triggerConfigurations',
+  'alarmConfiguration',
+  'autoRollbackConfiguration',
+  'deploymentStyle',
+  'blueGreenDeploymentConfiguration',
+  'loadBalancerInfo',
+  'terminationHookEnabled',
+] as const satisfies readonly (keyof GroupForms)[];
+
+/** Source for the three numbers: CodeDeploy User Guide, "Limits"; API Reference, TagSetListLimitExceededException. */
+const MAX_FILTERS = 10;
+const MAX_TAG_LISTS = 3;
+const MAX_NAMED = 10;
+
+type GroupInput = Value<'CreateDeploymentGroupInput'> & Value<'UpdateDeploymentGroupInput'>;
+
+/** How a request changes a group: what it leaves out stays, an empty list clears. */
+export function changedForms(before: GroupForms, input: GroupInput): GroupForms {
+  const after: GroupForms = { ...before };
+  for (const form of FORMS) if (input[form] !== undefined) Object.assign(after, { [form]: input[form] });
+  // The two forms of one kind exclude each other: giving one gives up the other.
+  if (hasSet(input.ec2TagSet?.ec2TagSetList) && input.ec2TagFilters === undefined) after.ec2TagFilters = [];
+  if (hasSet(input.ec2TagFilters) && input.ec2TagSet === undefined) after.ec2TagSet = undefined;
+  if (hasSet(input.onPremisesTagSet?.onPremisesTagSetList) && input.onPremisesInstanceTagFilters === undefined)
+    after.onPremisesInstanceTagFilters = [];
+  if (hasSet(input.onPremisesInstanceTagFilters) && input.onPremisesTagSet === undefined)
+    after.onPremisesTagSet = undefined;
+  return after;
+}
+
+/** Whether a request says anything of which hosts the group has. */
+export function changesSelection(input: GroupInput): boolean {
+  return (
+    input.ec2TagFilters !== undefined ||
+    input.onPremisesInstanceTagFilters !== undefined ||
+    input.ec2TagSet !== undefined ||
+    input.onPremisesTagSet !== undefined ||
+    input.autoScalingGroups !== undefined
+  );
+}
+
+/** Which hosts the forms select: the union of all of them. Hosts that were chosen by name stay so. */
+export function toSelection(
+  forms: GroupForms,
+  scalingGroups: readonly string[],
+  hostNames: readonly string[],
+): HostSelection {
+  const ec2 = forms.ec2TagFilters ?? [];
+  const onPremises = forms.onPremisesInstanceTagFilters ?? [];
+  const [tagSet = [], ...more] = [
+    (forms.ec2TagSet?.ec2TagSetList ?? []).map((list) => list.map((one) => toTagFilter(one, 'InvalidEC2TagException'))),
+    (forms.onPremisesTagSet?.onPremisesTagSetList ?? []).map((list) =>
+      list.map((one) => toTagFilter(one, 'InvalidTagException')),
+    ),
+  ].filter((set) => set.length > 0);
+  return {
+    tagFilters: [
+      ...ec2.map((one) => toTagFilter(one, 'InvalidEC2TagException')),
+      ...onPremises.map((one) => toTagFilter(one, 'InvalidTagException')),
+    ],
+    tagSet,
+    ...(more.length === 0 ? {} : { alternativeTagSets: more }),
+    hostNames: [...hostNames],
+    scalingGroups: [...scalingGroups],
+  };
+}
+
+/** CodeDeploy's default is no rollback; alarms start none, since none are watched. */
+export function toAutoRollback(given: Value<'AutoRollbackConfiguration'> | undefined): AutoRollback {
+  const events = given?.events ?? [];
+  const enabled = given?.enabled ?? false;
+  if (enabled && events.length === 0)
+    throw new AwsException('InvalidAutoRollbackConfigException', 'enabled rollback needs at least one event');
+  if (new Set(events).size !== events.length)
+    throw new AwsException('InvalidAutoRollbackConfigException', 'an event is given twice');
+  return { enabled, events: events.filter((event) => event !== 'DEPLOYMENT_STOP_ON_ALARM') };
+}
+
+/**
+ * What a group's forms are now. They are as they were given, unless the group was changed by other means since: then they are
+ * made of what it is.
+ */
+export function formsOf(settings: DeploymentGroupSettings, stored: AwsGroupSettings): GroupForms {
+  // Written by this layer alone, after it was checked against the model.
+  const forms = stored as GroupForms;
+  const { selection } = settings;
+  const isSame = sameText(toSelection(forms, selection.scalingGroups, selection.hostNames), selection);
+  const isSameRollback = sameText(toAutoRollback(forms.autoRollbackConfiguration), settings.autoRollback);
+  return {
+    ...forms,
+    ...(isSame ? {} : formsOfSelection(selection)),
+    ...(isSameRollback ? {} : { autoRollbackConfiguration: settings.autoRollback }),
+  };
+}
+
+function formsOfSelection(selection: HostSelection): GroupForms {
+  const [other] = selection.alternativeTagSets ?? [];
+  return {
+    ec2TagFilters: [],
+    onPremisesInstanceTagFilters: selection.tagFilters.map(fromTagFilter),
+    onPremisesTagSet:
+      selection.tagSet.length === 0
+        ? undefined
+        : { onPremisesTagSetList: selection.tagSet.map((list) => list.map(fromTagFilter)) },
+    ec2TagSet: other === undefined ? undefined : { ec2TagSetList: other.map((list) => list.map(fromTagFilter)) },
+  };
+}
+
+/**
+ * Refuses what would be kept and not acted on though somebody's safety or traffic hangs on it, and what cannot be.
+ * @throws AwsException with the name that CodeDeploy has for the member
+ */
+export function checkForms(input: GroupInput): void {
+  if (hasSet(input.ec2TagFilters) && hasSet(input.ec2TagSet?.ec2TagSetList))
+    throw new AwsException('InvalidEC2TagCombinationException', 'give ec2TagFilters or ec2TagSet, not both');
+  if (hasSet(input.onPremisesInstanceTagFilters) && hasSet(input.onPremisesTagSet?.onPremisesTagSetList))
+    throw new AwsException(
+      'InvalidOnPremisesTagCombinationException',
+      'give onPremisesInstanceTagFilters or onPremisesTagSet, not both',
+    );
+  checkLists([input.ec2TagFilters ?? []], 'InvalidEC2TagException');
+  checkLists([input.onPremisesInstanceTagFilters ?? []], 'InvalidTagException');
+  checkSet(input.ec2TagSet?.ec2TagSetList ?? [], 'InvalidEC2TagException');
+  checkSet(input.onPremisesTagSet?.onPremisesTagSetList ?? [], 'InvalidTagException');
+  if ((input.autoScalingGroups?.length ?? 0) > MAX_NAMED)
+    throw new AwsException('InvalidAutoScalingGroupException', `at most ${MAX_NAMED} scaling groups`);
+  if (hasSet(input.ecsServices))
+    throw new AwsException('InvalidECSServiceException', 'ECS is not served: Drover deploys to hosts');
+  checkStyle(input);
+  checkTriggers(input.triggerConfigurations ?? []);
+  checkAlarms(input.alarmConfiguration);
+  if (input.terminationHookEnabled === true)
+    throw new AwsException('InvalidInputException', 'terminationHookEnabled is not served: no hook would be run');
+}
+
+/** @throws AwsException `InvalidAlarmConfigException`, `AlarmsLimitExceededException` */
+export function checkAlarms(alarms: Value<'AlarmConfiguration'> | undefined): void {
+  if ((alarms?.alarms?.length ?? 0) > MAX_NAMED)
+    throw new AwsException('AlarmsLimitExceededException', `at most ${MAX_NAMED} alarms`);
+  if (alarms?.enabled === true)
+    throw new AwsException(
+      'InvalidAlarmConfigException',
+      'alarms are not watched yet, and a deployment must not count on them: set enabled to false',
+    );
+}
+
+function checkStyle(input: GroupInput): void {
+  const { deploymentType = 'IN_PLACE', deploymentOption = 'WITHOUT_TRAFFIC_CONTROL' } = input.deploymentStyle ?? {};
+  if (deploymentType !== 'IN_PLACE')
+    throw new AwsException(
+      'InvalidDeploymentStyleException',
+      'blue/green is not served yet: deploymentType is IN_PLACE',
+    );
+  if (deploymentOption !== 'WITHOUT_TRAFFIC_CONTROL')
+    throw new AwsException(
+      'InvalidDeploymentStyleException',
+      'load balancers are not driven yet: deploymentOption is WITHOUT_TRAFFIC_CONTROL',
+    );
+}
+
+function checkTriggers(triggers: Value<'TriggerConfigList'>): void {
+  if (triggers.length > MAX_NAMED)
+    throw new AwsException('TriggerTargetsLimitExceededException', `at most ${MAX_NAMED} triggers`);
+  const names = triggers.map((one) => one.triggerName);
+  for (const { triggerName, triggerTargetArn, triggerEvents } of triggers)
+    if (!triggerName || !triggerTargetArn || !hasSet(triggerEvents))
+      throw new AwsException(
+        'InvalidTriggerConfigException',
+        'a trigger has a triggerName, a triggerTargetArn and at least one event',
+      );
+  if (new Set(names).size !== names.length)
+    throw new AwsException('InvalidTriggerConfigException', 'two triggers have the same name');
+}
+
+function checkSet(lists: readonly (readonly unknown[])[], exception: string): void {
+  if (lists.length > MAX_TAG_LISTS)
+    throw new AwsException('TagSetListLimitExceededException', `a tag set has at most ${MAX_TAG_LISTS} lists`);
+  if (lists.some((list) => list.length === 0)) throw new AwsException(exception, 'a list of a tag set is empty');
+  checkLists(lists, exception);
+}
+
+function checkLists(lists: readonly (readonly unknown[])[], exception: string): void {
+  if (lists.some((list) => list.length > MAX_FILTERS))
+    throw new AwsException(exception, `at most ${MAX_FILTERS} tag filters in a list`);
+}
+
+function hasSet(list: readonly unknown[] | undefined): boolean {
+  return list !== undefined && list.length > 0;
+}
+
+/** Equal as JSON, whatever the order of keys. */
+function sameText(a: object, b: object): boolean {
+  return sorted(a) === sorted(b);
+}
+
+function sorted(value: unknown): string {
+  return JSON.stringify(value, (_key, part: unknown) =>
+    typeof part === 'object' && part !== null && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).sort(([x], [y]) => (x < y ? -1 : 1)))
+      : part,
+  );
+}
