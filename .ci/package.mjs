@@ -135,7 +135,7 @@ Description: ${target.summary}
 `,
   );
   writeFileSync(join(control, 'conffiles'), `/etc/drover/${target.part}.yaml\n`);
-  for (const script of ['postinst', 'prerm', 'postrm']) {
+  for (const script of ['preinst', 'postinst', 'prerm', 'postrm']) {
     cpSync(join(root, `systemd/debian/${target.part}.${script}`), join(control, script));
     run('chmod', ['755', join(control, script)]);
   }

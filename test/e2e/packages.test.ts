@@ -77,7 +77,7 @@ describe(`npm run package${missing.length === 0 ? '' : ` (skipped: needs ${missi
     for (const part of ['agent', 'coordinator']) {
       const control = join(directory, `drover-${part}.deb`, 'DEBIAN');
       expect(readFileSync(join(control, 'conffiles'), 'utf8')).to.equal(`/etc/drover/${part}.yaml\n`);
-      for (const script of ['postinst', 'prerm', 'postrm']) {
+      for (const script of ['preinst', 'postinst', 'prerm', 'postrm']) {
         expect(statSync(join(control, script)).mode & 0o777).to.equal(0o755);
         expect(spawnSync('sh', ['-n', join(control, script)]).status).to.equal(0);
       }
