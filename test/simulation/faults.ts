@@ -82,7 +82,8 @@ const ACTIONS: Actions = {
     say(`cuts ${[...names].join(', ')} off (${action.direction}) for ${action.ms} ms`);
     const cut = { up: action.direction !== 'down', down: action.direction !== 'up' };
     for (const name of names) {
-      network.setCut(name, cut);
+      if (action.isNoticed) network.cutOpenly(name);
+      else network.setCut(name, cut);
       timeline.after(action.ms, () => {
         if (history.isHealing) return;
         say(`${name} is reached again`);
@@ -90,6 +91,10 @@ const ACTIONS: Actions = {
       });
     }
   },
+  'disk-hangs': onMachine(({ history, say }, machine, action: Extract<Action, { kind: 'disk-hangs' }>) => {
+    say(`the disk of ${machine.name} hangs for ${action.ms} ms`);
+    machine.syncHangsUntil = history.world.timeline.now + action.ms;
+  }),
   reset: onMachine(({ history, say }, machine) => {
     if (isDeploying(history, machine)) history.notice('a host reconnects in the middle of its deployment');
     say(`breaks the connection of ${machine.name}`);

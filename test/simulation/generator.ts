@@ -1,4 +1,5 @@
 import { type Action, type Plan, type PlanItem, type PlannedGroup, SIGNALS, type Trigger } from './plan.ts';
+import { SCENES } from './scenes.ts';
 import { type Chance, chanceOf } from './world/chance.ts';
 import type { Flaw } from './world/hooks.ts';
 
@@ -34,6 +35,7 @@ const WORKLOADS = [
   'keys',
   'configs',
   'retention',
+  'parts',
 ] as const;
 type Workload = (typeof WORKLOADS)[number];
 
@@ -59,7 +61,7 @@ export function generatePlan(seed: number): Plan {
     spareMachines: workloads.has('scaling') ? chance.whole(1, 3) : 0,
     heartbeatIntervalMs: chance.pick([5_000, 15_000, 30_000]),
     hostLostAfterMs: chance.pick([60_000, 60_000, 120_000, 300_000]),
-    deploymentTimeoutMs: chance.pick([5, 10, 30]) * MINUTE_MS,
+    deploymentTimeoutMs: chance.pick([2, 5, 10, 30]) * MINUTE_MS,
     network: {
       latencyMs: chance.pick([1, 5, 20]),
       spikes: isSlow ? chance.whole(3, 20) : 0,
@@ -69,12 +71,18 @@ export function generatePlan(seed: number): Plan {
     refusingWebSockets: faults.has('long-poll') ? [chance.whole(0, machines - 1), chance.whole(0, machines - 1)] : [],
     syncDelayMs: faults.has('slow-disk') ? chance.pick([10, 200, 2_000]) : 0,
     restartAfterMs: chance.pick([100, 2_000, 10_000, 45_000]),
+    sabotage: null,
     groups,
     revisions: plannedRevisions(chance, groups, workloads),
     items: [],
     horizonMs,
   };
-  const actions = [...plannedWork(chance, plan, workloads), ...plannedFaults(chance, plan, faults)];
+  const scenes = Object.values(SCENES).filter(() => chance.is(0.08));
+  const actions = [
+    ...plannedWork(chance, plan, workloads),
+    ...plannedFaults(chance, plan, faults),
+    ...scenes.flatMap((scene) => scene(chance, plan)),
+  ];
   plan.items = actions.map(({ trigger, action }, id) => ({ id, trigger, action }));
   return plan;
 }
@@ -131,6 +139,7 @@ function plannedWork(chance: Chance, plan: Plan, workloads: ReadonlySet<Workload
     configName: workloads.has('configs') && chance.is(0.4) ? chance.pick(CONFIGS) : null,
     onlyOutdated: chance.is(0.15),
     key: workloads.has('keys') && chance.is(0.5),
+    part: workloads.has('parts') && chance.is(0.4),
   });
   for (const group of plan.groups.keys()) {
     add({ kind: 'at', ms: chance.whole(0, 5_000) }, deploy(group, 0));
@@ -198,6 +207,7 @@ function plannedFaults(chance: Chance, plan: Plan, faults: ReadonlySet<Fault>): 
       kind: 'partition',
       machines: Array.from({ length: chance.whole(1, 4) }, machine),
       direction: chance.pick(['both', 'both', 'up', 'down']),
+      isNoticed: chance.is(0.3),
       ms: while_(),
     }));
   if (faults.has('connections'))
@@ -237,7 +247,7 @@ function plannedFaults(chance: Chance, plan: Plan, faults: ReadonlySet<Fault>): 
   if (faults.has('coordinator-failpoint'))
     times(4, () => ({
       kind: 'coordinator-failpoint',
-      moment: chance.pick(['any-statement', 'before-commit', 'after-commit', 'in-reports']),
+      moment: chance.pick(['any-statement', 'before-commit', 'after-commit', 'in-reports', 'in-sending']),
       countdown: chance.whole(1, 20),
       ms: chance.pick([100, 2_000, 20_000]),
     }));

@@ -60,8 +60,18 @@ function missing({ world }: History): string[] {
   const { core } = world.coordinator;
   if (core === null) return ['the coordinator'];
   return world.machines
-    .filter((machine) => machine.hostId !== null && !machine.isGone && !core.hub.isConnected(machine.hostId))
+    .filter(
+      ({ hostId, isGone }) => hostId !== null && !isGone && !(core.hub.isConnected(hostId) && isOnline(world, hostId)),
+    )
     .map((machine) => machine.name);
+}
+
+/** Known to be connected, which is written some ms after it is. */
+function isOnline(world: History['world'], hostId: string): boolean {
+  const row = world.database.look
+    .prepare<[string], { presence: string }>('SELECT presence FROM hosts WHERE id = ?')
+    .get(hostId);
+  return row?.presence === 'Online';
 }
 
 function isWhole(history: History): boolean {

@@ -17,7 +17,7 @@ export interface SeenDeployment {
   triggeredBy: string | null;
   stopRequestedAt: number | null;
   changeSequence: number;
-  /** Host ids: its targets, and for a rollback also the hosts that it leaves alone. */
+  /** Host ids at its creation: its targets, and for a rollback also the hosts that it leaves alone. */
   fleet: readonly string[];
 }
 
@@ -49,7 +49,7 @@ export class Observer {
        FROM deployments WHERE change_sequence > ? ORDER BY change_sequence`,
     );
     this.#targets = database.look.prepare<[string], { hostId: string }>(
-      'SELECT host_id AS hostId FROM targets WHERE deployment_id = ? ORDER BY position',
+      `SELECT host_id AS hostId FROM targets WHERE deployment_id = ? AND host_id IN (SELECT id FROM hosts) ORDER BY position`,
     );
   }
 

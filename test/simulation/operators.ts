@@ -84,11 +84,13 @@ export function createOperators(history: History): Operators {
         updateOutdatedInstancesOnly: action.onlyOutdated,
         fileExistsBehavior: action.overwrite ? ('OVERWRITE' as const) : ('DISALLOW' as const),
         ...(action.configName === null ? {} : { deploymentConfigName: action.configName }),
+        ...(action.part ? { onlyHostNames: partOf(history, group) } : {}),
         ...(action.key ? { idempotencyKey: `key-${++keys}` } : {}),
       };
       const what = `deploys ${revision.label} (${revision.flaw}) to ${group.application}/${group.name}`;
       const create = (core: Core) => core.services.deployments.create(body, OPERATOR);
       ask(what, create, (first) => {
+        if (action.part) notice('a part of a group is deployed to');
         if (!action.key) return;
         // The client believes that the answer got lost.
         ask(`${what} again, by its key`, create, (second) => {
@@ -111,8 +113,8 @@ export function createOperators(history: History): Operators {
         ({ stopStatus }) => {
           // In this very moment: whoever is not in progress by now must never begin.
           const rows = database.look
-            .prepare<[string], { hostId: string; status: string }>(
-              'SELECT host_id AS hostId, status FROM targets WHERE deployment_id = ?',
+            .prepare<[string], { hostId: string; status: string; acceptedAt: number | null }>(
+              'SELECT host_id AS hostId, status, accepted_at AS acceptedAt FROM targets WHERE deployment_id = ?',
             )
             .all(id);
           const allowed = rows
@@ -120,6 +122,8 @@ export function createOperators(history: History): Operators {
             .map((row) => row.hostId);
           if (!stops.has(id)) stops.set(id, { allowed: new Set(allowed), at: world.timeline.now });
           trace.say('operator', `stop of ${id} answered: ${stopStatus}`);
+          if (rows.some((row) => row.status === 'InProgress' && row.acceptedAt === null))
+            notice('a stop while assignments are under way');
           if (deployment?.creator === 'codeDeployRollback') notice('a stop during a rollback');
           if (rollback === true) notice('a stop that asks for a rollback');
           if (stopStatus === 'Succeeded') notice('a stop of a deployment that has begun nothing');
@@ -209,6 +213,17 @@ export function createOperators(history: History): Operators {
     retention: () => ask('runs the retention', (core) => core.services.retention.run()),
   };
   return operators;
+}
+
+/** The first two hosts of a group, as it stands. */
+function partOf({ world }: History, group: PlannedGroup): string[] {
+  return world.database.look
+    .prepare<[string, string], { name: string }>(
+      `SELECT h.name FROM group_hosts m JOIN hosts h ON h.id = m.host_id JOIN deployment_groups g ON g.id = m.group_id
+       WHERE g.application = ? AND g.name = ? ORDER BY h.name LIMIT 2`,
+    )
+    .all(group.application, group.name)
+    .map((row) => row.name);
 }
 
 export function isRunningOn({ world }: History, hostId: string): boolean {

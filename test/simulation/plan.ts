@@ -20,6 +20,8 @@ export interface Plan {
   refusingWebSockets: number[];
   syncDelayMs: number;
   restartAfterMs: number;
+  /** Makes a port break its word, so that a promise cannot be kept: for seeing that this is noticed. */
+  sabotage: 'lying-sync' | 'forgotten-starts' | null;
   groups: PlannedGroup[];
   revisions: { application: string; label: string; flaw: Flaw; scriptsPerEvent: number }[];
   items: PlanItem[];
@@ -75,6 +77,8 @@ export type Action =
       configName: string | null;
       onlyOutdated: boolean;
       key: boolean;
+      /** To the first two hosts only. */
+      part: boolean;
     }
   | { kind: 'stop'; group: number; rollback: boolean | null }
   | { kind: 'rollback'; group: number }
@@ -87,7 +91,9 @@ export type Action =
   | { kind: 'scale-in'; count: number }
   | { kind: 'retention' }
   // What goes wrong.
-  | { kind: 'partition'; machines: number[]; direction: 'both' | 'up' | 'down'; ms: number }
+  | { kind: 'partition'; machines: number[]; direction: 'both' | 'up' | 'down'; isNoticed: boolean; ms: number }
+  /** No sync returns: the agent is there, and cannot accept anything. */
+  | { kind: 'disk-hangs'; machine: number; ms: number }
   | { kind: 'reset'; machine: number }
   | { kind: 'half-open'; machine: number }
   | { kind: 'kill-agent'; machine: number }

@@ -141,6 +141,7 @@ export async function runPlan(
   }
 
   async function begin(): Promise<void> {
+    world.network.profile = { ...plan.network, spikes: 0 };
     await coordinator.start();
     const { core } = coordinator;
     if (core === null) throw new Error('the coordinator did not start');
@@ -158,5 +159,6 @@ export async function runPlan(
     }
     if (!(await until(() => core.hub.connectedHostIds().length === first.length, 120_000)))
       throw new Error('the hosts did not connect');
+    world.network.profile = plan.network;
   }
 }

@@ -3,10 +3,11 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { playInWorkers } from './batch.ts';
 import { generatePlan } from './generator.ts';
+import type { Plan, PlanItem } from './plan.ts';
 import { runPlan } from './run-plan.ts';
 
 /** Few enough for a busy machine; `npm run simulate` plays a thousand and more. */
-const SEEDS = 40;
+const SEEDS = 20;
 
 describe('the simulation', function () {
   this.timeout(600_000);
@@ -28,5 +29,44 @@ describe('the simulation', function () {
     expect(again.hash).to.equal(here.hash);
     expect(JSON.parse(elsewhere)).to.include({ hash: here.hash, steps: here.steps });
     expect((await runPlan(generatePlan(8))).hash).to.not.equal(here.hash);
+  });
+});
+
+describe('the simulation, when a port breaks its word', function () {
+  this.timeout(600_000);
+
+  /** Seeds are tried until one breaks a promise. */
+  async function firstViolation(changed: (plan: Plan) => Plan, maxSeeds: number): Promise<string | null> {
+    for (let seed = 1; seed <= maxSeeds; seed++) {
+      const { violations } = await runPlan(changed(generatePlan(seed)));
+      if (violations[0] !== undefined) return violations[0].invariant;
+    }
+    return null;
+  }
+
+  it('notices that a script was started twice', async () => {
+    const killed: PlanItem[] = [1, 2, 3, 4, 5].map((nth) => ({
+      id: 1_000 + nth,
+      trigger: { kind: 'on', signal: 'script-began', nth: 2 * nth, delayMs: 1 },
+      action: { kind: 'kill-agent', machine: -1 },
+    }));
+    const found = await firstViolation(
+      (plan) => ({ ...plan, sabotage: 'forgotten-starts', items: [...plan.items, ...killed] }),
+      5,
+    );
+    expect(found).to.equal('I3');
+  });
+
+  it('notices that a disk forgets what it had synced', async () => {
+    const cuts: PlanItem[] = [1, 2, 3].map((nth) => ({
+      id: 1_000 + nth,
+      trigger: { kind: 'on', signal: 'script-ended', nth: 3 * nth, delayMs: 1 },
+      action: { kind: 'power', machine: -1, how: 'power-cut', ms: 2_000 },
+    }));
+    const found = await firstViolation(
+      (plan) => ({ ...plan, sabotage: 'lying-sync', items: [...plan.items, ...cuts] }),
+      10,
+    );
+    expect(found).to.not.equal(null);
   });
 });

@@ -86,7 +86,7 @@ export class Truth {
     if (how !== 'succeeded') return;
     const service = this.serviceOf(machine.name, run.script.application);
     if (run.event === 'ApplicationStart') service.serves = installedOn(machine, run.script.application);
-    if (run.event === 'ValidateService') service.isWhole = true;
+    if (run.event === 'ValidateService' && run.script.isLast) service.isWhole = true;
   }
 
   /** What was up before a boot comes up again, as the disk has it. */

@@ -8,6 +8,13 @@ interface Ladder {
   pure: string[];
   pureMayImport: string[];
   compositionRoots: string[];
+  simulation: {
+    mustImport: string[];
+    ports: Record<string, string[]>;
+    mayImport: string[];
+    neverDefines: string[];
+    compositionRoots: string[];
+  };
 }
 // The ladder is data: whoever moves a wall changes that file, not this test.
 const ladder: Ladder = JSON.parse(readFileSync(new URL('./ladder.json', import.meta.url), 'utf8'));
@@ -80,15 +87,7 @@ describe('the architecture', () => {
   });
 
   it('reaches for no clock, timer or randomness outside the composition roots', () => {
-    const reaching =
-      /\bDate\.now\(|\bnew Date\(\)|\bperformance\.now\(|\bMath\.random\(|\bset(?:Timeout|Interval|Immediate)\(|\brandomBytes\(|\brandomUUID\(|\brandomInt\(/;
-    const found = sources
-      .filter((file) => !isTestOrRoot(file.path))
-      .flatMap((file) => {
-        const match = reaching.exec(withoutComments(file.text));
-        return match === null ? [] : [`${file.path}: ${match[0]}`];
-      });
-    expect(found).to.deep.equal([]);
+    expect(filesThatReach(sources.filter((file) => !isTestOrRoot(file.path)))).to.deep.equal([]);
   });
 
   it('reads process.env in composition roots only', () => {
@@ -98,6 +97,72 @@ describe('the architecture', () => {
     expect(found.map((file) => file.path)).to.deep.equal([]);
   });
 });
+
+describe('the simulation', () => {
+  const { simulation } = ladder;
+  // What plants bugs into a copy of the source plays no history itself.
+  const files = readSources(['test/simulation']).filter(
+    ({ path }) => !path.endsWith('.test.ts') && !path.startsWith('test/simulation/mutants/'),
+  );
+  const imports = files.flatMap((file) =>
+    file.imports
+      .filter(({ path }) => !path.startsWith('test/'))
+      .map(({ path, isTypeOnly }) => ({ from: file.path, path, isTypeOnly })),
+  );
+
+  it('runs the whole production programs', () => {
+    for (const program of simulation.mustImport)
+      expect(imports.filter(({ path, isTypeOnly }) => path === program && !isTypeOnly).length, program).to.equal(1);
+  });
+
+  it('replaces the four ports, each in its place, and uses only what is named of the rest', () => {
+    const isAllowed = ({ from, path }: { from: string; path: string }) =>
+      simulation.ports[path]?.includes(from) === true ||
+      (simulation.ports[path] === undefined && simulation.mayImport.some((place) => isBelow(path, place))) ||
+      // A clock, or chance, that is handed on is no other adapter of it.
+      path === 'shared/core/clock.ts';
+    expect(imports.filter((each) => !isAllowed(each)).map(({ from, path }) => `${from} -> ${path}`)).to.deep.equal([]);
+  });
+
+  it('defines nothing of the engine, the services, the storage or the agent a second time', () => {
+    const names = new Set(
+      sources
+        .filter((file) => simulation.neverDefines.some((place) => isBelow(file.path, place)))
+        .flatMap((file) => [...file.text.matchAll(/^export (?:async )?(?:function|class|const) (\w+)/gm)])
+        .map((match) => match[1]),
+    );
+    expect(names.size).to.be.above(100);
+    const again = files.flatMap((file) =>
+      [...file.text.matchAll(/^(?:export )?(?:async )?(?:function|class|const) (\w+)/gm)]
+        .filter((match) => names.has(match[1]))
+        .map((match) => `${file.path}: ${match[1]}`),
+    );
+    expect(again).to.deep.equal([]);
+  });
+
+  it('changes the database by the statements of the production code alone', () => {
+    const writing = /\b(?:INSERT\s+INTO|UPDATE\s+\w+\s+SET|DELETE\s+FROM)\s/;
+    const found = files.filter((file) => file.text.split('`').some((part, i) => i % 2 === 1 && writing.test(part)));
+    expect(found.map((file) => file.path)).to.deep.equal([]);
+    expect(files.filter((file) => /\.(?:insertInto|updateTable|deleteFrom)\(/.test(file.text))).to.deep.equal([]);
+  });
+
+  it('reaches for no real time and no real chance inside a history', () => {
+    const inside = files.filter((file) => !simulation.compositionRoots.includes(file.path));
+    expect(filesThatReach(inside)).to.deep.equal([]);
+  });
+});
+
+const REACHING =
+  /\bDate\.now\(|\bnew Date\(\)|\bperformance\.now\(|\bMath\.random\(|\bset(?:Timeout|Interval|Immediate)\(|\brandomBytes\(|\brandomUUID\(|\brandomInt\(/;
+
+/** `<file>: <what it reaches for>` of those that reach for the real world's time or chance. */
+function filesThatReach(files: readonly SourceFile[]): string[] {
+  return files.flatMap((file) => {
+    const match = REACHING.exec(withoutComments(file.text));
+    return match === null ? [] : [`${file.path}: ${match[0]}`];
+  });
+}
 
 function maySee(from: string, to: string): boolean {
   const rung = rungOf(from);

@@ -7,7 +7,7 @@ export async function checkEnd(history: History): Promise<void> {
   await checkReadiness(history);
 }
 
-function checkTargets({ world, truth, violate }: History): void {
+function checkTargets({ world, truth, violate, notice }: History): void {
   const rows = world.database.look
     .prepare<
       [],
@@ -28,6 +28,7 @@ function checkTargets({ world, truth, violate }: History): void {
     const machine = world.machineOfHost(hostId);
     if (machine === undefined) continue;
     const runs = truth.runsOf(machine.name, deploymentId);
+    if (message?.includes('afterwards') === true) notice('a host reports after it was given up');
     const what = `${deploymentId} on ${hostName}`;
     if (status === 'Pending' || status === 'InProgress') violate('I6', `${what} is still ${status}`);
     if (status === 'Skipped' && runs.length > 0) violate('I6', `${what} is Skipped, but ${runs.length} scripts ran`);

@@ -8,7 +8,13 @@ import { z } from 'zod';
 const bundleSchema = z.array(z.object({ path: z.string(), mode: z.number(), text: z.string() }));
 export type Bundle = z.infer<typeof bundleSchema>;
 
-const scriptSchema = z.object({ application: z.string(), revision: z.string(), event: z.string(), index: z.number() });
+const scriptSchema = z.object({
+  application: z.string(),
+  revision: z.string(),
+  event: z.string(),
+  index: z.number(),
+  isLast: z.boolean(),
+});
 export type Script = z.infer<typeof scriptSchema>;
 
 export const HOOK_EVENTS = ['ApplicationStop', 'BeforeInstall', 'ApplicationStart', 'ValidateService'] as const;
@@ -28,7 +34,15 @@ export function makeBundle(revision: { application: string; label: string; scrip
   const { application, label } = revision;
   const indexes = Array.from({ length: revision.scriptsPerEvent }, (_, index) => index);
   const scripts = HOOK_EVENTS.flatMap((event) =>
-    indexes.map((index): Script => ({ application, revision: label, event, index })),
+    indexes.map(
+      (index): Script => ({
+        application,
+        revision: label,
+        event,
+        index,
+        isLast: index === indexes.length - 1,
+      }),
+    ),
   );
   const hooks = HOOK_EVENTS.map((event) =>
     [

@@ -30,7 +30,7 @@ export interface CoordinatorParts {
 
 /** Where the next coordinator process ends: at the so-many-th statement that looks like this. */
 export interface CoordinatorFailpoint {
-  moment: 'any-statement' | 'before-commit' | 'after-commit' | 'in-reports';
+  moment: 'any-statement' | 'before-commit' | 'after-commit' | 'in-reports' | 'in-sending';
   /** Counts down; the process ends when it reaches 0. */
   countdown: number;
 }
@@ -134,6 +134,13 @@ export class CoordinatorMachine {
     this.#parts.ended(why);
   }
 
+  /** An assignment is about to be handed to the network. */
+  sending(): void {
+    const { failpoint } = this;
+    if (failpoint?.moment !== 'in-sending' || --failpoint.countdown > 0) return;
+    this.process?.end('before it sends an assignment');
+  }
+
   #atStatement(process: SimulatedProcess, when: 'before' | 'after', text: string): void {
     const { failpoint } = this;
     if (failpoint === null || !fits(failpoint.moment, when, text) || --failpoint.countdown > 0) return;
@@ -149,6 +156,8 @@ function fits(moment: CoordinatorFailpoint['moment'], when: 'before' | 'after', 
       return when === 'before' && text === 'commit';
     case 'after-commit':
       return when === 'after' && text === 'commit';
+    case 'in-sending':
+      return false;
     case 'in-reports':
       return (
         when === 'after' &&

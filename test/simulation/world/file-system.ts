@@ -32,6 +32,8 @@ export class FileSystem {
   #root: Inode;
   #nextNumber = 1;
   #pending: NameChange[] = [];
+  /** Sabotage, to see that it is noticed: a sync that does nothing. */
+  isLying = false;
   /** Nothing more can be written. */
   isFull = false;
 
@@ -104,6 +106,7 @@ export class FileSystem {
   }
 
   sync(inode: Inode): void {
+    if (this.isLying) return;
     if (inode.kind === 'file') {
       inode.syncedLength = inode.length;
       inode.syncedCopy = null;

@@ -49,6 +49,7 @@ export interface MachineParts {
   /** Whether WebSockets do not get through to here. */
   refusesWebSockets: boolean;
   syncDelayMs: number;
+  sabotage: 'lying-sync' | 'forgotten-starts' | null;
 }
 
 /** A host: its disk, its processes, its clock and its agent. */
@@ -64,6 +65,8 @@ export class Machine {
   isGone = false;
   clockOffsetMs: number;
   syncDelayMs: number;
+  /** On the timeline: no sync returns before. */
+  syncHangsUntil = 0;
   /** The agent ends at the so-many-th append to its journal. */
   failpoint: { countdown: number; moment: AppendMoment } | null = null;
   hostId: string | null = null;
@@ -77,7 +80,16 @@ export class Machine {
     this.clockOffsetMs = parts.clockOffsetMs;
     this.syncDelayMs = parts.syncDelayMs;
     this.files = new FileSystem(() => parts.timeline.now);
-    this.processes = new ProcessTable({ ...parts, files: this.files });
+    this.files.isLying = parts.sabotage === 'lying-sync';
+    this.processes = new ProcessTable({
+      ...parts,
+      files: this.files,
+      forgetsStarts: parts.sabotage === 'forgotten-starts',
+    });
+  }
+
+  get refusesWebSockets(): boolean {
+    return this.#parts.refusesWebSockets;
   }
 
   get isOn(): boolean {
@@ -228,12 +240,14 @@ export class Machine {
       files: this.files,
       process,
       failpoint: (path, at) => this.#failpointAt(path, at),
-      syncDelay: () =>
-        this.syncDelayMs === 0
-          ? null
-          : new Promise((resolve) => {
-              timeline.after(this.#parts.chance.fraction() * this.syncDelayMs, resolve);
-            }),
+      syncDelay: () => {
+        const hangsMs = this.syncHangsUntil - timeline.now;
+        if (hangsMs <= 0 && this.syncDelayMs === 0) return null;
+        const delayMs = Math.max(hangsMs, this.#parts.chance.fraction() * this.syncDelayMs);
+        return new Promise((resolve) => {
+          timeline.after(delayMs, resolve);
+        });
+      },
     });
   }
 

@@ -69,6 +69,12 @@ export class Network {
     for (const wire of this.#wires) if (wire.machine === machine) wire.resume();
   }
 
+  /** The machine's connections break first, so that both ends know. */
+  cutOpenly(machine: string): void {
+    for (const wire of this.wiresOf(machine)) wire.breakNow();
+    this.setCut(machine, { up: true, down: true });
+  }
+
   isCut(machine: string): boolean {
     const line = this.lineOf(machine);
     return line.up.isCut || line.down.isCut;
@@ -215,6 +221,14 @@ class Wire {
     this.#down.clear();
     this.#up.send(0, () => this.#endCoordinator('connection reset'));
     this.#down.send(0, () => this.#endAgent('connection reset'));
+  }
+
+  /** At once, whatever the line does. */
+  breakNow(): void {
+    this.#up.clear();
+    this.#down.clear();
+    this.#parts.timeline.after(0, () => this.#endCoordinator('connection reset'));
+    this.#parts.timeline.after(0, () => this.#endAgent('connection reset'));
   }
 
   /** From here on nothing passes, and no end is told. */

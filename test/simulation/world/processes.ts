@@ -17,7 +17,8 @@ export interface ScriptRun {
   statusPath: string;
 }
 
-export type ScriptEnd = 'succeeded' | 'failed' | 'killed' | 'lost';
+/** `killed`: by a TERM, and its wrapper tells; `lost`: the wrapper went too, and nobody tells; `overdue`: so by its agent. */
+export type ScriptEnd = 'succeeded' | 'failed' | 'killed' | 'lost' | 'overdue';
 
 /** What happens on the machine; the truth that the invariants stand on. */
 export interface ProcessEvents {
@@ -33,21 +34,30 @@ interface HookProcess {
   waiters: (() => void)[];
   /** The agent that started it: only that one is told how it ended. */
   parent: SimulatedProcess;
-  terminate(signal: 'SIGTERM' | 'SIGKILL'): void;
+  terminate(signal: 'SIGTERM' | 'SIGKILL', by: 'agent' | 'fate'): void;
 }
 
 /** Between the start of the wrapper and its claim of the start, ms. */
 const CLAIM_MS = 2;
 const POLL_MS = 120;
 
+export interface ProcessTableParts {
+  timeline: Timeline;
+  files: FileSystem;
+  chance: Chance;
+  events: ProcessEvents;
+  /** Sabotage, to see that it is noticed: says of every start that it never happened. */
+  forgetsStarts: boolean;
+}
+
 /** All hooks of one machine: they outlive agents and end with the boot. */
 export class ProcessTable {
-  readonly #parts: { timeline: Timeline; files: FileSystem; chance: Chance; events: ProcessEvents };
+  readonly #parts: ProcessTableParts;
   readonly #processes = new Map<number, HookProcess>();
   #nextPid = 100;
   #boot = 1;
 
-  constructor(parts: { timeline: Timeline; files: FileSystem; chance: Chance; events: ProcessEvents }) {
+  constructor(parts: ProcessTableParts) {
     this.#parts = parts;
   }
 
@@ -61,7 +71,7 @@ export class ProcessTable {
 
   /** Every process ends without a word, and the machine has another boot. */
   reboot(): void {
-    for (const process of this.#processes.values()) process.terminate('SIGKILL');
+    for (const process of this.#processes.values()) process.terminate('SIGKILL', 'fate');
     this.#processes.clear();
     this.#boot++;
   }
@@ -70,7 +80,7 @@ export class ProcessTable {
   killOne(chance: Chance): boolean {
     const running = [...this.#processes.values()].filter((process) => process.isRunning);
     if (running.length === 0) return false;
-    chance.pick(running).terminate('SIGKILL');
+    chance.pick(running).terminate('SIGKILL', 'fate');
     return true;
   }
 
@@ -108,6 +118,7 @@ export class ProcessTable {
       },
       findStarted: ({ statusPath, bootId }) =>
         answer(() => {
+          if (this.#parts.forgetsStarts) return { state: 'never' as const };
           const claimPath = claimPathOf(statusPath);
           const claim = files.find(claimPath) === null ? null : files.read(claimPath).toString('utf8');
           const [pid, startTime] = claim?.trim().split(' ') ?? [];
@@ -119,7 +130,7 @@ export class ProcessTable {
             files.createExclusive(claimPath, 0o600);
           return { state: 'never' as const };
         }),
-      signalGroup: (handle, signal) => answer(() => find(handle)?.terminate(signal)),
+      signalGroup: (handle, signal) => answer(() => find(handle)?.terminate(signal, 'agent')),
       run: (file) => Promise.reject(new Error(`the simulated host has no ${file}`)),
     };
   }
@@ -137,7 +148,7 @@ export class ProcessTable {
       status: null,
       waiters: [],
       parent,
-      terminate(signal) {
+      terminate(signal, by) {
         if (!process.isRunning) return;
         if (signal === 'SIGTERM') {
           // The wrapper lives on and tells how the script ended; before its claim it handles the signal and goes on.
@@ -145,7 +156,7 @@ export class ProcessTable {
           return;
         }
         timer.cancel();
-        if (end !== null) end('lost', null);
+        if (end !== null) end(by === 'agent' ? 'overdue' : 'lost', null);
         else finish({ exitCode: null, signal: 'SIGKILL' });
       },
     };

@@ -120,6 +120,7 @@ export async function createWorld(
       clockOffsetMs: plan.clockOffsetsMs[number] ?? 0,
       refusesWebSockets: plan.refusingWebSockets.includes(number),
       syncDelayMs: plan.syncDelayMs,
+      sabotage: plan.sabotage,
       events: {
         began(run) {
           const behaviour = behaviourOf(seed, flawOf, {

@@ -1,0 +1,113 @@
+import type { History } from './history.ts';
+import type { SeenDeployment } from './observer.ts';
+import { LAYOUT, type Machine } from './world/machine.ts';
+
+interface Target {
+  hostId: string;
+  status: string;
+  errorCode: string | null;
+  acceptedAt: number | null;
+  position: number;
+}
+
+/** Recognises the named situations that one look at the world is not enough for. */
+export function createNotices(history: History) {
+  const { world, notice } = history;
+  const targetsOf = (deploymentId: string): Target[] =>
+    world.database.look
+      .prepare<[string], Target>(
+        `SELECT host_id AS hostId, status, error_code AS errorCode, accepted_at AS acceptedAt, position FROM targets
+         WHERE deployment_id = ? ORDER BY position`,
+      )
+      .all(deploymentId);
+  /** Machine and deployment of the assignments that this coordinator has sent. */
+  let sent = new Set<string>();
+  /** The highest report of each machine, by its journal's agent. */
+  const highest = new Map<string, number>();
+  const lost = new Set<string>();
+
+  return {
+    created(deployment: SeenDeployment): void {
+      const others = history.observer.active().filter((other) => other.id !== deployment.id);
+      const sameGroup = others.filter((other) => other.groupId === deployment.groupId && other.occupiesGroup);
+      if (deployment.creator === 'CodeDeployAutoUpdate') notice('hosts follow on after a deployment');
+      if (deployment.creator === 'autoscaling') {
+        if (sameGroup.length > 0) notice('a host joins while its group is deployed to');
+        if (sameGroup.some((other) => other.creator === 'codeDeployRollback'))
+          notice('a host joins while its group rolls back');
+        if (deployment.fleet.some((hostId) => lost.has(hostId))) notice('a host is brought in after it was lost');
+      }
+      const elsewhere = others.filter((other) => other.groupId !== deployment.groupId);
+      if (elsewhere.some((other) => other.fleet.some((hostId) => deployment.fleet.includes(hostId))))
+        notice('two groups want one host');
+    },
+
+    ended(deployment: SeenDeployment): void {
+      const { status, errorCode, creator } = deployment;
+      if (errorCode === 'TIMEOUT') notice('a deployment runs out of time');
+      if (errorCode === 'HEALTH_CONSTRAINTS_INVALID') notice('a deployment that can never begin');
+      const targets = targetsOf(deployment.id);
+      const failed = targets.filter((target) => target.status === 'Failed');
+      for (const target of failed) {
+        if (target.errorCode === 'HOST_OFFLINE') notice('a host is offline at its turn');
+        if (target.errorCode === 'HOST_LOST') notice('a host is lost in the middle of its deployment');
+        if (target.errorCode === 'NOT_ACCEPTED') notice('a host does not accept in time');
+        if (target.errorCode === 'HOST_LOST' || target.errorCode === 'HOST_OFFLINE') lost.add(target.hostId);
+      }
+      if (targets.length > 1 && failed.length === targets.length) notice('every host of a deployment fails');
+      if (targets.length > 1 && failed.length === 1 && failed[0] === targets.at(-1)) notice('only the last host fails');
+      if (creator !== 'codeDeployRollback') return;
+      notice(status === 'Succeeded' ? 'a rollback succeeded' : 'a rollback failed');
+      if (world.machines.some((machine) => !machine.isGone && world.network.isCut(machine.name)))
+        notice('a rollback while a host is cut off');
+    },
+
+    scriptBegan(machine: Machine): void {
+      if (machine.refusesWebSockets) notice('a host works through a long poll');
+    },
+
+    assignmentSent(machine: string, frame: string): void {
+      sent.add(`${machine} ${/"deploymentId":"([^"]+)"/.exec(frame)?.[1] ?? ''}`);
+    },
+
+    reportsSaid(machine: string, frame: string): void {
+      const first = Number(/"sequence":(\d+)/.exec(frame)?.[1] ?? 0);
+      if (first > 0 && first <= (highest.get(machine) ?? 0)) notice('reports are repeated');
+      highest.set(machine, Math.max(first, highest.get(machine) ?? 0));
+    },
+
+    agentStarted(machine: Machine): void {
+      if (machine.processes.running > 0) notice('an agent finds its hook again');
+    },
+
+    agentEnded(machine: Machine, why: string): void {
+      if (machine.processes.running > 0) {
+        notice('an agent dies inside a hook');
+        if (world.coordinator.core === null) notice('an agent dies inside a hook while its coordinator is down');
+      } else if (hasDecidedToStart(machine)) notice('an agent dies between deciding and starting a hook');
+      if (why.startsWith('in the middle of a write')) notice('an agent dies in the middle of a journal write');
+      if (why.includes('not synced')) notice('an agent dies before it has synced');
+    },
+
+    coordinatorEnded(why: string): void {
+      if (why.startsWith('after "commit')) notice('a coordinator dies between commit and perform');
+      if (why.startsWith('before "commit')) notice('a coordinator dies before a commit');
+      if (why.includes('lifecycle_events') || why.includes('UPDATE targets SET'))
+        notice('a coordinator dies in the middle of a group commit of reports');
+      for (const deployment of history.observer.active()) {
+        if (deployment.creator === 'codeDeployRollback') notice('a rollback while the coordinator restarts');
+        const waiting = targetsOf(deployment.id).filter((t) => t.status === 'InProgress' && t.acceptedAt === null);
+        const isSent = ({ hostId }: Target) => sent.has(`${world.machineOfHost(hostId)?.name} ${deployment.id}`);
+        if (waiting.some(isSent) && !waiting.every(isSent)) notice('a coordinator dies with assignments half sent');
+      }
+      sent = new Set();
+    },
+  };
+}
+
+/** The journal's last word is that a script starts. */
+function hasDecidedToStart({ files }: Machine): boolean {
+  if (files.find(LAYOUT.journal) === null) return false;
+  const lines = files.read(LAYOUT.journal).toString('utf8').trimEnd().split('\n');
+  return lines.at(-1)?.includes('"kind":"script-starting"') === true;
+}
