@@ -235,6 +235,8 @@ export function createSession(parts: SessionParts): Session {
   }
 
   function watchSilence(live: Live, welcome: Welcome): void {
+    // A clock that was set back must not make silence look short: it counts from here then.
+    live.lastFrameAt = Math.min(live.lastFrameAt, clock.now());
     const quietForMs = clock.now() - live.lastFrameAt;
     if (quietForMs >= welcome.silenceLimitMs) {
       over(live, `the coordinator was silent for ${quietForMs} ms`);

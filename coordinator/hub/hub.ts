@@ -264,6 +264,8 @@ export function createHub(parts: {
   function sweep(): void {
     const now = clock.now();
     for (const session of sessions) {
+      // After a clock was set back, silence counts from here.
+      session.lastHeardAt = Math.min(session.lastHeardAt, now);
       if (session.isSlowed && session.bucket.hasRecovered(rate, now)) {
         session.isSlowed = false;
         session.lastHeardAt = now;
