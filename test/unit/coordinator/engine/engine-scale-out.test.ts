@@ -26,6 +26,28 @@ describe('hosts that a deployment could not reach', () => {
     expect((await world.readiness.of(hosts[0]!.id)).isReady).to.equal(true);
   });
 
+  it('count as out of service in another deployment while they are brought in', async () => {
+    const hosts = await aFleet(world, 4);
+    await deployed(world, '1', ALL_AT_ONCE);
+    world.disconnect(hosts[3]!);
+    await world.run(20_000);
+    await deployed(world, '2', ALL_AT_ONCE);
+    for (const host of hosts) host.behaviour = () => 'hang';
+    await world.connect(hosts[3]!);
+    await world.run(200);
+    const broughtIn = [...hosts[3]!.unfinished.keys()];
+    expect(broughtIn).to.have.length(1);
+
+    const { id } = await deployed(world, '3');
+    const begun = () => hosts.filter((host) => host.started.includes(id)).map((host) => host.name);
+    expect((await world.get(id)).minimumHealthyCount).to.equal(2);
+    expect(begun()).to.deep.equal(['web-1']);
+
+    world.finish(hosts[3]!, broughtIn[0]!, 'succeed');
+    await world.run(200);
+    expect(begun()).to.have.length(2);
+  });
+
   it('are brought to the first revision of the group when they come back', async () => {
     const hosts = await aFleet(world, 3);
     world.disconnect(hosts[0]!);
