@@ -5,6 +5,7 @@ import { playInWorkers } from './batch.ts';
 import { generatePlan } from './generator.ts';
 import type { Plan, PlanItem } from './plan.ts';
 import { runPlan } from './run-plan.ts';
+import { shrink } from './shrink.ts';
 
 /** Few enough for a busy machine; `npm run simulate` plays a thousand and more. */
 const SEEDS = 20;
@@ -55,6 +56,18 @@ describe('the simulation, when a port breaks its word', function () {
       5,
     );
     expect(found).to.equal('I3');
+  });
+
+  it('finds a smaller history that breaks the same promise', async () => {
+    const plan: Plan = { ...generatePlan(3), sabotage: 'forgotten-starts' };
+    const killed: PlanItem = {
+      id: 1_000,
+      trigger: { kind: 'on', signal: 'script-began', nth: 2, delayMs: 1 },
+      action: { kind: 'kill-agent', machine: -1 },
+    };
+    const smaller = await shrink({ ...plan, items: [...plan.items, killed] }, 'I3', () => {});
+    expect(smaller.items.length).to.be.below(plan.items.length / 2);
+    expect((await runPlan(smaller)).violations[0]?.invariant).to.equal('I3');
   });
 
   it('notices that a disk forgets what it had synced', async () => {
