@@ -326,7 +326,10 @@ describe('CodeDeploy resources by the SDK', function () {
       await aws.untagResource({ ResourceArn, TagKeys: ['team'] });
       expect(await tags()).to.deep.equal([{ Key: 'stage', Value: 'prod' }]);
       await aws.deleteApplication({ applicationName: 'tagged' });
-      expect(await failure(tags())).to.match(/^ApplicationDoesNotExistException/);
+      expect(await failure(tags())).to.match(/^InvalidArnException: there is no application tagged/);
+      expect(await failure(aws.tagResource({ ResourceArn, Tags: [{ Key: 'a', Value: 'b' }] }))).to.match(
+        /^ApplicationDoesNotExistException/,
+      );
       await aws.createApplication({ applicationName: 'tagged' });
       expect(await tags()).to.deep.equal([]);
       expect(await failure(aws.listTagsForResource({ ResourceArn: 'x' }))).to.match(/^InvalidArnException/);

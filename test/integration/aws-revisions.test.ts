@@ -181,6 +181,9 @@ describe("revisions by CodeDeploy's locations", function () {
     expect(
       await failure(aws.createDeployment({ applicationName: 'own', deploymentGroupName: 'all', revision: missing })),
     ).to.match(/^RevisionDoesNotExistException/);
+    expect(await failure(aws.registerApplicationRevision({ applicationName: 'own', revision: missing }))).to.match(
+      /^InvalidRevisionException/,
+    );
   });
 
   it('are listed by bucket, prefix, time and whether they are deployed', async () => {

@@ -1,3 +1,4 @@
+import { isAppError } from '../../../../shared/core/errors.ts';
 import { AwsException, refusedAs } from '../exceptions.ts';
 import { checkBatch } from '../translate/batches.ts';
 import { pageOf } from '../translate/paging.ts';
@@ -16,9 +17,16 @@ export const revisionOperations: OperationsOf<
     async run({ applicationName, description = '', revision }, { revisionLocations, caller, signal }) {
       checkDescription(description);
       const location = toLocation(revision);
-      await refusedAs('InvalidRevisionException', () =>
-        revisionLocations.register(applicationName, location, description, caller, signal),
-      );
+      await refusedAs('InvalidRevisionException', async () => {
+        try {
+          await revisionLocations.register(applicationName, location, description, caller, signal);
+        } catch (error) {
+          // What is to be registered and is not there cannot be told as a revision that does not exist.
+          if (isAppError(error, 'not_found') && error.details['noun'] === 'revision')
+            throw new AwsException('InvalidRevisionException', error.message);
+          throw error;
+        }
+      });
     },
   },
   GetApplicationRevision: {

@@ -1,3 +1,4 @@
+import { isAppError } from '../../../../shared/core/errors.ts';
 import { AwsException, refusedAs } from '../exceptions.ts';
 import { fromTags, toTags } from '../translate/tags.ts';
 import type { OperationsOf } from './operation.ts';
@@ -25,8 +26,14 @@ export const tagOperations: OperationsOf<'TagResource' | 'UntagResource' | 'List
   ListTagsForResource: {
     role: 'viewer',
     // At most 50: one page.
-    run: async ({ ResourceArn }, { resourceTags, arns }) => ({
-      Tags: fromTags(await resourceTags.list(arns.parseResource(ResourceArn))),
-    }),
+    async run({ ResourceArn }, { resourceTags, arns }) {
+      try {
+        return { Tags: fromTags(await resourceTags.list(arns.parseResource(ResourceArn))) };
+      } catch (error) {
+        // The one operation on tags that has no exception for a resource that is not there.
+        if (isAppError(error, 'not_found')) throw new AwsException('InvalidArnException', error.message);
+        throw error;
+      }
+    },
   },
 };
