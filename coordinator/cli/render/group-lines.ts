@@ -53,10 +53,12 @@ function groupHostTable(hosts: readonly GroupHost[], width: number, style: Style
 
 /** `role=web or tier, host web-9, scaling group edge`. */
 export function selectionText({ selection }: Pick<DeploymentGroup, 'selection'>): string {
-  const { tagFilters, tagSet, hostNames, scalingGroups } = selection;
+  const { tagFilters, tagSet, alternativeTagSets = [], hostNames, scalingGroups } = selection;
   const parts = [
     tagFilters.map(filterText).join(' or '),
-    tagSet.map((list) => `(${list.map(filterText).join(' or ')})`).join(' and '),
+    ...[tagSet, ...alternativeTagSets].map((set) =>
+      set.map((list) => `(${list.map(filterText).join(' or ')})`).join(' and '),
+    ),
     hostNames.length === 0
       ? ''
       : `host ${hostNames.slice(0, 5).join(', ')}${hostNames.length > 5 ? ` +${hostNames.length - 5}` : ''}`,
