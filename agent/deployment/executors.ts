@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+import { APPSPEC_NAMES } from '../../shared/bundle/entry.ts';
 import { clip } from '../../shared/core/bounded.ts';
 import type { Clock } from '../../shared/core/clock.ts';
 import { errorMessage } from '../../shared/core/errors.ts';
@@ -132,6 +134,7 @@ async function installFiles(
       archiveRoot: step.archiveRoot,
       fileExistsBehavior: assignment.fileExistsBehavior,
       stateDirectory,
+      releaseName: releaseNameOf(assignment, archive.appSpecPath),
     });
   });
   if (!outcome.ok) {
@@ -157,6 +160,14 @@ async function installFiles(
     },
   });
   return { kind: 'Succeeded' };
+}
+
+/** The same bundle with another AppSpec is another release; a local deployment has no digest to go by. */
+function releaseNameOf({ deploymentId, revision }: Assignment, appSpecPath: string): string {
+  if (/^0+$/.test(revision.digest)) return deploymentId;
+  const isUsual = (APPSPEC_NAMES as readonly string[]).includes(appSpecPath);
+  const suffix = isUsual ? '' : `-${createHash('sha256').update(appSpecPath).digest('hex').slice(0, 8)}`;
+  return `${revision.digest.slice(0, 16)}${suffix}`;
 }
 
 async function runHook(parts: ExecutorParts, step: StepOf<'run-hook'>, context: StepContext): Promise<EventOutcome> {

@@ -12,6 +12,7 @@ export function belowInstallRoot(appSpec: AppSpec, installRoot: string): AppSpec
     ...appSpec,
     files: appSpec.files.map((mapping) => ({ ...mapping, destination: below(mapping.destination) })),
     permissions: appSpec.permissions.map((permission) => ({ ...permission, object: below(permission.object) })),
+    release: appSpec.release === null ? null : { ...appSpec.release, directory: below(appSpec.release.directory) },
   };
 }
 

@@ -1,4 +1,4 @@
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { AppSpec } from '../../shared/appspec/appspec.ts';
 import { errnoOf, errorMessage } from '../../shared/core/errors.ts';
 import { InvariantViolation, invariant } from '../../shared/core/invariant.ts';
@@ -20,7 +20,8 @@ import {
   writeJournal,
   writeManifest,
 } from './records.ts';
-import { readSources } from './sources.ts';
+import { buildRelease, linkText, planRelease, type ReleasePlan, removeOldReleases } from './releases.ts';
+import { readSources, type WantedTree } from './sources.ts';
 import { finish, switchFiles, syncDirectories, undo } from './transaction.ts';
 
 export interface InstallParts {
@@ -39,6 +40,8 @@ export interface InstallRequest {
   fileExistsBehavior: FileExistsBehavior;
   /** Where this group's manifest, journal and nothing else live. */
   stateDirectory: string;
+  /** What the release is called where the AppSpec asks for a release directory: the same name, the same files. */
+  releaseName?: string;
   /** Space that is left free, bytes; 0 when absent. */
   reserveBytes?: number;
 }
@@ -79,6 +82,18 @@ export async function install(parts: InstallParts, request: InstallRequest): Pro
   for (const object of plan.permissions.unused)
     logger.warn({ object }, 'permission is about nothing that this install put there');
 
+  const { release } = plan;
+  if (release !== null) {
+    try {
+      await buildRelease(parts, release, plan.permissions);
+      await writeReleaseLink(disk, request, release);
+      // Directories that the release stands in are there now.
+      plan = await planInstall(parts, request);
+    } catch (error) {
+      return failedBefore(error, 'the release could not be written: ', true);
+    }
+    if (plan.faults.length > 0) return { ok: false, message: faultMessage(plan.faults), restored: true };
+  }
   const { previous } = plan;
   let journal = plan.journal;
   try {
@@ -104,6 +119,7 @@ export async function install(parts: InstallParts, request: InstallRequest): Pro
     }
   }
   await complete(parts, request, journal);
+  if (release !== null) await tidyReleases(parts, release);
   return { ok: true, installedFiles: plan.manifest.files.length, removedFiles: journal.removes.length };
 }
 
@@ -127,14 +143,34 @@ export async function recoverInstall(
   return 'restored';
 }
 
+/** The install copies the link from here, as it copies any other. */
+function releaseLinkPath(request: InstallRequest): string {
+  return join(request.stateDirectory, 'current');
+}
+
+async function writeReleaseLink(disk: Disk, request: InstallRequest, release: ReleasePlan): Promise<void> {
+  await disk.removeTree(releaseLinkPath(request));
+  await disk.createSymlink(linkText(release), releaseLinkPath(request));
+}
+
+async function tidyReleases(parts: InstallParts, release: ReleasePlan): Promise<void> {
+  try {
+    await removeOldReleases(parts.disk, release);
+  } catch (error) {
+    parts.logger.warn({ error: errorMessage(error) }, 'old releases could not be removed yet');
+  }
+}
+
 interface Plan extends Instructions {
+  release: ReleasePlan | null;
   previous: Manifest | null;
   permissions: PermissionPlan;
 }
 
 async function planInstall(parts: InstallParts, request: InstallRequest): Promise<Plan> {
   const { disk } = parts;
-  const wanted = await readSources(disk, request.appSpec, request.archiveRoot);
+  const all = await readSources(disk, request.appSpec, request.archiveRoot);
+  const { release, rest: wanted } = await separateRelease(disk, request, all);
   const previous = await readManifest(disk, request);
   const instructions = await planInstructions(disk, {
     groupId: request.groupId,
@@ -144,23 +180,32 @@ async function planInstall(parts: InstallParts, request: InstallRequest): Promis
     fileExistsBehavior: request.appSpec.fileExistsBehavior ?? request.fileExistsBehavior,
   });
   const { manifest, journal } = instructions;
-  const files = new Set(manifest.files);
+  // To the AppSpec `current` is the directory that it leads to.
+  const ordinary = manifest.files.filter((path) => path !== release?.current);
+  const files = new Set([...ordinary, ...(release?.files.keys() ?? [])]);
   const permissions = await planPermissions(parts, {
     permissions: request.appSpec.permissions,
     files,
-    directories: manifest.directories,
+    directories: [...manifest.directories, ...(release?.directories ?? [])],
   });
   const hasContext = (path: string) => (permissions.byPath.get(path)?.permission.context ?? null) !== null;
   const selinuxPaths = [...manifest.files, ...manifest.directories].filter(hasContext);
   const had = new Set(previous?.selinuxPaths);
   const created = new Set(journal.createdDirectories);
   const changed = manifest.directories.filter((path) => !created.has(path) && permissions.byPath.has(path));
-  const space = await checkSpace(disk, instructions, request.reserveBytes ?? 0);
+  const space = await checkSpace(disk, sizesOf(instructions, release), request.reserveBytes ?? 0);
   return {
     ...instructions,
+    release,
     previous,
     permissions,
-    faults: [...wanted.faults, ...instructions.faults, ...permissions.faults, ...space],
+    faults: [
+      ...wanted.faults,
+      ...instructions.faults,
+      ...permissions.faults,
+      ...contextFaults(release, permissions),
+      ...space,
+    ],
     manifest: { ...manifest, selinuxPaths },
     journal: {
       ...journal,
@@ -171,13 +216,46 @@ async function planInstall(parts: InstallParts, request: InstallRequest): Promis
   };
 }
 
+async function separateRelease(
+  disk: Disk,
+  request: InstallRequest,
+  wanted: WantedTree,
+): Promise<{ release: ReleasePlan | null; rest: WantedTree }> {
+  const config = request.appSpec.release;
+  if (config === null) return { release: null, rest: wanted };
+  invariant(request.releaseName !== undefined, 'a release has a name');
+  return planRelease(disk, { wanted, config, name: request.releaseName, linkPath: releaseLinkPath(request) });
+}
+
+/** Rules of SELinux go by path, and a release's path is another each time. */
+function contextFaults(release: ReleasePlan | null, permissions: PermissionPlan): string[] {
+  const paths = release === null ? [] : [...release.files.keys(), ...release.directories];
+  const path = paths.find((each) => (permissions.byPath.get(each)?.permission.context ?? null) !== null);
+  return path === undefined ? [] : [`${path} is in a release directory, which cannot have an SELinux context`];
+}
+
+function sizesOf({ sources }: Instructions, release: ReleasePlan | null): { home: string; sizeBytes: number }[] {
+  const ordinary = [...sources].map(([staged, { sizeBytes }]) => ({ home: dirname(staged), sizeBytes }));
+  if (release === null || release.isThere) return ordinary;
+  const home = dirname(release.path);
+  return [...ordinary, ...[...release.files.values()].map(({ sizeBytes }) => ({ home, sizeBytes }))];
+}
+
+async function nearestDirectory(disk: Disk, path: string): Promise<string> {
+  return path === '/' || (await disk.status(path)) !== null ? path : nearestDirectory(disk, dirname(path));
+}
+
 /** New files stand beside the old ones until the switch. Directories with equally many free bytes are taken for one file system. */
-async function checkSpace(disk: Disk, { sources }: Instructions, reserveBytes: number): Promise<string[]> {
+async function checkSpace(
+  disk: Disk,
+  sizes: readonly { home: string; sizeBytes: number }[],
+  reserveBytes: number,
+): Promise<string[]> {
   const neededBytes = new Map<string, number>();
-  for (const [staged, source] of sources) {
-    const home = dirname(staged);
+  for (const size of sizes) {
+    const home = await nearestDirectory(disk, size.home);
     // A block is the least that a file takes.
-    neededBytes.set(home, (neededBytes.get(home) ?? 0) + Math.ceil(source.sizeBytes / 4_096) * 4_096);
+    neededBytes.set(home, (neededBytes.get(home) ?? 0) + Math.ceil(size.sizeBytes / 4_096) * 4_096);
   }
   const byFreeBytes = new Map<number, { home: string; bytes: number }>();
   for (const [home, bytes] of neededBytes) {

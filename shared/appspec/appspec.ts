@@ -9,6 +9,17 @@ export interface AppSpec {
   permissions: readonly Permission[];
   /** By lifecycle event, in order; events without scripts are absent. */
   hooks: ReadonlyMap<string, readonly HookScript[]>;
+  /** Extension `strategy: release-directory`; null for an ordinary install. */
+  release: ReleaseDirectory | null;
+}
+
+export interface ReleaseDirectory {
+  /** Absolute; holds `releases`, `shared` and the link `current`. */
+  directory: string;
+  /** Paths within a release that lead to `shared`; a directory has a slash at its end. */
+  shared: readonly string[];
+  /** Releases that are kept, 1 or more, the current one among them. */
+  keep: number;
 }
 
 export interface FileMapping {

@@ -3,9 +3,19 @@ import type { AppSpec, AppSpecResult } from './appspec.ts';
 import { parseFiles } from './parse-files.ts';
 import { parseHooks } from './parse-hooks.ts';
 import { parsePermissions } from './parse-permissions.ts';
+import { parseStrategy } from './parse-strategy.ts';
 import { type Field, readYaml, type Value, type YamlReader } from './yaml-reader.ts';
 
-const TOP_KEYS = ['version', 'os', 'files', 'permissions', 'hooks', 'file_exists_behavior'] as const;
+const TOP_KEYS = [
+  'version',
+  'os',
+  'files',
+  'permissions',
+  'hooks',
+  'file_exists_behavior',
+  'strategy',
+  'release',
+] as const;
 
 export interface ParseOptions {
   /** Named in messages; `appspec.yml` when absent. */
@@ -40,12 +50,14 @@ export function parseAppSpec(text: string, options: ParseOptions = {}): AppSpecR
 
   checkVersion(reader, root, fields.get('version'));
   checkOs(reader, root, fields);
+  const files = parseFiles(reader, given(fields, 'files'));
   const appSpec: AppSpec = {
     os: 'linux',
-    files: parseFiles(reader, given(fields, 'files')),
+    files,
     fileExistsBehavior: parseFileExistsBehavior(reader, given(fields, 'file_exists_behavior')),
     permissions: parsePermissions(reader, given(fields, 'permissions')),
     hooks: parseHooks(reader, given(fields, 'hooks'), { customEvents: options.customEvents ?? [], root }),
+    release: parseStrategy(reader, fields, files),
   };
   return reader.hasErrors ? { ok: false, problems: inOrder(reader) } : { ok: true, appSpec, warnings: inOrder(reader) };
 }

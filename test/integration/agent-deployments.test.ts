@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { createNodeDisk } from '../../agent/host/node-disk.ts';
@@ -149,6 +149,28 @@ describe('an agent and its deployments', function () {
     await coordinator.until('tidied', () => readdirSync(group).filter(isUnpacked).length === 1);
     expect(readdirSync(group).filter(isUnpacked)).to.deep.equal([last]);
     expect(readdirSync(group)).to.have.length(3);
+  });
+
+  it('leads current to the release that is called after the digest, there and back', async () => {
+    const app = join(agent.directory, 'app');
+    const appSpec = `version: 0.0\nos: linux\nstrategy: release-directory\nrelease: {directory: ${app}}\nfiles: [{source: app, destination: ${app}/current}]\n`;
+    agent.start();
+    await agent.connected();
+    const bundles = await Promise.all(['one', 'two'].map((name) => makeBundle(appSpec, { 'app/version': name })));
+    for (const each of bundles) coordinator.addBundle(each.digest, each.bytes);
+    const [one, two] = bundles as [TestBundle, TestBundle];
+    for (const [bundle, version] of [
+      [one, 'one'],
+      [two, 'two'],
+      [one, 'one'],
+    ] as const) {
+      const assignment = anAssignment(bundle);
+      coordinator.assign(assignment);
+      await coordinator.until('finished', () => coordinator.finished(assignment.deploymentId) !== undefined);
+      expect(coordinator.finished(assignment.deploymentId)?.status).to.equal('Succeeded');
+      expect(readlinkSync(join(app, 'current'))).to.equal(`releases/${bundle.digest.slice(0, 16)}`);
+      expect(readFileSync(join(app, 'current', 'version'), 'utf8')).to.equal(version);
+    }
   });
 
   it('masks secrets in the output that leaves the host, also when they come in two pieces', async () => {

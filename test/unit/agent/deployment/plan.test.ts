@@ -23,6 +23,7 @@ function aRevision(label: string, hooks: Record<string, HookScript[]>): Unpacked
     fileExistsBehavior: null,
     permissions: [],
     hooks: new Map(Object.entries(hooks)),
+    release: null,
   };
   return { revisionLabel: label, archiveRoot: `/archives/${label}`, appSpec };
 }

@@ -61,7 +61,14 @@ describe('parseAppSpec: the compatibility checklist', () => {
     expect(problem?.message).to.contain('lower case');
   });
   it('6. fills in empty collections', () => {
-    const empty = { os: 'linux', files: [], fileExistsBehavior: null, permissions: [], hooks: new Map() };
+    const empty = {
+      os: 'linux',
+      files: [],
+      fileExistsBehavior: null,
+      permissions: [],
+      hooks: new Map(),
+      release: null,
+    };
     expect(accepted(HEAD)).to.deep.equal(empty);
     expect(accepted(`${HEAD}files:\nhooks:\npermissions:\nfile_exists_behavior:\n`)).to.deep.equal(empty);
   });
@@ -282,6 +289,30 @@ describe('parseAppSpec', () => {
     ])
       expect(errorCodes(hook(`limits: {${wrong}}`)), wrong).to.deep.equal(['hook-limit-invalid']);
     expect(accepted(hook('limits: {}')).hooks.get('AfterInstall')?.[0]?.limits).to.equal(null);
+  });
+
+  it('reads a release directory, and refuses one that makes no sense', () => {
+    const files = 'files:\n  - {source: /, destination: /srv/app/current}\n';
+    const text = (release: string, rest = files) => `${HEAD}strategy: release-directory\nrelease: ${release}\n${rest}`;
+    expect(accepted(text('{directory: /srv/app/, shared: [log/, config/x.yaml], keep: 5}')).release).to.deep.equal({
+      directory: '/srv/app',
+      shared: ['log/', 'config/x.yaml'],
+      keep: 5,
+    });
+    expect(accepted(text('{directory: /srv/app}')).release).to.deep.equal({
+      directory: '/srv/app',
+      shared: [],
+      keep: 3,
+    });
+    expect(warningCodes(text('{directory: /srv/app}'))).to.deep.equal(['drover-extension']);
+    expect(errorCodes(text('{directory: /srv/other}'))).to.deep.equal(['release-empty']);
+    expect(errorCodes(text('{directory: srv/app}'))).to.deep.equal(['path-relative']);
+    expect(errorCodes(text('{shared: []}'))).to.deep.equal(['release-missing']);
+    expect(errorCodes(text(''))).to.deep.equal(['release-missing']);
+    expect(errorCodes(text('{directory: /srv/app, shared: [../x]}'))).to.deep.equal(['shared-path']);
+    expect(errorCodes(text('{directory: /srv/app, keep: 0}'))).to.deep.equal(['release-keep']);
+    expect(errorCodes(`${HEAD}strategy: blue-green\n`)).to.deep.equal(['strategy-unknown']);
+    expect(errorCodes(`${HEAD}release: {directory: /srv/app}\n${files}`)).to.deep.equal(['release-without-strategy']);
   });
 
   it('warns when the timeouts of an event add up to more than an hour', () => {
