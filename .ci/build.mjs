@@ -42,7 +42,25 @@ const common = {
 const requireBanner =
   "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);";
 
+/** Messages of zod in fifty languages, of which the programs speak one. */
+const oneLanguage = {
+  name: 'one-language',
+  setup: ({ onLoad }) =>
+    onLoad({ filter: /[/\\]zod[/\\]v4[/\\]locales[/\\]index\.js$/ }, () => ({
+      contents: "export { default as en } from './en.js';",
+    })),
+};
+const { 'drover-agent': agent, ...others } = programs;
+const bundled = { ...common, banner: { js: requireBanner }, plugins: [oneLanguage] };
+
 const outdir = resolve(root, options.outdir);
 mkdirSync(outdir, { recursive: true });
-await build({ ...common, entryPoints: { ...present(programs), ...present(libraries) }, banner: { js: requireBanner } });
+await build({ ...bundled, entryPoints: { ...present(others), ...present(libraries) } });
+// V8 keeps a program's text in memory, and the agent's is on every host. Names stay, for stack traces.
+await build({
+  ...bundled,
+  entryPoints: present({ 'drover-agent': agent }),
+  minifyWhitespace: true,
+  minifySyntax: true,
+});
 for (const name of Object.keys(present(programs))) chmodSync(join(outdir, `${name}.js`), 0o755);
