@@ -45,6 +45,12 @@ export const MUTANTS: readonly Mutant[] = [
     offlineInService.count`,
     '    counts.pendingUnhealthy',
   ]),
+  one(
+    'capacity-forgets-brought-in',
+    'hosts that scale-out has taken out do not count',
+    'coordinator/rollout/capacity.ts',
+    ['    busyInService -\n', ''],
+  ),
   one('minimum-rounded-down', 'a percentage is rounded down', 'coordinator/rollout/minimum-healthy.ts', [
     'Math.ceil((minimum.value * totalHosts) / 100)',
     'Math.floor((minimum.value * totalHosts) / 100)',
@@ -131,7 +137,7 @@ export const MUTANTS: readonly Mutant[] = [
     'hosts that failed are not rolled back',
     'coordinator/engine/rollback-deployment.ts',
     [
-      'hosts.filter((host) => wasTouched(host) || host.revision_id !== revisionId)',
+      'hosts.filter((host) => wasTouched(host) || isBroken(host) || host.revision_id !== revisionId)',
       "hosts.filter((host) => host.status === 'Succeeded')",
     ],
   ),
