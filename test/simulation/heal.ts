@@ -7,6 +7,9 @@ export type Until = (isIt: () => boolean, limitMs: number) => Promise<boolean>;
 /** Time beyond a deployment's own deadline for what follows it: a rollback, hosts that are brought in, hosts that follow on. */
 const ROUNDS = 4;
 
+/** Beyond the limit of silence, until somebody looks, and until the host is back, ms. */
+const SWEEP_MS = 30_000;
+
 /**
  * Liveness. All that was broken is mended, and time passes: every deployment must end (I4) and nothing may stay owed. Then a
  * good revision is deployed to each group, which has to succeed on every host that is left.
@@ -15,7 +18,9 @@ export async function healAndFinish(history: History, until: Until): Promise<voi
   const { world, observer, violate } = history;
   heal(history);
   const limitMs = ROUNDS * (world.plan.deploymentTimeoutMs + world.plan.hostLostAfterMs);
-  if (!(await until(() => isWhole(history), 300_000))) {
+  // A connection that died while its line was cut is noticed after a silence only, by either end.
+  const noticedAt = world.timeline.now + 3 * world.plan.heartbeatIntervalMs + SWEEP_MS;
+  if (!(await until(() => world.timeline.now > noticedAt && isWhole(history), 400_000))) {
     if (history.violations.length === 0)
       violate('I4', `after all faults are mended these do not come back: ${missing(history).join(', ')}`);
     return;
