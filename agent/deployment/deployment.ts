@@ -32,13 +32,24 @@ export async function runDeployment(
   if (!deployment.isBegun) journal.append({ kind: 'begun', deploymentId });
   await makeDirectories(parts, files);
   const scriptsLog = openScriptsLog(parts, files.scriptsLog);
+  try {
+    return await walk(parts, deployment, { signal, files, scriptsLog });
+  } finally {
+    await scriptsLog.close();
+  }
+}
+
+async function walk(
+  parts: DeploymentParts,
+  deployment: DeploymentProgress,
+  { signal, files, scriptsLog }: Pick<EventRun, 'signal' | 'files' | 'scriptsLog'>,
+): Promise<'finished' | 'interrupted'> {
   const revisions: Revisions = { installed: undefined, downloaded: null };
   for (;;) {
     const rest = remainder(deployment);
     if (rest.kind !== 'event') {
       finish(parts, deployment, rest);
-      await journal.commit();
-      await scriptsLog.written();
+      await parts.journal.commit();
       return 'finished';
     }
     if (signal.aborted) return 'interrupted';

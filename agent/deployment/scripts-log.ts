@@ -1,6 +1,6 @@
 import { errorMessage } from '../../shared/core/errors.ts';
 import type { Logger } from '../../shared/core/logger.ts';
-import type { Disk } from '../host/disk.ts';
+import type { AppendFile, Disk } from '../host/disk.ts';
 import type { EventOutcome } from './executors.ts';
 import type { StepOf } from './plan.ts';
 
@@ -8,7 +8,8 @@ import type { StepOf } from './plan.ts';
 export interface ScriptsLog {
   /** Writes in the background: a log for people, and the journal has all of it. */
   add(ended: EndedHook): void;
-  written(): Promise<void>;
+  /** Once all of it is written. It may be added to again. */
+  close(): Promise<void>;
 }
 
 interface EndedHook {
@@ -20,23 +21,30 @@ interface EndedHook {
 
 export function openScriptsLog(parts: { disk: Disk; logger: Logger }, path: string): ScriptsLog {
   let writing: Promise<void> = Promise.resolve();
+  // Kept open, for opening a file to append to it syncs its directory, and the journal would wait for that disk.
+  let file: AppendFile | null = null;
 
   async function write(text: string): Promise<void> {
-    const file = await parts.disk.openAppend(path, 0o600);
-    try {
-      await file.append(text);
-    } finally {
-      await file.close();
-    }
+    file ??= await parts.disk.openAppend(path, 0o600);
+    await file.append(text);
+  }
+
+  function then(act: () => Promise<void>): void {
+    writing = writing
+      .then(act)
+      .catch((error: unknown) => parts.logger.warn({ path, reason: errorMessage(error) }, 'scripts.log not written'));
   }
 
   return {
-    add(ended) {
-      writing = writing
-        .then(() => write(linesOf(ended)))
-        .catch((error: unknown) => parts.logger.warn({ path, reason: errorMessage(error) }, 'scripts.log not written'));
+    add: (ended) => then(() => write(linesOf(ended))),
+    close() {
+      then(async () => {
+        const opened = file;
+        file = null;
+        await opened?.close();
+      });
+      return writing;
     },
-    written: () => writing,
   };
 }
 
