@@ -16,6 +16,7 @@ import type { HookScript } from '../../shared/appspec/appspec.ts';
 import { silentLogger } from '../../shared/core/logger.ts';
 import { systemClock } from '../../shared/core/system-clock.ts';
 import { anAssignment } from '../support/agent-process.ts';
+import { until } from '../support/real-herd.ts';
 
 const MIB = 1_024 * 1_024;
 
@@ -396,6 +397,8 @@ describe('running a hook', function () {
       const hook = waiting();
       const previous = await interruptedRun(hook);
       const [pid] = readFileSync(claimPathOf(file('status-1')), 'utf8').split(' ');
+      // The wrapper may have claimed and the script not have begun.
+      await until('the script has begun', 10_000, () => existsSync(file('runs')) && statSync(file('runs')).size > 0);
       process.kill(-Number(pid), 'SIGKILL');
       await gone(Number(pid));
       const result = diagnosticsOf(await run(hook, { previous }));
