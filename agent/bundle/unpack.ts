@@ -1,7 +1,6 @@
 import { basename, dirname, join } from 'node:path';
 import { errnoOf } from '../../shared/core/errors.ts';
 import type { Disk, UnpackLimits, UnpackRequest } from '../host/disk.ts';
-import { syncTree } from './sync-tree.ts';
 
 export type UnpackedBundle =
   | { ok: true; archiveRoot: string }
@@ -36,7 +35,10 @@ async function filling(disk: Disk, directory: string, fill: () => Promise<Unpack
     await disk.makeDirectory(directory, { recursive: true, mode: 0o755 });
     outcome = await fill();
     // The journal will say that the bundle is here: after a power cut half an AppSpec would be a whole one with fewer hooks.
-    if (outcome.ok) await syncTree(disk, directory, dirname(directory));
+    if (outcome.ok) {
+      await disk.syncTree(directory);
+      await disk.sync(dirname(directory));
+    }
   } catch (error) {
     await disk.removeTree(directory);
     if (!isDiskFull(error)) throw error;

@@ -51,12 +51,7 @@ export function boundOutput(parts: OutputParts, output: { path: string; limitByt
   async function measure(): Promise<void> {
     const size = (await parts.disk.status(output.path))?.sizeBytes ?? 0;
     if (size <= output.limitBytes + KEPT_END_BYTES) return;
-    // Opened before: what is printed between the reading and the cut is lost.
-    await withFile(parts.disk, output.path, async (file) => {
-      const sizeNow = (await parts.disk.status(output.path))?.sizeBytes ?? size;
-      cutEnd = await readEnd(parts.disk, output.path, { from: output.limitBytes, size: sizeNow });
-      await file.truncate(output.limitBytes);
-    });
+    cutEnd = await parts.disk.cut(output.path, { length: output.limitBytes, endBytes: KEPT_END_BYTES });
   }
 
   async function stop(): Promise<void> {
@@ -72,10 +67,9 @@ export function boundOutput(parts: OutputParts, output: { path: string; limitByt
       await stop();
       const size = (await parts.disk.status(output.path))?.sizeBytes ?? 0;
       if (cutEnd === null && size <= output.limitBytes + KEPT_END_BYTES) return;
-      const last = await readEnd(parts.disk, output.path, { from: output.limitBytes, size });
+      const last = await parts.disk.cut(output.path, { length: output.limitBytes, endBytes: KEPT_END_BYTES });
       const end = Buffer.concat([cutEnd ?? Buffer.alloc(0), last]).subarray(-KEPT_END_BYTES);
       await withFile(parts.disk, output.path, async (file) => {
-        await file.truncate(output.limitBytes);
         await file.append(
           `\n[drover] output of more than ${output.limitBytes} bytes: a part is left out here, the last ${end.length} bytes follow\n`,
         );
@@ -101,11 +95,6 @@ export function tailText(bytes: Buffer): string {
   }
   // A replacement character is longer than the byte it stands for.
   return keepTailBytes(bytes.subarray(start).toString('utf8'), MAX_LOG_TAIL_BYTES);
-}
-
-async function readEnd(disk: Disk, path: string, file: { from: number; size: number }): Promise<Buffer> {
-  const start = Math.max(Math.min(file.from, file.size), file.size - KEPT_END_BYTES);
-  return disk.readPart(path, start, file.size - start);
 }
 
 async function withFile(

@@ -16,6 +16,11 @@ export interface Disk {
   status(path: string): Promise<FileStatus | null>;
   /** Names in a directory, sorted. */
   list(path: string): Promise<string[]>;
+  /**
+   * Cuts a file that another process may be appending to, and returns its last bytes: at most `endBytes` of what lies behind
+   * `length`. What is appended between the reading and the cut is lost, so an adapter does both in one breath.
+   */
+  cut(path: string, to: { length: number; endBytes: number }): Promise<Buffer>;
   makeDirectory(path: string, options: { recursive: boolean; mode?: number }): Promise<void>;
   rename(from: string, to: string): Promise<void>;
   /** One more name for the same file or symlink (a hard link). EEXIST when `to` exists; EXDEV, EPERM, … where impossible. */
@@ -34,6 +39,8 @@ export interface Disk {
   setOwner(path: string, uid: number, gid: number): Promise<void>;
   /** fsync of a file or a directory. */
   sync(path: string): Promise<void>;
+  /** A directory and everything below it survives a power cut. Its own name is its parent's, see {@link sync}. */
+  syncTree(directory: string): Promise<void>;
   /** Bytes that the agent could still write in the file system of `path` (which must exist). */
   freeBytes(path: string): Promise<number>;
   /** Unpacks an archive into an empty directory, refusing what escapes it. */

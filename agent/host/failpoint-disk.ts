@@ -99,6 +99,7 @@ function dyingAtChange(disk: Disk, failpoint: Failpoint & { kind: 'disk' }, die:
         () => disk.writeFileDurably(path, data, mode),
         () => writeHalf(disk, `${path}.tmp`, data),
       ),
+    cut: (path, to) => change(() => disk.cut(path, to)),
     makeDirectory: (path, options) => change(() => disk.makeDirectory(path, options)),
     rename: (from, to) => change(() => disk.rename(from, to)),
     link: (from, to) => change(() => disk.link(from, to)),
@@ -118,6 +119,7 @@ function dyingAtChange(disk: Disk, failpoint: Failpoint & { kind: 'disk' }, die:
     setMode: (path, mode) => change(() => disk.setMode(path, mode)),
     setOwner: (path, uid, gid) => change(() => disk.setOwner(path, uid, gid)),
     sync: (path) => change(() => disk.sync(path)),
+    syncTree: (directory) => change(() => disk.syncTree(directory)),
     unpack: (request) => change(() => disk.unpack(request)),
   };
 }

@@ -1,4 +1,5 @@
-import { constants } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { closeSync, constants, fstatSync, ftruncateSync, openSync, readSync } from 'node:fs';
 import {
   chmod,
   copyFile,
@@ -18,13 +19,14 @@ import {
   unlink,
   utimes,
 } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { AppendFile, Disk, FileStatus } from './disk.ts';
+import { syncEach } from './sync-tree.ts';
 import { unpackArchive } from './unpack.ts';
 
 /** The host's real file systems. */
 export function createNodeDisk(): Disk {
-  return {
+  const disk: Disk = {
     readFile: (path, maxBytes) => withFile(path, 'r', 0, (file) => readWhole(file, path, maxBytes)),
     readPart: (path, offset, length) =>
       withFile(path, 'r', 0, async (file) => {
@@ -62,6 +64,7 @@ export function createNodeDisk(): Disk {
         throw error;
       }
     },
+    cut: async (path, to) => cutNow(path, to),
     list: async (path) => (await readdir(path)).sort(),
     async makeDirectory(path, { recursive, mode }) {
       await mkdir(path, { recursive, ...(mode === undefined ? {} : { mode }) });
@@ -88,12 +91,16 @@ export function createNodeDisk(): Disk {
     setMode: chmod,
     setOwner: lchown,
     sync: syncPath,
+    async syncTree(directory) {
+      if (!(await hasManyEntries(directory)) || !(await syncFileSystem(directory))) await syncEach(disk, directory);
+    },
     async freeBytes(path) {
       const { bavail, bsize } = await statfs(path);
       return bavail * bsize;
     },
     unpack: unpackArchive,
   };
+  return disk;
 }
 
 async function withFile<T>(
@@ -156,6 +163,21 @@ async function openAppend(path: string, mode: number): Promise<AppendFile> {
   }
 }
 
+/** Synchronous calls: between two asynchronous ones a script prints a megabyte. */
+function cutNow(path: string, { length, endBytes }: { length: number; endBytes: number }): Buffer {
+  const buffer = Buffer.alloc(endBytes);
+  const file = openSync(path, 'r+');
+  try {
+    const { size } = fstatSync(file);
+    const start = Math.max(Math.min(length, size), size - endBytes);
+    const bytesRead = readSync(file, buffer, 0, size - start, start);
+    if (size > length) ftruncateSync(file, length);
+    return buffer.subarray(0, bytesRead);
+  } finally {
+    closeSync(file);
+  }
+}
+
 function statusOf(status: Awaited<ReturnType<typeof lstat>>): FileStatus {
   const kind = status.isFile()
     ? 'file'
@@ -177,6 +199,27 @@ function statusOf(status: Awaited<ReturnType<typeof lstat>>): FileStatus {
 
 function syncPath(path: string): Promise<void> {
   return withFile(path, 'r', 0, (file) => file.sync());
+}
+
+/** More than this, and one syncfs of the file system is quicker than an fsync for each: 5,000 files take 0.1 s and not 0.7. */
+const MANY_ENTRIES = 64;
+
+async function hasManyEntries(directory: string): Promise<boolean> {
+  const waiting = [directory];
+  for (let seen = 0, next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    const entries = await readdir(next, { withFileTypes: true });
+    seen += entries.length;
+    if (seen > MANY_ENTRIES) return true;
+    for (const entry of entries) if (entry.isDirectory()) waiting.push(join(next, entry.name));
+  }
+  return false;
+}
+
+/** Node has no syncfs; coreutils do. False where they do not, or when it failed: the caller then asks file by file. */
+function syncFileSystem(directory: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    execFile('sync', ['--file-system', directory], (error) => resolve(error === null));
+  });
 }
 
 function isMissing(error: unknown): boolean {

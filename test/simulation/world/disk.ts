@@ -1,5 +1,6 @@
 import { posix } from 'node:path';
 import type { AppendFile, Disk, FileStatus, UnpackRequest } from '../../../agent/host/disk.ts';
+import { syncEach } from '../../../agent/host/sync-tree.ts';
 import { systemError } from '../../support/faulty-disk.ts';
 import { readBundle } from './bundle.ts';
 import type { FileSystem } from './file-system.ts';
@@ -76,7 +77,7 @@ export function createSimulatedDisk(parts: DiskParts): Disk {
     };
   }
 
-  return {
+  const disk: Disk = {
     readFile: (path, maxBytes) =>
       answer(() => {
         const bytes = files.read(path);
@@ -107,6 +108,12 @@ export function createSimulatedDisk(parts: DiskParts): Disk {
         if (recursive) files.makeDirectories(path, mode ?? 0o755);
         else files.makeDirectory(path, mode ?? 0o755);
       }),
+    cut: (path, { length, endBytes }) =>
+      answer(() => {
+        const bytes = Buffer.from(files.read(path));
+        if (bytes.length > length) files.truncate(existing(path), length);
+        return bytes.subarray(Math.max(Math.min(length, bytes.length), bytes.length - endBytes));
+      }),
     rename: (from, to) => answer(() => files.rename(from, to)),
     link: (from, to) => answer(() => files.link(from, to)),
     removeFile: (path) => answer(() => files.removeFile(path)),
@@ -127,9 +134,11 @@ export function createSimulatedDisk(parts: DiskParts): Disk {
       }),
     setOwner: () => answer(() => {}),
     sync: (path) => syncing(() => files.sync(existing(path))),
+    syncTree: (directory) => syncEach(disk, directory),
     freeBytes: () => answer(() => (files.isFull ? 0 : FREE_BYTES)),
     unpack: (request) => answer(() => unpack(files, request)),
   };
+  return disk;
 }
 
 /** No bundle of the simulation has a link in it. */

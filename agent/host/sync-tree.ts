@@ -1,15 +1,10 @@
 import { join } from 'node:path';
 import { errnoOf } from '../../shared/core/errors.ts';
-import type { Disk } from '../host/disk.ts';
-import { forEachParallel } from '../host/parallel.ts';
+import type { Disk } from './disk.ts';
+import { forEachParallel } from './parallel.ts';
 
-/** Makes a whole tree survive a power cut: its files, its directories, and its own name. */
-export async function syncTree(disk: Disk, directory: string, parent: string): Promise<void> {
-  await syncInside(disk, directory);
-  await disk.sync(parent);
-}
-
-async function syncInside(disk: Disk, directory: string): Promise<void> {
+/** A directory and all below it, one fsync for each file and directory. */
+export async function syncEach(disk: Pick<Disk, 'list' | 'status' | 'sync'>, directory: string): Promise<void> {
   const inner: string[] = [];
   await forEachParallel(await disk.list(directory), async (name) => {
     const path = join(directory, name);
@@ -17,11 +12,11 @@ async function syncInside(disk: Disk, directory: string): Promise<void> {
     if (kind === 'directory') inner.push(path);
     else if (kind === 'file') await syncFile(disk, path);
   });
-  for (const path of inner.sort()) await syncInside(disk, path);
+  for (const path of inner.sort()) await syncEach(disk, path);
   await disk.sync(directory);
 }
 
-async function syncFile(disk: Disk, path: string): Promise<void> {
+async function syncFile(disk: Pick<Disk, 'sync'>, path: string): Promise<void> {
   try {
     await disk.sync(path);
   } catch (error) {
