@@ -138,6 +138,21 @@ describe(`real hosts with the built packages${whyNot === null ? '' : ` (skipped:
     expect(why).to.match(/unknown/i);
   });
 
+  it('reboots each host whose hook asks for it, and goes on after the hook', async () => {
+    await fleet.pushSite('1.2.2', { reboots: true });
+    const bootIds = () => Promise.all(FIVE.map((name) => must(name, 'cat /proc/sys/kernel/random/boot_id')));
+    const before = await bootIds();
+    const deploy = `drover deploy site/web 1.2.2 --yes --detach --quiet ${ONE_AT_A_TIME}`;
+    const id = (await must('coordinator', deploy)).trim();
+    await must('coordinator', `drover watch ${id} --timeout 240s`, 250_000);
+    const after = await bootIds();
+    for (const [index, name] of FIVE.entries()) {
+      expect(after[index], `boot of ${name}`).not.to.equal(before[index]);
+      expect(await fleet.gateRuns(name, id), name).to.equal(1);
+    }
+    await fleet.expectSite('1.2.2', FIVE);
+  });
+
   it('loses the network for 30 s in the middle of a deployment: the host walks on, and tells afterwards', async () => {
     const version = '1.3.0';
     const id = await fleet.deployIntoGate(version, FIVE, ALL_AT_ONCE);

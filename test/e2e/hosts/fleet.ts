@@ -28,6 +28,8 @@ const MAX_TOLD = 20_000;
 export interface SiteOptions {
   /** Its AfterInstall waits on each host until `openGate`. */
   isGated?: boolean;
+  /** Its AfterInstall asks for a reboot of the host. */
+  reboots?: boolean;
   /** A file of so many MiB goes to /srv/media. */
   ballastMib?: number;
 }
@@ -146,19 +148,22 @@ drover login ${URL_OF_COORDINATOR} --ca-file /etc/drover/tls/coordinator.crt --t
   }
 
   /** Pushes a version of the site. */
-  async pushSite(version: string, { isGated = false, ballastMib = 0 }: SiteOptions = {}): Promise<void> {
+  async pushSite(
+    version: string,
+    { isGated = false, reboots = false, ballastMib = 0 }: SiteOptions = {},
+  ): Promise<void> {
     const bundle = join(this.#scratch, `site-${version}`);
     cpSync(join(ROOT, 'examples/nginx-site'), bundle, { recursive: true });
     writeFileSync(join(bundle, 'site/version.txt'), `${version}\n`);
     const appSpecPath = join(bundle, 'appspec.yml');
     let appSpec = readFileSync(appSpecPath, 'utf8');
-    if (isGated) {
-      appSpec = appSpec.replace(
-        '  AfterInstall:\n',
-        '  AfterInstall:\n    - location: scripts/gate.sh\n      timeout: 240\n',
-      );
-      writeFileSync(join(bundle, 'scripts/gate.sh'), GATE, { mode: 0o755 });
-    }
+    const addHook = (name: string, text: string) => {
+      const entry = `    - location: scripts/${name}\n      timeout: 240\n`;
+      appSpec = appSpec.replace('  AfterInstall:\n', `  AfterInstall:\n${entry}`);
+      writeFileSync(join(bundle, 'scripts', name), text, { mode: 0o755 });
+    };
+    if (isGated) addHook('gate.sh', GATE);
+    if (reboots) addHook('reboot.sh', REBOOT);
     if (ballastMib > 0) {
       appSpec = appSpec.replace('files:\n', 'files:\n  - source: ballast\n    destination: /srv/media\n');
       mkdirSync(join(bundle, 'ballast'));
@@ -243,4 +248,10 @@ while [ ! -e "/var/tmp/gate-open-$BUNDLE_VERSION" ]; do
   if [ "$tries" -gt 2000 ]; then exit 1; fi
   sleep 0.1
 done
+`;
+
+const REBOOT = `#!/bin/sh
+set -eu
+echo "$DEPLOYMENT_ID" >> /var/tmp/gate-runs
+exec drover-agent reboot-and-continue
 `;
