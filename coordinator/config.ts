@@ -95,6 +95,8 @@ export const coordinatorConfig = z.strictObject({
       deploymentTimeoutMs: milliseconds.default(43_200_000),
       reportCommitMs: z.number().int().min(0).max(1_000).default(3),
       bundleFetchIdleMs: milliseconds.default(30_000),
+      commandPollHoldMs: milliseconds.default(45_000),
+      commandPollSilenceMs: milliseconds.default(100_000),
     })
     .prefault({}),
   retention: z

@@ -17,11 +17,14 @@ import type { CoordinatorConfig } from './config.ts';
 import { type Core, createCore } from './core.ts';
 import { createAuthenticate } from './http/authenticate.ts';
 import { createCodeDeployService } from './http/aws/codedeploy.ts';
+import type { AwsJsonService } from './http/aws/endpoint.ts';
 import { createSignatures } from './http/aws/signatures.ts';
+import { createCommandService } from './http/codedeploy-command/command-service.ts';
+import { createEnvelopeSigner, newSigningIdentity } from './http/codedeploy-command/envelope.ts';
 import { accessKeyHandlers } from './http/rest/access-keys.ts';
 import { agentHandlers } from './http/rest/agents.ts';
 import { applicationHandlers } from './http/rest/applications.ts';
-import { createBundleDownloads } from './http/rest/bundle-downloads.ts';
+import { type BundleDownloads, createBundleDownloads } from './http/rest/bundle-downloads.ts';
 import { deploymentGroupHandlers } from './http/rest/deployment-groups.ts';
 import { deploymentHandlers } from './http/rest/deployments.ts';
 import type { Handlers } from './http/rest/handler.ts';
@@ -60,6 +63,8 @@ export interface RunningCoordinator {
 
 /** Name of the file in the data directory that has the first operator's token. */
 export const FIRST_TOKEN_FILE = 'first-operator-token';
+/** Name of the file in the data directory that deployment specifications are signed with. */
+const SIGNING_FILE = 'specification-signing.pem';
 /** Name of the file in the data directory that the secrets of access keys are computed with. */
 const ACCESS_KEY_FILE = 'access-key-secret';
 /** How long a stop waits for answers that are under way. */
@@ -132,7 +137,7 @@ async function startOn(parts: OpenParts): Promise<{ url: string; stop(): Promise
   await store.sweepUnfinished();
   const metrics = createMetrics({
     connections: () => core.hub.connectionCount(),
-    connectedHosts: () => core.hub.connectedHostIds().length,
+    connectedHosts: () => core.hub.connectedHostIds().length + core.commandHosts.connectedCount(),
   });
   const core: Core = await createCore({
     config,
@@ -154,6 +159,10 @@ async function startOn(parts: OpenParts): Promise<{ url: string; stop(): Promise
   const stopping = new AbortController();
   const isOpen = () => !stopping.signal.aborted;
   const longPoll = createLongPoll({ clock, randomness, accept: core.hub.accept });
+  const bundleDownloads = createBundleDownloads({
+    openForHost: core.services.revisions.openForHost,
+    sent: (bytes) => metrics.bundleBytes('out', bytes),
+  });
   const app = await createHttpServer({
     settings: {
       tls: parts.tls,
@@ -169,7 +178,11 @@ async function startOn(parts: OpenParts): Promise<{ url: string; stop(): Promise
     isStopping: () => !isOpen(),
     authenticate: createAuthenticate(core.services),
     aws: {
-      services: [createCodeDeployService({ ...core.services, names: config.aws })],
+      services: [
+        createCodeDeployService({ ...core.services, names: config.aws }),
+        commandService({ core, clock, randomness, directory }),
+      ],
+      bundleDownloads,
       signatures: createSignatures({ clock, findAccessKey: core.services.accessKeys.find }),
     },
     readiness: {
@@ -178,7 +191,16 @@ async function startOn(parts: OpenParts): Promise<{ url: string; stop(): Promise
         await checkWritable(database, clock.now());
       },
     },
-    handlers: allHandlers({ core, clock, coordinatorId, longPoll, metrics, config, logger, stopping: stopping.signal }),
+    handlers: allHandlers({
+      core,
+      clock,
+      coordinatorId,
+      longPoll,
+      bundleDownloads,
+      config,
+      logger,
+      stopping: stopping.signal,
+    }),
   });
   const webSockets = serveWebSockets({
     server: app.server,
@@ -215,12 +237,12 @@ function allHandlers(parts: {
   clock: Clock;
   coordinatorId: string;
   longPoll: ReturnType<typeof createLongPoll>;
-  metrics: ReturnType<typeof createMetrics>;
+  bundleDownloads: BundleDownloads;
   config: CoordinatorConfig;
   logger: Logger;
   stopping: AbortSignal;
 }): Handlers {
-  const { core, clock, coordinatorId, longPoll, metrics } = parts;
+  const { core, clock, coordinatorId, longPoll, bundleDownloads } = parts;
   const { services } = core;
   const liveEvents = createLiveEvents({
     clock,
@@ -228,10 +250,6 @@ function allHandlers(parts: {
     follow: core.feed.follow,
     maxWatchers: parts.config.limits.watchers,
     stopping: parts.stopping,
-  });
-  const bundleDownloads = createBundleDownloads({
-    openForHost: services.revisions.openForHost,
-    sent: (bytes) => metrics.bundleBytes('out', bytes),
   });
   return {
     ...applicationHandlers(services),
@@ -242,6 +260,24 @@ function allHandlers(parts: {
     ...operatorHandlers({ ...services, clock, coordinatorId }),
     ...accessKeyHandlers(services),
   };
+}
+
+/** What AWS's agents ask for their commands. */
+function commandService({
+  core,
+  clock,
+  randomness,
+  directory,
+}: Pick<OpenParts, 'clock' | 'randomness' | 'directory'> & { core: Core }): AwsJsonService {
+  const envelopeSigner = createEnvelopeSigner(() =>
+    directory.keepSecret(SIGNING_FILE, () => newSigningIdentity(clock.now(), newSerialNumber(randomness))),
+  );
+  return createCommandService({ commandHosts: core.commandHosts, envelopeSigner, clock });
+}
+
+/** Hex of a positive number, as certificates want it. */
+function newSerialNumber(randomness: Randomness): string {
+  return `01${Buffer.from(randomness.bytes(15)).toString('hex')}`;
 }
 
 function takeData({ config, clock }: Pick<CoordinatorParts, 'config' | 'clock'>): DataDirectory {

@@ -2,6 +2,7 @@ import type { Clock, Timer } from '../shared/core/clock.ts';
 import type { InvariantViolation } from '../shared/core/invariant.ts';
 import type { Logger } from '../shared/core/logger.ts';
 import type { Randomness } from '../shared/core/randomness.ts';
+import type { CoordinatorMessage } from '../shared/protocol/messages.ts';
 import type { CoordinatorConfig } from './config.ts';
 import type { RevisionLocation } from './domain/revision-location.ts';
 import { createEngine } from './engine/engine.ts';
@@ -11,6 +12,8 @@ import type { RevisionStore } from './revision-stores/revision-store.ts';
 import { createAccessKeys } from './services/access-keys.ts';
 import { createApplications } from './services/applications.ts';
 import { createAudit } from './services/audit.ts';
+import { type CommandHosts, createCommandHosts } from './services/command-hosts/command-hosts.ts';
+import { createCommandHostRegistration } from './services/command-hosts/registration.ts';
 import { createDeploymentConfigs } from './services/deployment-configs.ts';
 import { createDeploymentGroups } from './services/deployment-groups.ts';
 import { createDeploymentHistory } from './services/deployment-history.ts';
@@ -69,6 +72,9 @@ export async function createCore(parts: CoreParts) {
   const changes = await loadChangeSequence(database);
 
   const feed = createFeed({ database, clock });
+  // Both ways to hosts are made below, of what the engine is a part of: nothing is sent before `start`.
+  const send = (hostId: string, message: CoordinatorMessage) =>
+    commandHosts.send(hostId, message) ?? hub.send(hostId, message);
   const engine = createEngine({
     database,
     changes,
@@ -76,8 +82,7 @@ export async function createCore(parts: CoreParts) {
     randomness,
     logger: logger('engine'),
     settings: timings,
-    // The hub is made below, of what the engine is a part of: nothing is sent before `start`.
-    send: (hostId, message) => hub.send(hostId, message),
+    send,
     changed: feed.changed,
     fatal,
   });
@@ -93,7 +98,7 @@ export async function createCore(parts: CoreParts) {
       eventTimeoutMs: timings.eventTimeoutMs,
       reportSlackMs: timings.reportSlackMs,
     },
-    acknowledge: (hostId, message) => hub.send(hostId, message),
+    acknowledge: send,
     wakeDeployment,
     changed: feed.changed,
     metrics: { committed: metrics.reportsCommitted },
@@ -103,7 +108,7 @@ export async function createCore(parts: CoreParts) {
     clock,
     logger: logger('presence'),
     settings: timings,
-    send: (hostId, message) => hub.send(hostId, message),
+    send,
     wakeDeployment,
     wakeGroup,
   });
@@ -144,6 +149,16 @@ export async function createCore(parts: CoreParts) {
     },
   });
 
+  const commandHosts: CommandHosts = createCommandHosts({
+    database,
+    clock,
+    randomness,
+    logger: logger('command-hosts'),
+    settings: timings,
+    presence,
+    reports,
+  });
+
   const membership = createMembership({ database, wakeGroup });
   const deployments = createDeployments({
     database,
@@ -165,6 +180,7 @@ export async function createCore(parts: CoreParts) {
     },
     disconnect: (hostId) => {
       sessions.closeAllOf(hostId);
+      commandHosts.disconnect(hostId);
       hub.disconnect(hostId, {
         kind: 'problem',
         code: 'host_unknown',
@@ -174,6 +190,13 @@ export async function createCore(parts: CoreParts) {
       });
     },
   });
+  const onPremisesInstances = createOnPremisesInstances({
+    database,
+    clock,
+    randomness,
+    hosts,
+    hostChanged: membership.hostChanged,
+  });
   const revisions = createRevisions({
     database,
     clock,
@@ -182,29 +205,30 @@ export async function createCore(parts: CoreParts) {
     fetchBundle: parts.fetchBundle,
     maxBundleBytes: limits.bundleBytes,
   });
+  const accessKeys = createAccessKeys({
+    database,
+    clock,
+    randomness,
+    logger: logger('access-keys'),
+    master: parts.accessKeyMaster,
+  });
   const services = {
-    accessKeys: createAccessKeys({
-      database,
-      clock,
-      randomness,
-      logger: logger('access-keys'),
-      master: parts.accessKeyMaster,
-    }),
+    accessKeys,
     applications: createApplications({ database, clock, randomness }),
     audit: createAudit({ database }),
+    commandHostRegistration: createCommandHostRegistration({
+      onPremisesInstances,
+      accessKeys,
+      hosts,
+      accountId: config.aws.accountId,
+    }),
     deploymentConfigs: createDeploymentConfigs({ database, clock }),
     deploymentGroups: createDeploymentGroups({ database, clock, randomness, groupChanged: membership.groupChanged }),
     deploymentHistory: createDeploymentHistory({ database }),
     deployments,
     enrolment: createEnrolment({ database, clock, randomness, coordinatorId, hostChanged: membership.hostChanged }),
     hosts,
-    onPremisesInstances: createOnPremisesInstances({
-      database,
-      clock,
-      randomness,
-      hosts,
-      hostChanged: membership.hostChanged,
-    }),
+    onPremisesInstances,
     joinTokens: createJoinTokens({ database, clock, randomness }),
     operatorTokens: createOperatorTokens({ database, clock, randomness, logger: logger('operator-tokens') }),
     readiness: createReadiness({ database }),
@@ -230,6 +254,7 @@ export async function createCore(parts: CoreParts) {
   return {
     services,
     hub,
+    commandHosts,
     feed,
     engine,
     async start(): Promise<void> {
@@ -241,6 +266,7 @@ export async function createCore(parts: CoreParts) {
     async stop(): Promise<void> {
       sweepTimer?.cancel();
       hub.pauseAll();
+      await commandHosts.stop();
       await reports.drained();
       await engine.stop();
       await presence.settled();

@@ -5,9 +5,14 @@ import type { Queryable } from '../storage/database.ts';
 /**
  * What every host of the deployment is sent, or null when the deployment or its revision is gone, or a stop was asked for:
  * after that no host may be told to start (invariant I7).
+ * @param options.evenIfStopped for who knows that the host has started
  */
-export async function loadAssignment(query: Queryable, deploymentId: string): Promise<Assignment | null> {
-  const row = await query
+export async function loadAssignment(
+  query: Queryable,
+  deploymentId: string,
+  options: { evenIfStopped?: boolean } = {},
+): Promise<Assignment | null> {
+  let select = query
     .selectFrom('deployments as d')
     .innerJoin('revisions as r', 'r.id', 'd.revision_id')
     .select([
@@ -25,9 +30,9 @@ export async function loadAssignment(query: Queryable, deploymentId: string): Pr
       'r.bundle_type',
       'r.size_bytes',
     ])
-    .where('d.id', '=', deploymentId)
-    .where('d.stop_requested_at', 'is', null)
-    .executeTakeFirst();
+    .where('d.id', '=', deploymentId);
+  if (options.evenIfStopped !== true) select = select.where('d.stop_requested_at', 'is', null);
+  const row = await select.executeTakeFirst();
   if (row === undefined) return null;
   return assignment.parse({
     deploymentId: row.id,

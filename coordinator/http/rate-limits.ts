@@ -13,7 +13,7 @@ export interface RateLimitSettings {
 
 export interface RateLimits {
   of(name: RouteName, route: Route): Pick<RouteShorthandOptions, 'config'>;
-  /** For the endpoints that speak AWS's protocol. */
+  /** For the endpoints that speak AWS's protocol: each access key and address by itself, since a NAT may hide many hosts. */
   aws(): Pick<RouteShorthandOptions, 'config'>;
   /** For what stands beside the API. */
   system(): Pick<RouteShorthandOptions, 'config'>;
@@ -45,7 +45,7 @@ export function createRateLimits(settings: RateLimitSettings): RateLimits {
       if (route.caller === 'host') return tier('host', settings.hostRequestsPerMinute, byToken);
       return tier('operator', settings.requestsPerMinute, byAddress);
     },
-    aws: () => tier('aws', settings.requestsPerMinute, byAddress),
+    aws: () => tier('aws', settings.requestsPerMinute, byAccessKey),
     // Its own tier: somebody who floods /readyz does not shut out the operators of that address.
     system: () => tier('system', settings.requestsPerMinute, byAddress),
   };
@@ -58,6 +58,12 @@ function byAddress(request: FastifyRequest): string {
 /** Hosts behind one address do not share their bound. A wrong token has a bound of its own, and opens nothing. */
 function byToken(request: FastifyRequest): string {
   return `${request.ip} ${request.headers.authorization ?? ''}`.slice(0, 256);
+}
+
+/** The id of the key that a request names. A wrong one has a bound of its own, and opens nothing. */
+function byAccessKey(request: FastifyRequest): string {
+  const id = /Credential=([^/]{1,128})\//.exec(request.headers.authorization ?? '')?.[1];
+  return `${request.ip} ${id ?? ''}`;
 }
 
 function byConnection(request: FastifyRequest): string {

@@ -11,10 +11,12 @@ import type { Metrics } from '../metrics/metrics.ts';
 import type { Authenticate } from './authenticate.ts';
 import { type AwsJsonService, registerAwsEndpoint } from './aws/endpoint.ts';
 import type { Signatures } from './aws/signatures.ts';
+import { registerBundleObjects } from './codedeploy-command/bundle-objects.ts';
 import { toAppError, toProblem } from './errors.ts';
 import { registerInstallRoutes } from './install-routes.ts';
 import { nearRouteHint } from './near-route.ts';
 import { createRateLimits, type RateLimitSettings } from './rate-limits.ts';
+import type { BundleDownloads } from './rest/bundle-downloads.ts';
 import type { Handlers } from './rest/handler.ts';
 import { registerRoutes } from './rest/register.ts';
 import { type Readiness, registerSystemRoutes } from './system-routes.ts';
@@ -40,7 +42,7 @@ export interface HttpParts {
   handlers: Handlers;
   readiness: Readiness;
   /** Services that speak AWS's JSON at `POST /`, and who signed a request to them. */
-  aws: { services: readonly AwsJsonService[]; signatures: Signatures };
+  aws: { services: readonly AwsJsonService[]; signatures: Signatures; bundleDownloads: BundleDownloads };
   /** True: only what is under way, and the last words to agents. */
   isStopping(): boolean;
 }
@@ -57,6 +59,8 @@ const WAITING_ROUTES: ReadonlySet<string> = new Set([
   routes.exchange.path,
   routes.followDeployment.path,
   routes.registerRevision.path,
+  // Agents of AWS's hold their polls there.
+  '/',
 ]);
 
 const SERVED_WHILE_STOPPING: ReadonlySet<string> = new Set([routes.exchange.path, '/healthz', '/readyz']);
@@ -99,6 +103,7 @@ export async function createHttpServer(parts: HttpParts): Promise<FastifyInstanc
     maxBundleBytes: settings.maxBundleBytes,
   });
   registerAwsEndpoint(app, { ...parts.aws, rateLimits, logger });
+  registerBundleObjects(app, { ...parts.aws, rateLimits, logger });
   registerSystemRoutes(app, { metrics: parts.metrics, readiness: parts.readiness, rateLimits });
   registerInstallRoutes(app, {
     directory: settings.packagesDirectory,

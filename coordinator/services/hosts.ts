@@ -80,6 +80,7 @@ export function createHosts(parts: Parts) {
         const affected = await parts.failForgottenHost(tx, before.id);
         await query.deleteFrom('group_hosts').where('host_id', '=', before.id).execute();
         await query.deleteFrom('host_sequences').where('host_id', '=', before.id).execute();
+        await query.deleteFrom('host_commands').where('host_id', '=', before.id).execute();
         await query.deleteFrom('access_keys').where('host_id', '=', before.id).execute();
         await query.deleteFrom('hosts').where('id', '=', before.id).execute();
         await insertAudit(query, {

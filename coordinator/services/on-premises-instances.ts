@@ -23,6 +23,13 @@ export interface OnPremisesInstance {
   tags: Tags;
 }
 
+/** What decides to which deployment groups the host belongs. */
+interface InstancePlace {
+  tags: Tags;
+  zone: string | null;
+  scalingGroup: string | null;
+}
+
 interface Parts {
   database: Database;
   clock: Clock;
@@ -40,7 +47,10 @@ export function createOnPremisesInstances({ database, clock, randomness, hosts, 
      * A host that will run AWS's own agent: it shows who it is by an access key instead of a key pair.
      * @throws AppError `conflict` for a name or an ARN that is in use
      */
-    async register(name: string, iamArn: string, caller: Caller): Promise<void> {
+    async register(
+      { name, iamArn, ...place }: { name: string; iamArn: string } & Partial<InstancePlace>,
+      caller: Caller,
+    ): Promise<void> {
       const id = newHostId(randomness);
       await database.transaction(async ({ query }) => {
         const taken = await query.selectFrom('hosts').select('id').where('name', '=', name).executeTakeFirst();
@@ -60,9 +70,9 @@ export function createOnPremisesInstances({ database, clock, randomness, hosts, 
           name,
           // No key at all: nothing that is signed fits it, and it fits no other host.
           public_key: `none:${id}`,
-          tags: '{}',
-          zone: null,
-          scaling_group: null,
+          tags: JSON.stringify(place.tags ?? {}),
+          zone: place.zone ?? null,
+          scaling_group: place.scalingGroup ?? null,
           facts: '{}',
           presence: 'Offline',
           presence_since: now,

@@ -23,18 +23,21 @@ export interface PresenceParts {
   wakeGroup(groupId: string): void;
 }
 
+/** What matters here of a host that has just been let in. */
+export type Arrival = Pick<Hello, 'agentVersion' | 'at' | 'facts' | 'deployments'>;
+
 export interface Presence {
   /** The coordinator has just started: nobody is connected yet, and that is nobody's fault but its own. */
   start(): Promise<void>;
   /** After the welcome: marks the host Online and sends it what it lacks. */
-  connected(hostId: string, hello: Hello): void;
+  connected(hostId: string, hello: Arrival): void;
   disconnected(hostId: string): void;
   /** Resolves when what has been said so far is written. */
   settled(): Promise<void>;
   stop(): Promise<void>;
 }
 
-type Change = { kind: 'connected'; hello: Hello; at: number } | { kind: 'disconnected'; at: number };
+type Change = { kind: 'connected'; hello: Arrival; at: number } | { kind: 'disconnected'; at: number };
 
 /** A host that comes back in the middle of a deployment has this long to report before its deadlines count again. */
 const RETURN_GRACE_MS = 60_000;

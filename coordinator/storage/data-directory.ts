@@ -17,6 +17,8 @@ export interface DataDirectory {
    * @throws AppError `unavailable` when the file is there and is not what was written
    */
   keepRandomBytes(name: string, count: number, randomness: Randomness): Promise<Uint8Array>;
+  /** A text that only the owner may read: made once, and the same ever after. @throws AppError `unavailable` */
+  keepSecret(name: string, make: () => Promise<string>): Promise<string>;
   /** Another coordinator may have the directory now. */
   release(): void;
 }
@@ -52,6 +54,7 @@ export function takeDataDirectory(path: string, holder: Holder): DataDirectory {
     revisionsPath: join(path, 'revisions'),
     writeSecret: (name, text) => writeSecret(join(path, name), text),
     keepRandomBytes: (name, count, randomness) => keepRandomBytes(join(path, name), count, randomness),
+    keepSecret: (name, make) => keepSecret(join(path, name), make),
     release: () => lock.close(),
   };
 }
@@ -109,19 +112,22 @@ async function writeSecret(path: string, text: string): Promise<string> {
 }
 
 async function keepRandomBytes(path: string, count: number, randomness: Randomness): Promise<Uint8Array> {
+  const kept = await keepSecret(path, async () => `${Buffer.from(randomness.bytes(count)).toString('hex')}\n`);
+  const bytes = Buffer.from(kept.trim(), 'hex');
+  if (bytes.length === count) return bytes;
+  throw new AppError('unavailable', `${path} is damaged: it should have ${count * 2} hex digits`, {
+    hint: 'Restore it from a backup. Removing it makes a new one, and what was made with the old one is worth nothing then.',
+  });
+}
+
+async function keepSecret(path: string, make: () => Promise<string>): Promise<string> {
   const kept = await readFile(path, 'utf8').catch((error: unknown) => {
     if (errnoOf(error) === 'ENOENT') return null;
     throw new AppError('unavailable', `cannot read ${path}: ${errorMessage(error)}`, { cause: error });
   });
-  if (kept !== null) {
-    const bytes = Buffer.from(kept.trim(), 'hex');
-    if (bytes.length === count) return bytes;
-    throw new AppError('unavailable', `${path} is damaged: it should have ${count * 2} hex digits`, {
-      hint: 'Restore it from a backup. Removing it makes a new one, and what was made with the old one is worth nothing then.',
-    });
-  }
-  const made = randomness.bytes(count);
+  if (kept !== null) return kept;
+  const made = await make();
   // By another name first: a crash half way leaves no half a key behind.
-  await rename(await writeSecret(`${path}.new`, `${Buffer.from(made).toString('hex')}\n`), path);
+  await rename(await writeSecret(`${path}.new`, made), path);
   return made;
 }

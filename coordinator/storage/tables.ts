@@ -10,6 +10,7 @@ export interface Tables {
   deployment_groups: DeploymentGroupRow;
   hosts: HostRow;
   host_sequences: { host_id: string; journal_id: string; acknowledged_sequence: number };
+  host_commands: HostCommandRow;
   group_hosts: GroupHostRow;
   join_tokens: JoinTokenRow;
   operator_tokens: OperatorTokenRow;
@@ -89,6 +90,16 @@ export interface HostRow {
   agent_kind: string;
   /** Who the host is to AWS's agent and tools: an IAM user's or session's ARN. */
   iam_arn: string | null;
+}
+
+/** A lifecycle event that AWS's agent has taken. It has ended when its lifecycle event has. */
+export interface HostCommandRow {
+  host_id: string;
+  /** Another one for every time that the command is offered. */
+  id: string;
+  deployment_id: string;
+  event: string;
+  acknowledged_at: number;
 }
 
 /** A host's part in a group: made when the host enters it, deleted when it leaves. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { host, hostFacts, hostName, hostPresence, scalingGroupName, tags, zoneName } from '../model/host.ts';
+import { host, hostFacts, hostName, hostPresence, iamArn, scalingGroupName, tags, zoneName } from '../model/host.ts';
 import { joinToken } from '../model/join-token.ts';
 import { defineRoute, noContent, page, pageQuery } from './route.ts';
 
@@ -44,6 +44,23 @@ export const hostRoutes = {
     }),
     reply: host,
     errors: ['not_found'],
+  }),
+  registerCodeDeployHost: defineRoute({
+    method: 'POST',
+    path: '/v1/hosts/codedeploy',
+    summary: "Register a host that runs AWS's CodeDeploy agent, with an access key for it. Its secret is shown once.",
+    caller: 'admin',
+    body: z.strictObject({
+      name: hostName,
+      tags: tags.default({}),
+      zone: zoneName.nullable().default(null),
+      scalingGroup: scalingGroupName.nullable().default(null),
+      /** Who the host is to its agent; made from the name when it is not given. */
+      iamArn: iamArn.optional(),
+    }),
+    reply: z.object({ host, accessKeyId: z.string(), secretAccessKey: z.string() }),
+    status: 201,
+    errors: ['conflict'],
   }),
   forgetHost: defineRoute({
     method: 'DELETE',

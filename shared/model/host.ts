@@ -26,6 +26,18 @@ export const zoneName = z.string().min(1).max(64);
 export const hostPresence = z.enum(['Online', 'Reconnecting', 'Offline']);
 export type HostPresence = z.infer<typeof hostPresence>;
 
+/** Drover's own agent, or AWS's CodeDeploy agent. */
+export const agentKind = z.enum(['drover', 'codedeploy']);
+
+/** An IAM user or session, as an on-premises instance of CodeDeploy has. Source: CodeDeploy API Reference, RegisterOnPremisesInstance. */
+export const iamArn = z
+  .string()
+  .max(2_048)
+  .regex(
+    /^arn:[\w-]+:(iam::\d{12}:user\/[\w+=,.@/-]+|sts::\d{12}:assumed-role\/[\w+=,.@-]+\/[\w+=,.@-]+)$/,
+    'the ARN of an IAM user or of a session of a role, for example arn:aws:iam::123456789012:user/web-1',
+  );
+
 /** What a host says of itself: its word only, it selects nothing. */
 export const hostFacts = z.object({
   hostname: z.string().max(255).optional(),
@@ -54,6 +66,9 @@ export const host = z.object({
   presenceSince: z.number().int(),
   lastContactAt: z.number().int().nullable(),
   enrolledAt: z.number().int(),
+  agentKind,
+  /** Who it is to AWS's agent; null for Drover's own. */
+  iamArn: z.string().nullable(),
   agentVersion: z.string().nullable(),
   /** How far the host's clock is from the coordinator's at the last hello, ms; positive = ahead. */
   clockOffsetMs: z.number().nullable(),

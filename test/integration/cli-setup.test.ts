@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { parse } from 'yaml';
 import { aDeployment, aGroup, aGroupHost, aHost, aRevision, T0 } from '../support/api-samples.ts';
 import { CliProcess } from '../support/cli-process.ts';
 import { FakeApi, type FakeRequest, problem } from '../support/fake-api.ts';
@@ -280,6 +281,27 @@ describe('drover sets things up', function () {
       expect((await cli.run(['hosts', 'forget', 'web-1'])).exit).to.equal(64);
       expect((await cli.run(['hosts', 'forget', 'web-1', '--yes'])).stdout).to.equal('web-1 is forgotten\n');
     });
+  });
+
+  it("registers hosts with AWS's agent, with that agent's own file alone on stdout", async () => {
+    const iamArn = 'arn:aws:iam::000000000000:user/web-7';
+    const host = aHost('web-7', { agentKind: 'codedeploy', iamArn, agentVersion: null });
+    api.on('POST /v1/hosts/codedeploy', () => ({
+      status: 201,
+      body: { host, accessKeyId: 'DROV0000000000000001', secretAccessKey: 'secret-1' },
+    }));
+    const { stdout, stderr } = await cli.run(['hosts', 'register-codedeploy-agent', 'web-7', '--tag', 'role=web']);
+    expect(parse(stdout)).to.deep.equal({
+      region: 'us-east-1',
+      iam_user_arn: iamArn,
+      aws_access_key_id: 'DROV0000000000000001',
+      aws_secret_access_key: 'secret-1',
+    });
+    expect(stderr).to.contain(':deploy_control_endpoint: http://').and.to.contain(':s3_endpoint_override: http://');
+    api.on('GET /v1/hosts', page({ ...host, agentVersion: 'OFFICIAL_1.8.1' }));
+    expect((await cli.run(['hosts', 'ls'])).stdout).to.contain('AWS CodeDeploy OFFICIAL_1.8.1');
+    api.on('GET /v1/hosts/:host', host);
+    expect((await cli.run(['hosts', 'show', 'web-7'])).stdout).to.contain(iamArn);
   });
 
   it('makes access keys in the form that aws reads, and removes them by id', async () => {

@@ -133,6 +133,8 @@ export function aHost(name: string, fields: Partial<Host> = {}): Host {
     presenceSince: T0,
     lastContactAt: T0,
     enrolledAt: T0,
+    agentKind: 'drover',
+    iamArn: null,
     agentVersion: '0.1.0',
     clockOffsetMs: 3,
     facts: {},

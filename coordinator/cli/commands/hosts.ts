@@ -1,4 +1,4 @@
-import { hostPresence } from '../../../shared/model/host.ts';
+import { type Host, hostPresence } from '../../../shared/model/host.ts';
 import { collect } from '../collect.ts';
 import {
   argument,
@@ -18,6 +18,7 @@ import { paintOfStatus } from '../render/style.ts';
 import { facts, table } from '../render/table.ts';
 import { plainText } from '../render/text.ts';
 import { ago, bytes, dateTime, duration } from '../render/units.ts';
+import { registerCodeDeployAgent } from './codedeploy-agent.ts';
 import { splitOnce } from './deploy.ts';
 import { pairsOf } from './groups.ts';
 
@@ -73,7 +74,7 @@ const ls = defineCommand({
                 ago(one.presenceSince, now),
                 tagText(one.tags),
                 one.zone ?? '',
-                one.agentVersion ?? '',
+                agentText(one),
                 one.runningDeploymentId ?? '',
               ]),
               width,
@@ -115,7 +116,8 @@ const show = defineCommand({
             ['Tags', tagText(host.tags)],
             ['Zone', host.zone ?? 'none'],
             ['Scaling group', host.scalingGroup ?? 'none'],
-            ['Agent', host.agentVersion ?? 'unknown'],
+            ['Agent', agentText(host) || 'unknown'],
+            ...(host.iamArn === null ? [] : [['IAM ARN', host.iamArn] as const]),
             [
               'Clock',
               host.clockOffsetMs === null
@@ -275,6 +277,12 @@ const forget = defineCommand({
   },
 });
 
+/** Drover's own by its version alone. */
+function agentText({ agentKind, agentVersion }: Pick<Host, 'agentKind' | 'agentVersion'>): string {
+  const version = plainText(agentVersion ?? '');
+  return agentKind === 'codedeploy' ? `AWS CodeDeploy ${version}`.trimEnd() : version;
+}
+
 function tagText(tags: Readonly<Record<string, string>>): string {
   return Object.entries(tags)
     .map(([key, value]) => (value === '' ? key : `${key}=${value}`))
@@ -284,5 +292,5 @@ function tagText(tags: Readonly<Record<string, string>>): string {
 export const hostsCommands: CommandGroup = {
   name: 'hosts',
   summary: 'Hosts, and tokens for enrolling them',
-  commands: [ls, show, enrolToken, tag, forget],
+  commands: [ls, show, enrolToken, registerCodeDeployAgent, tag, forget],
 };

@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 
+import type { AppError } from '../../../shared/core/errors.ts';
 import type { Logger } from '../../../shared/core/logger.ts';
 import type { Caller } from '../../auth/caller.ts';
 import { toAppError } from '../errors.ts';
@@ -13,6 +14,10 @@ export interface AwsCall {
   /** Parsed JSON. */
   body: unknown;
   caller: Caller;
+  /** When the request was signed, epoch ms. */
+  signedAt: number;
+  /** A header's value, by its lower-case name. */
+  header(name: string): string | undefined;
   /** Aborts when the caller goes away before the answer. */
   signal: AbortSignal;
 }
@@ -28,6 +33,8 @@ export interface AwsJsonService {
    * @throws AwsException, and AppError of the services, which is translated
    */
   call(call: AwsCall): Promise<string>;
+  /** Failures by the names that this service has for them; without it by those of CodeDeploy's API. */
+  toException?(error: AppError): AwsException;
 }
 
 /** Source: CodeDeploy's largest request is a batch of names; revisions given as text may have 60 KiB. */
@@ -40,7 +47,7 @@ export function registerAwsEndpoint(
   app: FastifyInstance,
   parts: { services: readonly AwsJsonService[]; signatures: Signatures; rateLimits: RateLimits; logger: Logger },
 ): void {
-  const { signatures, logger } = parts;
+  const { signatures } = parts;
   // A scope of its own: other parsers, since signatures cover the bytes, and other errors.
   app.register(async (scope) => {
     scope.removeAllContentTypeParsers();
@@ -49,7 +56,7 @@ export function registerAwsEndpoint(
       reply.header('x-amzn-requestid', request.id);
       done();
     });
-    scope.setErrorHandler((error, request, reply) => fail(error, request, reply, logger));
+    scope.setErrorHandler((error, request, reply) => fail(error, request, reply, parts));
     scope.post('/', { bodyLimit: MAX_BODY_BYTES, ...parts.rateLimits.aws() }, async (request, reply) => {
       const body = request.body instanceof Uint8Array ? request.body : new Uint8Array();
       const { service, operation } = targetOf(request, parts.services);
@@ -59,8 +66,15 @@ export function registerAwsEndpoint(
       });
       if (!authenticated.ok)
         throw new AwsException(AUTH_EXCEPTIONS[authenticated.failure.kind], authenticated.failure.message);
-      const { caller } = authenticated;
-      const text = await service.call({ operation, body: parseBody(body), caller, signal: signalOf(reply) });
+      const { caller, claim } = authenticated;
+      const text = await service.call({
+        operation,
+        body: parseBody(body),
+        caller,
+        signedAt: claim.signedAt,
+        header: (name) => request.headers[name]?.toString(),
+        signal: signalOf(reply),
+      });
       return reply.type(CONTENT_TYPE).send(Buffer.from(text));
     });
   });
@@ -71,13 +85,18 @@ function targetOf(
   services: readonly AwsJsonService[],
 ): { service: AwsJsonService; operation: string } {
   const target = request.headers['x-amz-target'];
-  const [prefix = '', operation = ''] = typeof target === 'string' ? target.split('.', 2) : [];
-  const service = services.find((one) => one.targetPrefixes.includes(prefix));
+  const operation = typeof target === 'string' ? (target.split('.', 2)[1] ?? '') : '';
+  const service = serviceOf(request, services);
   if (service?.hasOperation(operation) === true) return { service, operation };
   throw new AwsException(
     'UnknownOperationException',
     typeof target === 'string' ? `there is no operation ${target.slice(0, 128)} here` : 'X-Amz-Target is missing',
   );
+}
+
+function serviceOf(request: FastifyRequest, services: readonly AwsJsonService[]): AwsJsonService | undefined {
+  const prefix = request.headers['x-amz-target']?.toString().split('.', 1)[0] ?? '';
+  return services.find((one) => one.targetPrefixes.includes(prefix));
 }
 
 function parseBody(body: Uint8Array): unknown {
@@ -96,11 +115,17 @@ function signalOf(reply: FastifyReply): AbortSignal {
   return controller.signal;
 }
 
-function fail(error: unknown, request: FastifyRequest, reply: FastifyReply, logger: Logger): FastifyReply {
-  const failure = error instanceof AwsException ? error : toAwsException(toAppError(error));
+function fail(
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { services, logger }: { services: readonly AwsJsonService[]; logger: Logger },
+): FastifyReply {
+  const translate = serviceOf(request, services)?.toException ?? toAwsException;
+  const failure = error instanceof AwsException ? error : translate(toAppError(error));
   const fields = { requestId: request.id, target: request.headers['x-amz-target'], err: error };
   if (request.raw.destroyed || reply.raw.destroyed) logger.debug(fields, 'caller has gone');
-  else if (failure.exception === 'InternalFailure') logger.error(fields, 'request failed');
+  else if (failure.status === 500) logger.error(fields, 'request failed');
   if (!request.raw.complete) reply.header('connection', 'close');
   return reply
     .code(failure.status)

@@ -14,7 +14,7 @@ interface Parts {
 /** Bundles for the hosts that have to install them. A digest never changes its bytes, so any part may be asked for at any time. */
 export function createBundleDownloads({ openForHost, sent }: Parts) {
   return {
-    async open(hostId: string, digest: string, http: HttpContext): Promise<StreamedReply> {
+    async open(hostId: string, digest: string, http: Pick<HttpContext, 'header'>): Promise<StreamedReply> {
       const bundle = await openForHost(hostId, digest);
       const range = parseRange(http.header('range'), bundle.sizeBytes);
       const headers = {

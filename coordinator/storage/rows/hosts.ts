@@ -21,6 +21,8 @@ export function toHost(row: HostRow, runningDeploymentId: string | null): Host {
     presenceSince: row.presence_since,
     lastContactAt: row.last_contact_at,
     enrolledAt: row.enrolled_at,
+    agentKind: host.shape.agentKind.parse(row.agent_kind),
+    iamArn: row.iam_arn,
     agentVersion: row.agent_version,
     clockOffsetMs: row.clock_offset_ms,
     facts: hostFacts.parse(JSON.parse(row.facts)),

@@ -26,7 +26,7 @@ export const onPremisesOperations: OperationsOf<
   RegisterOnPremisesInstance: {
     role: 'admin',
     async run(input, { onPremisesInstances, caller }) {
-      await onPremisesInstances.register(input.instanceName, iamArnOf(input), caller);
+      await onPremisesInstances.register({ name: input.instanceName, iamArn: iamArnOf(input) }, caller);
     },
   },
   DeregisterOnPremisesInstance: {
