@@ -19,6 +19,9 @@ export interface Effects {
   wakesGroup: boolean;
 }
 
+/** How long a host that was given up in the middle, and that is here, may take to tell how it ended before something else starts on it. */
+export const LATE_END_WAIT_MS = 300_000;
+
 interface Commit {
   tx: DatabaseTransaction;
   parts: InsertParts;
@@ -119,6 +122,11 @@ async function startTargets(commit: Commit, decisions: readonly Decision[]): Pro
      WHERE id = ? AND status = 'Pending'`,
     updates,
   );
+  // What has not been told in its time is not waited for again.
+  await commit.tx.executeMany(
+    `UPDATE targets SET late_end_until = NULL WHERE host_id = ? AND late_end_until IS NOT NULL`,
+    effects.assigned.map((hostId) => [hostId]),
+  );
   row.count_pending -= updates.length;
   row.count_pending_unhealthy -= unhealthy;
   row.count_in_progress += updates.length;
@@ -134,6 +142,7 @@ async function failTarget(commit: Commit, decision: Extract<Decision, { kind: 'f
       message: decision.message,
       completed_at: now,
       lost_deadline_at: null,
+      late_end_until: decision.from === 'InProgress' ? now + LATE_END_WAIT_MS : null,
       change_sequence: changes.next(),
     })
     .where('id', '=', decision.targetId)
@@ -160,8 +169,15 @@ async function failInProgress(
   );
   await tx.executeMany(
     `UPDATE targets SET status = 'Failed', error_code = ?, message = ?, completed_at = ?, lost_deadline_at = NULL,
-       change_sequence = ? WHERE id = ?`,
-    targets.map((target) => [decision.errorCode, decision.message, now, changes.next(), target.id]),
+       late_end_until = ?, change_sequence = ? WHERE id = ?`,
+    targets.map((target) => [
+      decision.errorCode,
+      decision.message,
+      now,
+      now + LATE_END_WAIT_MS,
+      changes.next(),
+      target.id,
+    ]),
   );
   row.count_in_progress -= targets.length;
   row.count_failed += targets.length;

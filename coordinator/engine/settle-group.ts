@@ -1,6 +1,7 @@
 import type { DatabaseTransaction } from '../storage/database.ts';
 import { settingsOf } from '../storage/rows/deployment-groups.ts';
 import type { DeploymentRow } from '../storage/tables.ts';
+import { updatePendingHealth } from './pending-health.ts';
 
 /**
  * What a deployment's end means for its group. Only success changes the last good revision; a part of the group makes one
@@ -77,35 +78,19 @@ async function settleOwedHosts(tx: DatabaseTransaction, row: DeploymentRow): Pro
  */
 async function doubtPendingTargets(tx: DatabaseTransaction, row: DeploymentRow): Promise<void> {
   if (row.count_failed === 0) return;
-  const touchedInVain = tx.query
+  const touchedInVain = await tx.query
     .selectFrom('targets')
     .select('host_id')
     .where('deployment_id', '=', row.id)
     .where('status', '=', 'Failed')
-    .where('started_at', 'is not', null);
-  const active = tx.query
-    .selectFrom('deployments')
-    .select('id')
-    .where('group_id', '=', row.group_id)
-    .where('is_active', '=', 1);
-  const doubted = await tx.query
-    .updateTable('targets')
-    .set({ was_healthy: 0 })
-    .where('status', '=', 'Pending')
-    .where('was_healthy', '=', 1)
-    .where('host_id', 'in', touchedInVain)
-    .where('deployment_id', 'in', active)
-    .returning('deployment_id')
+    .where('started_at', 'is not', null)
     .execute();
-  for (const { deployment_id } of doubted)
-    await tx.query
-      .updateTable('deployments')
-      .set((e) => ({
-        count_pending_unhealthy: e('count_pending_unhealthy', '+', 1),
-        version: e('version', '+', 1),
-      }))
-      .where('id', '=', deployment_id)
-      .execute();
+  await updatePendingHealth(
+    tx,
+    row.group_id,
+    touchedInVain.map((target) => target.host_id),
+    false,
+  );
 }
 
 async function runsSomethingElse(tx: DatabaseTransaction, row: DeploymentRow): Promise<boolean> {

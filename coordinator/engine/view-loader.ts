@@ -71,7 +71,7 @@ export async function loadRolloutView(
   };
   // As many hosts as may be in progress are: nothing can start, and no host in waiting matters until one of them has ended.
   const isFull = row.count_in_progress > 0 && capacityForUnhealthy(view) <= 0;
-  if (!isWaitingForEnd && !isFull) view.next = await nextTargets(query, deploymentId);
+  if (!isWaitingForEnd && !isFull) view.next = await nextTargets(query, deploymentId, now);
   return { view, row };
 }
 
@@ -86,7 +86,8 @@ function endingOf(row: DeploymentRow): RolloutView['deployment']['ending'] {
   };
 }
 
-async function nextTargets(query: Queryable, deploymentId: string): Promise<PendingTarget[]> {
+/** In the order of the plan, without hosts that are busy, and without those that are here and still to tell how an earlier one ended. */
+async function nextTargets(query: Queryable, deploymentId: string, now: number): Promise<PendingTarget[]> {
   const rows = await query
     .selectFrom('targets as t')
     .leftJoin('hosts as h', 'h.id', 't.host_id')
@@ -101,6 +102,20 @@ async function nextTargets(query: Queryable, deploymentId: string): Promise<Pend
             .whereRef('busy.host_id', '=', 't.host_id')
             .where('busy.status', '=', inProgress),
         ),
+      ),
+    )
+    .where(({ and, not, eb, exists: existsIn, selectFrom }) =>
+      not(
+        and([
+          existsIn(
+            selectFrom('targets as untold')
+              .select('untold.id')
+              .whereRef('untold.host_id', '=', 't.host_id')
+              .where('untold.late_end_until', 'is not', null)
+              .where('untold.late_end_until', '>', now),
+          ),
+          eb('h.presence', '=', 'Online'),
+        ]),
       ),
     )
     .orderBy('t.position')

@@ -3,6 +3,7 @@ import { errorMessage } from '../../shared/core/errors.ts';
 import type { Logger } from '../../shared/core/logger.ts';
 import type { CoordinatorMessage, Hello } from '../../shared/protocol/messages.ts';
 import { loadAssignment } from '../engine/assignment.ts';
+import { LATE_END_WAIT_MS } from '../engine/commit.ts';
 import type { Database, DatabaseTransaction } from '../storage/database.ts';
 import { type Coalesced, createCoalesced } from './coalesced.ts';
 
@@ -110,6 +111,15 @@ export function createPresence(parts: PresenceParts): Presence {
       [hostId],
     );
     const held = new Set(hello.deployments);
+    // Given up here and not told yet: what it still does may take its time, what it has done is told in a moment.
+    const untold = await tx.selectRaw<{ id: number; deployment_id: string }>(
+      'SELECT id, deployment_id FROM targets WHERE host_id = ? AND late_end_until IS NOT NULL',
+      [hostId],
+    );
+    await tx.executeMany(
+      'UPDATE targets SET late_end_until = ? WHERE id = ?',
+      untold.map((row) => [at + (held.has(row.deployment_id) ? LATE_END_WAIT_MS : RETURN_GRACE_MS), row.id]),
+    );
     for (const row of assigned) {
       // Stopped before the host was told of it: it must not start now (invariant I7).
       if (row.stopping === 1) sends.push({ hostId, message: cancelOf(row.id) });

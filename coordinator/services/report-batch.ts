@@ -1,5 +1,6 @@
 import { type Diagnostics, LIFECYCLE_EVENTS } from '../../shared/model/lifecycle-event.ts';
 import type { Report, RunningEvent } from '../../shared/protocol/messages.ts';
+import { updatePendingHealth } from '../engine/pending-health.ts';
 import type { ChangeSequence } from '../storage/change-sequence.ts';
 import type { DatabaseTransaction, SqlValue } from '../storage/database.ts';
 
@@ -42,6 +43,9 @@ interface TargetFacts {
   revisionId: string;
   creator: string;
   status: string;
+  wasHealthy: boolean;
+  /** Given up, and how it ended is not told yet. */
+  isUntold: boolean;
   errorCode: string | null;
   /** Set while the batch is put together; written once. */
   currentEvent: string | null;
@@ -53,7 +57,7 @@ interface TargetFacts {
 const KNOWN_EVENTS: ReadonlySet<string> = new Set(LIFECYCLE_EVENTS);
 
 const SELECT_TARGET = `SELECT t.id, t.deployment_id AS deploymentId, d.group_id AS groupId, d.revision_id AS revisionId,
-    d.creator,
+    d.creator, t.was_healthy AS wasHealthy, t.late_end_until IS NOT NULL AS isUntold,
     t.status, t.error_code AS errorCode, t.current_event AS currentEvent, t.accepted_at IS NOT NULL AS accepted, t.deadline_at AS deadlineAt,
     0 AS touched
   FROM targets t JOIN deployments d ON d.id = t.deployment_id WHERE t.host_id = ? AND t.deployment_id = ?`;
@@ -72,8 +76,8 @@ const FINISH_TARGET = `UPDATE targets SET status = ?, completed_at = ?, error_co
       ORDER BY e.ended_at DESC LIMIT 1) END,
     lost_deadline_at = NULL, change_sequence = ? WHERE id = ? AND status = 'InProgress'`;
 
-const LATE_FINISH = `UPDATE targets SET message = substr(coalesce(message, '') || ' ' || ?, 1, 4096), change_sequence = ?
-  WHERE id = ? AND status <> 'InProgress'`;
+const LATE_FINISH = `UPDATE targets SET message = substr(coalesce(message, '') || ' ' || ?, 1, 4096), change_sequence = ?,
+    late_end_until = NULL WHERE id = ? AND status <> 'InProgress'`;
 
 // No row: the host has left the group meanwhile, and what it runs is no longer the group's business.
 // A success of any deployment mends what scale-out had given up. One of the fleet's own also takes the place of bringing the
@@ -168,7 +172,18 @@ export async function writeBatch(
     const known = targets.get(key);
     if (known !== undefined) return known;
     const rows = await tx.selectRaw<TargetFacts>(SELECT_TARGET, [hostId, deploymentId]);
-    const found = rows[0] === undefined ? null : { ...rows[0], touched: false, accepted: Boolean(rows[0].accepted) };
+    const [row] = rows;
+    const found =
+      row === undefined
+        ? null
+        : {
+            ...row,
+            touched: false,
+            // SQLite has no booleans.
+            accepted: Boolean(row.accepted),
+            wasHealthy: Boolean(row.wasHealthy),
+            isUntold: Boolean(row.isUntold),
+          };
     targets.set(key, found);
     return found;
   }
@@ -216,11 +231,12 @@ export async function writeBatch(
     target: TargetFacts,
     item: Extract<Report, { kind: 'finished' }>,
   ): Promise<void> {
-    // Skipped: the host was not touched, so its health and revision are what they were.
-    if (item.status !== 'Skipped')
+    // Skipped: the host was not touched, so its health and revision are what they were; what was given up is in doubt.
+    const isHealthy = item.status === 'Succeeded' || (item.status === 'Skipped' && target.wasHealthy);
+    if (item.status !== 'Skipped' || target.isUntold)
       groupHosts.push([
         item.installedRevisionId,
-        item.status === 'Succeeded' ? 'Healthy' : 'Unhealthy',
+        isHealthy ? 'Healthy' : 'Unhealthy',
         target.deploymentId,
         item.status,
         // A late one tells of a deployment that has gone on without the host.
@@ -237,6 +253,10 @@ export async function writeBatch(
         changes.next(),
         target.id,
       ]);
+      // What was made meanwhile has it as unhealthy, and has waited for this.
+      if (target.isUntold && isHealthy) await updatePendingHealth(tx, target.groupId, [hostId], true);
+      target.isUntold = false;
+      await wakeWaiting(hostId);
       return;
     }
     target.status = item.status;
@@ -249,6 +269,10 @@ export async function writeBatch(
     else count.skipped++;
     counts.set(target.deploymentId, count);
     outcome.wake.add(target.deploymentId);
+    await wakeWaiting(hostId);
+  }
+
+  async function wakeWaiting(hostId: string): Promise<void> {
     for (const waiting of await tx.selectRaw<{ id: string }>(WAITING_FOR_HOST, [hostId])) outcome.wake.add(waiting.id);
   }
 

@@ -6,9 +6,10 @@ import { mainJob } from './migrations/0001-main-job.ts';
 import { accessKeys } from './migrations/0002-access-keys.ts';
 import { awsApi } from './migrations/0003-aws-api.ts';
 import { hostCommands } from './migrations/0004-host-commands.ts';
+import { lateEnds } from './migrations/0005-late-ends.ts';
 import type { Tables } from './tables.ts';
 
-const MIGRATIONS = [mainJob, accessKeys, awsApi, hostCommands];
+const MIGRATIONS = [mainJob, accessKeys, awsApi, hostCommands, lateEnds];
 /** Texts of statements are made by code, of which there are some hundred; lists of values make more, so there is a bound. */
 const MAX_PREPARED = 512;
 

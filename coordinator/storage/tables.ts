@@ -235,6 +235,8 @@ export interface TargetRow {
   completed_at: number | null;
   /** By when the host must have accepted, or made progress. */
   deadline_at: number | null;
+  /** Given up in the middle, and not told yet how it ended: until then nothing else starts on its host while that is here. */
+  late_end_until: number | null;
   /** Set while the host is away: by when it must be back. */
   lost_deadline_at: number | null;
   change_sequence: number;

@@ -279,6 +279,7 @@ describe('retention', () => {
         completed_at: 0,
         deadline_at: null,
         lost_deadline_at: null,
+        late_end_until: null,
         change_sequence: number,
       })
       .execute();

@@ -188,7 +188,7 @@ export async function createEngineWorld(seed = 7): Promise<EngineWorld> {
         deploymentId: message.deploymentId,
         status: 'Skipped',
         at: clock.now(),
-        installedRevisionId: null,
+        installedRevisionId: host.installed,
       });
       return;
     }

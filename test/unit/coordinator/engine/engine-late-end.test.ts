@@ -1,0 +1,99 @@
+import { expect } from 'chai';
+import { ALL_AT_ONCE, aFleet, deployed, ONE_AT_A_TIME } from '../../../support/engine-fleet.ts';
+import { createEngineWorld, type EngineWorld, type WorldHost } from '../../../support/engine-world.ts';
+
+describe('a host that was given up in the middle', () => {
+  let world: EngineWorld;
+  let hosts: WorldHost[];
+
+  beforeEach(async () => {
+    world = await createEngineWorld();
+    hosts = await aFleet(world, 3, ({ revision }) => (revision.label === '1' ? 'succeed' : 'hang'));
+    await deployed(world, '1', ALL_AT_ONCE);
+  });
+  afterEach(() => world.close());
+
+  const startedOn = (id: string) => hosts.filter((host) => host.started.includes(id)).map((host) => host.name);
+
+  async function countedHealthy(id: string): Promise<number> {
+    const row = await world.database.query
+      .selectFrom('targets')
+      .select((e) => e.fn.sum<number>('was_healthy').as('healthy'))
+      .where('deployment_id', '=', id)
+      .executeTakeFirstOrThrow();
+    return row.healthy;
+  }
+
+  /** All three are away in the middle of revision 2 until they count as lost. */
+  async function lostInSecond(): Promise<string> {
+    const second = await deployed(world, '2', { ...ALL_AT_ONCE, autoRollback: { enabled: false, events: [] } });
+    for (const host of hosts) world.disconnect(host);
+    await world.run(330_000);
+    expect(await world.get(second.id)).to.include({ status: 'Failed' });
+    return second.id;
+  }
+
+  it('counts as in service in a deployment made meanwhile once it tells that it succeeded', async () => {
+    const second = await lostInSecond();
+    for (const host of hosts) world.finish(host, second, 'succeed');
+    for (const host of hosts) await world.connect(host);
+    const third = await world.deploy('3', ONE_AT_A_TIME);
+    await world.run(200);
+    expect(startedOn(third.id)).to.have.length(1);
+    expect(await countedHealthy(third.id)).to.equal(3);
+    expect(world.faults).to.deep.equal([]);
+  });
+
+  it('is not started while it still goes on with what was given up', async () => {
+    const second = await lostInSecond();
+    for (const host of hosts) await world.connect(host);
+    const third = await deployed(world, '3', ONE_AT_A_TIME);
+    expect(startedOn(third.id), 'nobody has told how it ended').to.deep.equal([]);
+    world.finish(hosts[1]!, second, 'fail');
+    await world.run(200);
+    expect(startedOn(third.id)).to.deep.equal(['web-2']);
+    world.finish(hosts[0]!, second, 'succeed');
+    world.finish(hosts[2]!, second, 'succeed');
+    await world.run(200);
+    expect(startedOn(third.id), 'the minimum is two of three').to.deep.equal(['web-2']);
+    world.finish(hosts[1]!, third.id, 'succeed');
+    await world.run(200);
+    expect(startedOn(third.id)).to.have.length(2);
+    expect(world.faults).to.deep.equal([]);
+  });
+
+  it('is waited for five minutes and no longer', async () => {
+    await lostInSecond();
+    for (const host of hosts) await world.connect(host);
+    const third = await deployed(world, '3', ONE_AT_A_TIME);
+    await world.run(280_000);
+    expect(startedOn(third.id)).to.deep.equal([]);
+    await world.run(40_000);
+    expect(startedOn(third.id)).to.have.length(1);
+  });
+
+  it('is in service as before when it tells that it never began', async () => {
+    for (const host of hosts) host.behaviour = () => 'ignore';
+    const second = await world.deploy('2', { ...ALL_AT_ONCE, autoRollback: { enabled: false, events: [] } });
+    await world.run(330_000);
+    expect(await world.get(second.id)).to.include({ status: 'Failed' });
+    // The assignment was on its way all the time, and comes now.
+    for (const host of hosts) {
+      host.held.add(second.id);
+      host.outbox.push({
+        kind: 'finished',
+        sequence: ++host.sequence,
+        deploymentId: second.id,
+        status: 'Skipped',
+        at: world.clock.now(),
+        installedRevisionId: host.installed,
+      });
+      host.behaviour = () => 'hang';
+      await world.connect(host);
+    }
+    const third = await deployed(world, '3', ONE_AT_A_TIME);
+    expect(startedOn(third.id)).to.have.length(1);
+    expect(await countedHealthy(third.id)).to.equal(3);
+    expect(world.faults).to.deep.equal([]);
+  });
+});
