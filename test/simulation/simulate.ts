@@ -67,7 +67,10 @@ async function playMany(): Promise<boolean> {
   const range = { from: options.from, count: options.seeds };
   const startedAt = performance.now();
   let toldAt = startedAt;
+  let told = 0;
   const totals = await playInWorkers(range, options.workers, (sofar) => {
+    for (const failure of sofar.failed.slice(told)) console.error(failureLines(failure));
+    told = sofar.failed.length;
     if (performance.now() - toldAt < 10_000 || options.json === true) return;
     toldAt = performance.now();
     console.error(progressLine(sofar, options.seeds, startedAt));
@@ -82,11 +85,12 @@ function print(totals: Totals, startedAt: number, mustVisitAll: boolean): void {
   for (const name of SITUATIONS) console.log(`${String(totals.situations[name]).padStart(8)}  ${name}`);
   console.log(progressLine(totals, options.seeds, startedAt));
   if (mustVisitAll) for (const name of unvisited(totals)) console.log(`NEVER VISITED  ${name}`);
-  for (const { seed, violations } of totals.failed) {
-    for (const { invariant, message } of violations.slice(0, 1))
-      console.log(`BROKEN  seed ${seed}  ${invariant}: ${message}`);
-    console.log(`        npm run simulate -- --seed ${seed} --trace`);
-  }
+  for (const failure of totals.failed) console.log(failureLines(failure));
+}
+
+function failureLines({ seed, violations }: Totals['failed'][number]): string {
+  const [first] = violations;
+  return `BROKEN  seed ${seed}  ${first?.invariant}: ${first?.message}\n        npm run simulate -- --seed ${seed} --trace`;
 }
 
 function progressLine({ seeds, deployments, failed, simulatedMs }: Totals, ofSeeds: number, startedAt: number): string {
