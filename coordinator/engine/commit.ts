@@ -15,6 +15,8 @@ export interface Effects {
   assigned: string[];
   /** Tell the hosts in progress that have not begun to leave it. */
   cancelsInProgress: boolean;
+  /** Tell these the same: they were given up. */
+  givenUp: string[];
   wakeDeployments: string[];
   wakesGroup: boolean;
 }
@@ -43,7 +45,13 @@ export async function commitDecisions(
   decisions: readonly Decision[],
   now: number,
 ): Promise<Effects> {
-  const effects: Effects = { assigned: [], cancelsInProgress: false, wakeDeployments: [], wakesGroup: false };
+  const effects: Effects = {
+    assigned: [],
+    cancelsInProgress: false,
+    givenUp: [],
+    wakeDeployments: [],
+    wakesGroup: false,
+  };
   const commit: Commit = { tx, parts, changes: parts.changes, now, row: { ...loaded }, effects };
   await startTargets(commit, decisions);
   for (const decision of decisions) {
@@ -74,7 +82,7 @@ async function apply(commit: Commit, decision: Decision): Promise<void> {
       row.error_message = decision.error.message;
       row.started_at ??= now;
       // Hosts that have not begun need not; after a health failure those in progress go on, since they were allowed to.
-      effects.cancelsInProgress = decision.as === 'Stopped' || decision.error.code === 'TIMEOUT';
+      effects.cancelsInProgress = decision.as === 'Stopped';
       return skipPending(commit);
     case 'end':
       row.status = decision.status;
@@ -203,7 +211,9 @@ async function skipPending(commit: Commit): Promise<void> {
 }
 
 /** A host that was given up in the middle: what it runs is not known until it reports, and it does not count as healthy. */
-async function doubtHost({ tx, row }: Commit, targetId: number): Promise<void> {
+async function doubtHost({ tx, row, effects }: Commit, targetId: number): Promise<void> {
+  const hosts = await tx.selectRaw<{ host_id: string }>('SELECT host_id FROM targets WHERE id = ?', [targetId]);
+  effects.givenUp.push(...hosts.map((host) => host.host_id));
   await tx.executeMany(
     `UPDATE group_hosts SET revision_id = NULL, instance_health = 'Unhealthy', last_deployment_id = ?
      WHERE group_id = ? AND host_id = (SELECT host_id FROM targets WHERE id = ?)`,

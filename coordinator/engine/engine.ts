@@ -102,6 +102,8 @@ export function createEngine(parts: EngineParts): Engine {
         for (const hostId of effects.assigned) parts.send(hostId, { kind: 'assignment', assignment });
     }
     if (effects.cancelsInProgress) await cancelInProgress(id);
+    for (const hostId of effects.givenUp)
+      parts.send(hostId, { kind: 'cancel', deploymentId: id, reason: 'the coordinator has given it up' });
     for (const other of effects.wakeDeployments) engine.wakeDeployment(other);
     if (effects.wakesGroup) engine.wakeGroup(groupId);
   }
