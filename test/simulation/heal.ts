@@ -48,8 +48,7 @@ function heal(history: History): void {
   for (const machine of world.machines) {
     world.network.setCut(machine.name, { up: false, down: false });
     machine.failpoint = null;
-    machine.files.isFull = false;
-    machine.syncDelayMs = 0;
+    machine.mendDisk();
     if (history.clones.has(machine.name)) {
       machine.powerOff('shutdown');
       machine.isGone = true;

@@ -18,6 +18,7 @@ export function createWatch(history: History): { worldEvents: WorldEvents; obser
       scriptBegan(machine, run) {
         const { event, script, deploymentId } = run;
         const wasInService = truth.isInService(machine, script.application);
+        const lastDeploymentId = truth.serviceOf(machine.name, script.application).deploymentId;
         const isFirst = truth.began(machine.name, run);
         trace.say(machine.name, `runs ${event}-${script.index} of ${script.revision} for ${deploymentId}`);
         notices.scriptBegan(machine);
@@ -25,7 +26,7 @@ export function createWatch(history: History): { worldEvents: WorldEvents; obser
         if (isFirst) {
           checkBeginAfterStop(history, machine, deploymentId);
           const taker = history.observer.deployments.get(deploymentId);
-          if (wasInService && taker !== undefined) checkTakenOut(history, machine, taker);
+          if (wasInService && taker !== undefined) checkTakenOut(history, machine, taker, lastDeploymentId);
           history.signal('host-began', machine);
         }
         history.signal('script-began', machine);

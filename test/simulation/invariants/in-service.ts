@@ -6,11 +6,17 @@ import type { Machine } from '../world/machine.ts';
  * I1, whenever a deployment takes a host out of service that really was in service: of every fleet deployment under way in the
  * group, at least the minimum is still in service, not counting what is down for reasons of its own.
  */
-export function checkTakenOut(history: History, machine: Machine, taker: SeenDeployment): void {
+export function checkTakenOut(
+  history: History,
+  machine: Machine,
+  taker: SeenDeployment,
+  lastDeploymentId: string | null,
+): void {
   const { observer, violate } = history;
   for (const fleet of observer.active()) {
     if (fleet.groupId !== taker.groupId || !fleet.occupiesGroup || machine.hostId === null) continue;
-    if (!fleet.fleet.includes(machine.hostId) || !countsInService(history, fleet, machine.hostId)) continue;
+    if (!fleet.fleet.includes(machine.hostId) || !countsInService(history, fleet, machine.hostId, lastDeploymentId))
+      continue;
     const down = fleet.fleet.filter(
       (hostId) => hostId !== machine.hostId && isDownByUs(history, hostId, fleet.application),
     );
@@ -26,10 +32,24 @@ export function checkTakenOut(history: History, machine: Machine, taker: SeenDep
 
 /**
  * A host that has just entered the group (enrolled again, tagged again, or the group was made again) counts as in service only
- * once it was brought in. And a rollback heals: what it counts as broken already costs it nothing.
+ * once it was brought in. One that has told that the last deployment on it failed is broken by its own word: after a power cut
+ * the outcome of a script is unknown to it, though the script had succeeded. And a rollback heals: what it counts as broken
+ * already costs it nothing.
  */
-function countsInService({ world }: History, fleet: SeenDeployment, hostId: string): boolean {
+function countsInService(
+  { world }: History,
+  fleet: SeenDeployment,
+  hostId: string,
+  lastDeploymentId: string | null,
+): boolean {
   const { look } = world.database;
+  const toldFailed = look
+    .prepare<[string, string | null], { one: number }>(
+      `SELECT 1 AS one FROM targets t JOIN lifecycle_events e ON e.target_id = t.id
+       WHERE t.host_id = ? AND t.deployment_id = ? AND e.status = 'Failed'`,
+    )
+    .get(hostId, lastDeploymentId);
+  if (toldFailed !== undefined) return false;
   const member = look
     .prepare<[string, string], { health: string }>(
       'SELECT instance_health AS health FROM group_hosts WHERE group_id = ? AND host_id = ?',

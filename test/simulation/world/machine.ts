@@ -59,6 +59,7 @@ export class Machine {
   readonly files: FileSystem;
   readonly processes: ProcessTable;
   readonly #parts: MachineParts;
+  readonly #waitingForSync = new Set<() => void>();
   #agent: { process: SimulatedProcess; running: Agent | null } | null = null;
   #isOn = true;
   /** Gone for good: nothing starts it again. */
@@ -245,10 +246,23 @@ export class Machine {
         if (hangsMs <= 0 && this.syncDelayMs === 0) return null;
         const delayMs = Math.max(hangsMs, this.#parts.chance.fraction() * this.syncDelayMs);
         return new Promise((resolve) => {
-          timeline.after(delayMs, resolve);
+          const goOn = () => {
+            this.#waitingForSync.delete(goOn);
+            resolve();
+          };
+          this.#waitingForSync.add(goOn);
+          timeline.after(delayMs, goOn);
         });
       },
     });
+  }
+
+  /** The disk is as good as new: what hangs goes on as well. */
+  mendDisk(): void {
+    this.files.isFull = false;
+    this.syncDelayMs = 0;
+    this.syncHangsUntil = 0;
+    for (const goOn of [...this.#waitingForSync]) goOn();
   }
 
   #failpointAt(path: string, at: 'append' | 'sync'): AppendMoment | null {
