@@ -245,6 +245,13 @@ export async function writeBatch(
         hostId,
       ]);
     outcome.changed.add(target.deploymentId);
+    // What the group has begun meanwhile has it as out of service, and still to come.
+    if (
+      isHealthy &&
+      (target.isUntold ||
+        (target.creator === 'autoscaling' && target.status === 'InProgress' && item.status === 'Succeeded'))
+    )
+      await updatePendingHealth(tx, target.groupId, [hostId], true);
     if (target.status !== 'InProgress') {
       // The same end once more: the host was asked again before its answer had come.
       if (target.status === item.status && (target.errorCode === null || target.errorCode === 'HOOK_FAILED')) return;
@@ -253,8 +260,6 @@ export async function writeBatch(
         changes.next(),
         target.id,
       ]);
-      // What was made meanwhile has it as unhealthy, and has waited for this.
-      if (target.isUntold && isHealthy) await updatePendingHealth(tx, target.groupId, [hostId], true);
       target.isUntold = false;
       await wakeWaiting(hostId);
       return;

@@ -52,6 +52,23 @@ describe('a deployment beside one that brings a host in', () => {
     expect(world.faults).to.deep.equal([]);
   });
 
+  it('counts a host that was brought in meanwhile as in service', async () => {
+    const joined: WorldHost[] = [];
+    for (const name of ['web-5', 'web-6']) joined.push(await world.addHost(name, { behaviour: () => 'hang' }));
+    await world.run(200);
+    const [fifth, sixth] = joined;
+    await world.connect(hosts[1]!);
+    const third = await deployed(world, '3', ONE_AT_A_TIME);
+    world.finish(fifth!, fifth!.started[0]!, 'succeed');
+    await world.run(200);
+    const all = [...hosts, ...joined].filter((host) => host.started.includes(third.id));
+    expect(all, 'web-6 is still down').to.deep.equal([]);
+    world.finish(sixth!, sixth!.started[0]!, 'succeed');
+    await world.run(200);
+    expect([...hosts, ...joined].filter((host) => host.started.includes(third.id))).to.have.length(1);
+    expect(world.faults).to.deep.equal([]);
+  });
+
   it('is not followed by bringing a host in that it has brought on itself', async () => {
     await world.connect(hosts[1]!);
     for (const host of hosts) host.behaviour = () => 'hang';
