@@ -7,6 +7,7 @@ export interface SeenDeployment {
   groupId: string;
   application: string;
   revision: string;
+  configName: string;
   status: string;
   endingAs: string | null;
   errorCode: string | null;
@@ -42,7 +43,7 @@ export class Observer {
     this.#database = database;
     this.#events = events;
     this.#changed = database.look.prepare<[number], Row>(
-      `SELECT id, creator, group_id AS groupId, application, revision_label AS revision, status, ending_as AS endingAs,
+      `SELECT id, creator, group_id AS groupId, application, revision_label AS revision, config_name AS configName, status, ending_as AS endingAs,
          error_code AS errorCode, coalesce(minimum_count, 0) AS minimum, total_hosts AS total, occupies_group AS occupiesGroup,
          is_active AS isActive, rollback_triggering_deployment_id AS triggeredBy, stop_requested_at AS stopRequestedAt,
          change_sequence AS changeSequence

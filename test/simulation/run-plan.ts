@@ -5,6 +5,8 @@ import { healAndFinish } from './heal.ts';
 import type { History, Violation } from './history.ts';
 import { checkDecisions } from './invariants/decisions.ts';
 import { checkEnd } from './invariants/end.ts';
+import { createProgressCheck } from './invariants/progress.ts';
+import { createStartCheck } from './invariants/starts.ts';
 import { Observer } from './observer.ts';
 import { createOperators } from './operators.ts';
 import type { Plan } from './plan.ts';
@@ -80,6 +82,8 @@ export async function runPlan(
   let director: ReturnType<typeof createDirector> | null = null;
   const { worldEvents, observed } = createWatch(history);
   watch = worldEvents;
+  database.committed = createStartCheck(history);
+  const checkProgress = createProgressCheck(history);
 
   const onRejection = (error: unknown) => {
     if (error instanceof ProcessEnded) return;
@@ -103,6 +107,7 @@ export async function runPlan(
     if (history.violations.length > 0 || timeline.steps > MAX_STEPS) return false;
     if (!(await timeline.step())) return false;
     history.observer.look();
+    checkProgress();
     if (coordinator.starts !== startsSeen) {
       startsSeen = coordinator.starts;
       await checkDecisions(history);

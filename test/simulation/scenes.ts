@@ -1,5 +1,6 @@
 import type { Action, Plan, PlanItem, Trigger } from './plan.ts';
 import type { Chance } from './world/chance.ts';
+import type { Flaw } from './world/hooks.ts';
 
 type Part = Omit<PlanItem, 'id'>;
 
@@ -131,7 +132,50 @@ export const SCENES: Readonly<Record<string, (chance: Chance, plan: Plan) => Par
       },
     ];
   },
+  /** A large fleet on its way slowly, and hosts that have it already, or have failed, are away: less may start than the batch is. */
+  'offline-in-service'(chance, plan) {
+    const ms = largeFleet(chance, plan, 'slow');
+    const cut: Action = {
+      kind: 'partition',
+      machines: chance.pick([[0, 1], [0, 1, 2], [0]]),
+      direction: 'both',
+      isNoticed: true,
+      ms: chance.pick([60_000, 90_000, 150_000]),
+    };
+    return [
+      at(ms, { ...deploy(chance), revision: 2, configName: 'CodeDeployDefault.HalfAtATime' }),
+      at(ms + 9_000, { kind: 'kill-hook', machine: chance.whole(1, 3) }),
+      at(ms + chance.pick([20_000, 30_000, 45_000]), cut),
+    ];
+  },
+  /** Hosts that failed are away when the rollback wants to heal them: what they cost must not be taken twice. */
+  'broken-hosts-are-away'(chance, plan) {
+    const ms = largeFleet(chance, plan, 'some-hosts');
+    const failing: Action = {
+      kind: 'partition',
+      machines: [-1],
+      direction: 'both',
+      isNoticed: true,
+      ms: 60_000,
+    };
+    return [
+      at(ms, { ...deploy(chance), revision: 2, configName: 'CodeDeployDefault.HalfAtATime' }),
+      {
+        trigger: { kind: 'on', signal: 'rollback-created', nth: 1, delayMs: 0 },
+        action: { ...failing, machines: chance.pick([[0], [1], [0, 1], [2]]) },
+      },
+    ];
+  },
 };
+
+/** Nine hosts, time enough, and what is wrong with the third revision. Returns when its deployment is to begin, ms. */
+function largeFleet(chance: Chance, plan: Plan, flaw: Flaw): number {
+  plan.machines = 9;
+  plan.deploymentTimeoutMs = Math.max(plan.deploymentTimeoutMs, 600_000);
+  plan.horizonMs = Math.max(plan.horizonMs, 480_000);
+  for (const revision of plan.revisions) if (revision.label === '3') revision.flaw = flaw;
+  return chance.whole(30_000, 60_000);
+}
 
 function someTime(chance: Chance, plan: Plan): number {
   return chance.whole(30_000, Math.max(30_000, plan.horizonMs - 60_000));

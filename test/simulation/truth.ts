@@ -10,6 +10,8 @@ export interface Service {
   deploymentId: string | null;
   /** Its last script succeeded: nothing of it is under way or broken. */
   isWhole: boolean;
+  /** How its last script ended is on the disk: an agent that dies now can still tell. */
+  isTold: boolean;
 }
 
 interface Run {
@@ -31,7 +33,7 @@ export class Truth {
     const key = `${machine} ${application}`;
     let service = this.#services.get(key);
     if (service === undefined) {
-      service = { serves: null, deploymentId: null, isWhole: false };
+      service = { serves: null, deploymentId: null, isWhole: false, isTold: false };
       this.#services.set(key, service);
     }
     return service;
@@ -86,6 +88,7 @@ export class Truth {
     if (how !== 'succeeded') return;
     const service = this.serviceOf(machine.name, run.script.application);
     if (run.event === 'ApplicationStart') service.serves = installedOn(machine, run.script.application);
+    service.isTold = machine.files.find(run.statusPath) !== null;
     if (run.event === 'ValidateService' && run.script.isLast) service.isWhole = true;
   }
 

@@ -1,5 +1,6 @@
 import type { History } from './history.ts';
 import { checkTakenOut } from './invariants/in-service.ts';
+import { checkMinimum } from './invariants/minimum.ts';
 import { checkRolledBack } from './invariants/rollback.ts';
 import { checkScriptStart } from './invariants/scripts.ts';
 import { checkBeginAfterStop, checkFrameAfterStop } from './invariants/stops.ts';
@@ -78,6 +79,7 @@ export function createWatch(history: History): { worldEvents: WorldEvents; obser
         const { id, creator, revision, total, minimum } = deployment;
         trace.say('stored', `${id} created by ${creator}: ${revision} to ${total} hosts, minimum ${minimum}`);
         notices.created(deployment);
+        checkMinimum(history, deployment);
         history.signal('deployment-created');
         if (creator === 'codeDeployRollback') history.signal('rollback-created');
         if (creator === 'autoscaling') history.signal('scale-out-created');

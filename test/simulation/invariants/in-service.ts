@@ -1,6 +1,7 @@
 import type { History } from '../history.ts';
 import type { SeenDeployment } from '../observer.ts';
 import type { Machine } from '../world/machine.ts';
+import { promisedMinimum } from './minimum.ts';
 
 /**
  * I1, whenever a deployment takes a host out of service that really was in service: of every fleet deployment under way in the
@@ -15,16 +16,17 @@ export function checkTakenOut(
   const { observer, violate } = history;
   for (const fleet of observer.active()) {
     if (fleet.groupId !== taker.groupId || !fleet.occupiesGroup || machine.hostId === null) continue;
-    if (!fleet.fleet.includes(machine.hostId) || !countsInService(history, fleet, machine.hostId, lastDeploymentId))
-      continue;
+    if (!fleet.fleet.includes(machine.hostId)) continue;
+    if (!countsInService(history, { fleet, machine, hostId: machine.hostId, lastDeploymentId })) continue;
     const down = fleet.fleet.filter(
       (hostId) => hostId !== machine.hostId && isDownByUs(history, hostId, fleet.application),
     );
     const left = fleet.total - down.length - 1;
-    if (left < fleet.minimum)
+    const minimum = promisedMinimum(history.world.plan, fleet, (id) => observer.deployments.get(id));
+    if (left < minimum)
       violate(
         'I1',
-        `${taker.id} takes ${machine.name} out of service: ${left} of ${fleet.total} are left, ${fleet.id} promises ${fleet.minimum}` +
+        `${taker.id} takes ${machine.name} out of service: ${left} of ${fleet.total} are left, ${fleet.id} promises ${minimum}` +
           ` (down: ${down.map((id) => history.world.machineOfHost(id)?.name ?? id).join(', ')})`,
       );
   }
@@ -33,15 +35,15 @@ export function checkTakenOut(
 /**
  * A host that has just entered the group (enrolled again, tagged again, or the group was made again) counts as in service only
  * once it was brought in. One that has told that the last deployment on it failed is broken by its own word: after a power cut
- * the outcome of a script is unknown to it, though the script had succeeded. And a rollback heals: what it counts as broken
- * already costs it nothing.
+ * the outcome of a script is unknown to it, though the script had succeeded. One counts as broken, too, whose last script has
+ * succeeded and could tell nobody, on a full disk and without an agent. And a rollback heals: what it counts as broken already
+ * costs it nothing.
  */
 function countsInService(
-  { world }: History,
-  fleet: SeenDeployment,
-  hostId: string,
-  lastDeploymentId: string | null,
+  { world, truth }: History,
+  asked: { fleet: SeenDeployment; machine: Machine; hostId: string; lastDeploymentId: string | null },
 ): boolean {
+  const { fleet, machine, hostId, lastDeploymentId } = asked;
   const { look } = world.database;
   const toldFailed = look
     .prepare<[string, string | null], { one: number }>(
@@ -56,6 +58,7 @@ function countsInService(
     )
     .get(fleet.groupId, hostId);
   if (member === undefined || member.health === 'Unknown') return false;
+  if (member.health === 'Unhealthy' && !truth.serviceOf(machine.name, fleet.application).isTold) return false;
   if (fleet.creator !== 'codeDeployRollback') return true;
   const target = look
     .prepare<[string, string], { healthy: number }>(

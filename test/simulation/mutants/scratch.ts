@@ -12,8 +12,8 @@ const MAX_MS = 20 * 60_000;
 
 /** A copy of the project in which the source may be broken. */
 export interface Scratch {
-  /** Plants the bug, plays seeds until one catches it, and puts the source right again. */
-  play(mutant: Mutant | null, seeds: number): Promise<FirstFailure | null>;
+  /** Plants the bug, plays seeds until one catches it, and puts the source right again. `skipped`: seeds that prove nothing. */
+  play(mutant: Mutant, seeds: number, skipped: readonly number[]): Promise<FirstFailure | null>;
   remove(): void;
 }
 
@@ -22,9 +22,9 @@ export function createScratch(root: string): Scratch {
   for (const name of COPIED) cpSync(join(root, name), join(directory, name), { recursive: true });
   symlinkSync(join(root, 'node_modules'), join(directory, 'node_modules'));
   return {
-    async play(mutant, seeds) {
+    async play(mutant, seeds, skipped) {
       const originals = new Map<string, string>();
-      for (const { file, find, replace } of mutant?.edits ?? []) {
+      for (const { file, find, replace } of mutant.edits) {
         const path = join(directory, file);
         const text = readFileSync(path, 'utf8');
         if (!originals.has(path)) originals.set(path, text);
@@ -35,7 +35,7 @@ export function createScratch(root: string): Scratch {
         );
       }
       try {
-        return await firstFailure(directory, seeds);
+        return await firstFailure(directory, seeds, skipped);
       } finally {
         for (const [path, text] of originals) writeFileSync(path, text);
       }
@@ -44,10 +44,10 @@ export function createScratch(root: string): Scratch {
   };
 }
 
-function firstFailure(directory: string, seeds: number): Promise<FirstFailure | null> {
+function firstFailure(directory: string, seeds: number, skipped: readonly number[]): Promise<FirstFailure | null> {
   return new Promise((resolve, reject) => {
     const program = 'test/simulation/mutants/first-failure.ts';
-    const child = spawn(process.execPath, ['--import=tsx', program, String(seeds)], {
+    const child = spawn(process.execPath, ['--import=tsx', program, String(seeds), skipped.join(',')], {
       cwd: directory,
       stdio: ['ignore', 'pipe', 'pipe'],
     });

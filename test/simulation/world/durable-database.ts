@@ -15,6 +15,8 @@ export interface DurableDatabase {
   readonly look: BetterSqlite3.Database;
   /** How many transactions and single writes were committed. */
   readonly commits: number;
+  /** Called at each of them, before anybody goes on. */
+  committed: () => void;
   /** One process's connection. When the process ends, its transaction is rolled back and nothing more is answered. */
   connectionFor(process: SimulatedProcess, failpoint: StatementFailpoint): SqliteConnection;
   /** What the file system and SQLite do after the end of a process. */
@@ -35,8 +37,9 @@ export async function openDurableDatabase(): Promise<DurableDatabase> {
   const sqlite = new BetterSqlite3(await emptyDatabase());
   let commits = 0;
 
-  return {
+  const durable: DurableDatabase = {
     look: sqlite,
+    committed() {},
     get commits() {
       return commits;
     },
@@ -49,7 +52,10 @@ export async function openDurableDatabase(): Promise<DurableDatabase> {
         if (!process.isAlive) process.end('');
         failpoint('before', text);
         const result = work();
-        if (isWrite && !sqlite.inTransaction) commits++;
+        if (isWrite && !sqlite.inTransaction) {
+          commits++;
+          durable.committed();
+        }
         failpoint('after', text);
         return result;
       };
@@ -71,4 +77,5 @@ export async function openDurableDatabase(): Promise<DurableDatabase> {
       } as unknown as SqliteConnection;
     },
   };
+  return durable;
 }

@@ -174,8 +174,8 @@ export class ProcessTable {
       ignoresTerm = behaviour.ignoresTerm;
       this.#print(request, behaviour.outputBytes);
       end = (how, status) => {
-        this.#parts.events.ended(run, how);
         if (status !== null) this.#writeStatus(request.statusPath, status);
+        this.#parts.events.ended(run, how);
         finish(status ?? { exitCode: null, signal: 'SIGKILL' });
       };
       if (behaviour.outcome === 'hang') return;

@@ -87,7 +87,8 @@ export async function createWorld(
     database,
     bundles,
     chance: chanceOf(seed, 'coordinator'),
-    logger: tracingLogger(trace, 'coordinator'),
+    // Nothing that the simulation does is an error of the coordinator's: what it logs as one must not happen.
+    logger: tracingLogger(trace, 'coordinator', (said) => events.assertionFailed('coordinator', new Error(said))),
     timings: {
       heartbeatIntervalMs: plan.heartbeatIntervalMs,
       silenceLimitMs: 3 * plan.heartbeatIntervalMs,
@@ -228,9 +229,12 @@ const loadLateModules = once(async () => {
 });
 
 /** What the production code would write to its log, from `info` on, as a part of the story. */
-function tracingLogger(trace: Trace, who: string): Logger {
-  const say = (level: string) => (fields: object, phrase: string) =>
-    trace.say(who, `${level} ${phrase} ${JSON.stringify(fields, plainErrors)}`);
+function tracingLogger(trace: Trace, who: string, onError: (said: string) => void = () => {}): Logger {
+  const say = (level: string) => (fields: object, phrase: string) => {
+    const said = `${level} ${phrase} ${JSON.stringify(fields, plainErrors)}`;
+    trace.say(who, said);
+    if (level === 'error') onError(said);
+  };
   const logger: Logger = {
     debug() {},
     info: say('info'),

@@ -1,0 +1,73 @@
+import type { History } from '../history.ts';
+import type { Plan } from '../plan.ts';
+
+/** A deployment config as docs/rollout.md tells it. */
+type Promised = { type: 'HOST_COUNT' | 'FLEET_PERCENT'; value: number } | { type: 'ALL_BUT_ONE' };
+
+/** What is stored of the deployment, as far as its promise depends on it. */
+interface Deployment {
+  id: string;
+  creator: string;
+  configName: string;
+  total: number;
+  triggeredBy: string | null;
+}
+
+/**
+ * The hosts that a deployment promises to leave in service. Written from the page and not from the coordinator's code, whose own number
+ * would agree with its own mistakes: only the config's name and the number of hosts come from what is stored.
+ */
+export function promisedMinimum(
+  plan: Plan,
+  deployment: Deployment,
+  find: (id: string) => Deployment | undefined,
+): number {
+  const { creator, total } = deployment;
+  if (creator === 'autoscaling') return 0;
+  const answered = deployment.triggeredBy === null ? undefined : find(deployment.triggeredBy);
+  // The same minimum of the same fleet; of those that are left when hosts were forgotten meanwhile.
+  if (answered !== undefined && answered.total === total) return promisedMinimum(plan, answered, find);
+  const minimum = hostsThatStay(promisedBy(plan, deployment.configName), total);
+  // Few hosts that follow on leave at least one to start with.
+  return creator === 'CodeDeployAutoUpdate' ? Math.min(minimum, total - 1) : minimum;
+}
+
+/** The stored minimum is the promised one, when a deployment is seen for the first time. */
+export function checkMinimum(
+  { world, observer, violate }: History,
+  deployment: Deployment & { minimum: number },
+): void {
+  const promised = promisedMinimum(world.plan, deployment, (id) => observer.deployments.get(id));
+  if (deployment.minimum !== promised)
+    violate(
+      'I1',
+      `${deployment.id} (${deployment.creator}) is to leave ${deployment.minimum} of ${deployment.total} hosts in service, ` +
+        `but ${deployment.configName} promises ${promised}`,
+    );
+}
+
+function hostsThatStay(promised: Promised, hosts: number): number {
+  if (promised.type === 'HOST_COUNT') return promised.value;
+  if (promised.type === 'ALL_BUT_ONE') return Math.max(0, hosts - 1);
+  if (hosts <= 1) return 0;
+  // The smallest whole number of hosts that is so many percent of them, found by counting.
+  let minimum = 0;
+  while (100 * minimum < promised.value * hosts) minimum++;
+  return minimum;
+}
+
+function promisedBy(plan: Plan, configName: string): Promised {
+  switch (configName) {
+    case 'CodeDeployDefault.OneAtATime':
+      return { type: 'ALL_BUT_ONE' };
+    case 'CodeDeployDefault.HalfAtATime':
+      return { type: 'FLEET_PERCENT', value: 50 };
+    case 'CodeDeployDefault.AllAtOnce':
+      return { type: 'HOST_COUNT', value: 0 };
+    default: {
+      const own = plan.groups.find((group) => group.configName === configName)?.minimum;
+      if (own === undefined || own === null) throw new Error(`the plan has no config ${configName}`);
+      return own;
+    }
+  }
+}

@@ -1,0 +1,50 @@
+import type { History } from '../history.ts';
+
+/** How often it is looked, simulated ms. */
+const EVERY_MS = 5_000;
+/** Beyond the time that lost hosts have, for timers, ticks and whoever is late, ms. */
+const SLACK_MS = 60_000;
+
+interface Waiting {
+  id: string;
+  /** Changes whenever something happens that may give it a reason to wait anew. */
+  facts: string;
+}
+
+/**
+ * Liveness long before a deployment's own deadline, also while things are broken: one that has hosts pending and none in progress, whose
+ * pending hosts no other deployment holds, starts, gives up or ends within the time after which hosts count as lost.
+ */
+export function createProgressCheck(history: History): () => void {
+  const { world, violate } = history;
+  const { timeline, coordinator } = world;
+  const waiting = world.database.look.prepare<[], Waiting>(
+    `SELECT d.id, d.version || ' ' || d.change_sequence || ' ' || (
+         SELECT group_concat(h.presence || h.presence_since) FROM targets t JOIN hosts h ON h.id = t.host_id
+         WHERE t.deployment_id IN (d.id, d.rollback_triggering_deployment_id)) AS facts
+     FROM deployments d
+     WHERE d.is_active = 1 AND d.count_pending > 0 AND d.count_in_progress = 0 AND NOT EXISTS (
+       SELECT 1 FROM targets p JOIN targets b ON b.host_id = p.host_id
+       WHERE p.deployment_id = d.id AND p.status = 'Pending' AND b.status = 'InProgress')`,
+  );
+  let since = new Map<string, { facts: string; at: number }>();
+  let lookAt = 0;
+
+  return () => {
+    if (timeline.now < lookAt) return;
+    lookAt = timeline.now + EVERY_MS;
+    const limitMs = world.plan.hostLostAfterMs + SLACK_MS;
+    const before = since;
+    since = new Map();
+    if (coordinator.core === null) return;
+    for (const row of waiting.all()) {
+      // Its absence is nobody's failure, and its clock is the one that counts.
+      const facts = `${row.facts} ${coordinator.starts} ${coordinator.clockOffsetMs}`;
+      const known = before.get(row.id);
+      const at = known?.facts === facts ? known.at : timeline.now;
+      since.set(row.id, { facts, at });
+      if (timeline.now - at > limitMs)
+        violate('I4', `${row.id} has hosts pending and none in progress, and does nothing for ${timeline.now - at} ms`);
+    }
+  };
+}
