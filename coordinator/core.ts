@@ -5,7 +5,7 @@ import type { Randomness } from '../shared/core/randomness.ts';
 import type { CoordinatorMessage } from '../shared/protocol/messages.ts';
 import type { CoordinatorConfig } from './config.ts';
 import type { RevisionLocation } from './domain/revision-location.ts';
-import { createEngine } from './engine/engine.ts';
+import { createEngine, type EngineParts } from './engine/engine.ts';
 import { createFeed } from './engine/feed.ts';
 import { createHub, type Hub } from './hub/hub.ts';
 import type { RevisionStore } from './revision-stores/revision-store.ts';
@@ -52,6 +52,7 @@ export interface CoreParts {
   metrics: CoreMetrics;
   /** A broken invariant: the process must end and recover from what is stored. */
   fatal(error: InvariantViolation): void;
+  decided?: EngineParts['decided'];
 }
 
 export interface CoreMetrics {
@@ -85,6 +86,7 @@ export async function createCore(parts: CoreParts) {
     send,
     changed: feed.changed,
     fatal,
+    decided: parts.decided,
   });
   const { wakeDeployment, wakeGroup } = engine;
   const reports = createReports({

@@ -5,7 +5,9 @@ import { InvariantViolation } from '../../shared/core/invariant.ts';
 import type { Logger } from '../../shared/core/logger.ts';
 import type { Randomness } from '../../shared/core/randomness.ts';
 import type { CoordinatorMessage } from '../../shared/protocol/messages.ts';
+import type { Decided } from '../rollout/decision.ts';
 import { decide } from '../rollout/rollout.ts';
+import type { RolloutView } from '../rollout/view.ts';
 import type { ChangeSequence } from '../storage/change-sequence.ts';
 import type { Database } from '../storage/database.ts';
 import { loadAssignment } from './assignment.ts';
@@ -33,6 +35,8 @@ export interface EngineParts {
   changed(deploymentId: string): void;
   /** A broken invariant: the process must end and recover from what is stored. */
   fatal(error: InvariantViolation): void;
+  /** Looks on at every decision, before it is committed: for recording them. */
+  decided?: ((view: RolloutView, now: number, decided: Decided) => void) | undefined;
 }
 
 export interface Engine {
@@ -80,7 +84,9 @@ export function createEngine(parts: EngineParts): Engine {
         const now = clock.now();
         const loaded = await loadRolloutView(tx.query, id as DeploymentId, now, settings);
         if (loaded === null) return null;
-        const { decisions, wakeAt } = decide(loaded.view, now);
+        const decided = decide(loaded.view, now);
+        parts.decided?.(loaded.view, now, decided);
+        const { decisions, wakeAt } = decided;
         if (decisions.length === 0) return { effects: null, wakeAt };
         return {
           effects: await commitDecisions(tx, insertParts, loaded.row, decisions, now),

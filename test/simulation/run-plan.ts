@@ -13,6 +13,7 @@ import type { Plan } from './plan.ts';
 import { noSituations, type SituationCounts } from './situations.ts';
 import { Truth } from './truth.ts';
 import { createWatch } from './watch.ts';
+import type { CoordinatorParts } from './world/coordinator.ts';
 import { ProcessEnded } from './world/process.ts';
 import { createTrace } from './world/trace.ts';
 import { createWorld, type WorldEvents } from './world/world.ts';
@@ -29,14 +30,18 @@ export interface Outcome {
   lines: readonly string[];
 }
 
+export interface RunOptions {
+  keepsLines: boolean;
+  show?(line: string): void;
+  /** Looks on at every decision of the coordinator. */
+  decided?: CoordinatorParts['decided'];
+}
+
 /** More than any history takes; one that takes more goes in circles. */
 const MAX_STEPS = 400_000;
 
 /** Plays one history from its beginning to its end, or to the first broken promise. */
-export async function runPlan(
-  plan: Plan,
-  options: { keepsLines: boolean; show?(line: string): void } = { keepsLines: false },
-): Promise<Outcome> {
+export async function runPlan(plan: Plan, options: RunOptions = { keepsLines: false }): Promise<Outcome> {
   // The watch is made of the history, which is made of the world: events come only later.
   let watch: WorldEvents | null = null;
   const events = (): WorldEvents => {
@@ -55,6 +60,7 @@ export async function runPlan(
       assertionFailed: (who, error) => events().assertionFailed(who, error),
     },
     makeTrace: (timeline) => createTrace(timeline, options),
+    decided: options.decided,
   });
   const { timeline, trace, database, coordinator } = world;
   const history: History = {

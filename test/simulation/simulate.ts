@@ -1,7 +1,9 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError } from 'commander';
 import { playInWorkers } from './batch.ts';
 import { generatePlan } from './generator.ts';
+import { decideAnew, GOLDEN_FILE, type Recorded, readRecorded, recordDecisions, toLines } from './golden.ts';
 import type { Plan } from './plan.ts';
 import { runPlan } from './run-plan.ts';
 import { shrink } from './shrink.ts';
@@ -19,6 +21,8 @@ interface Options {
   trace?: boolean;
   shrink?: boolean;
   json?: boolean;
+  record?: boolean;
+  decideAnew?: boolean;
 }
 
 const command = new Command('npm run simulate --')
@@ -33,13 +37,28 @@ const command = new Command('npm run simulate --')
   .option('--trace', 'tells the story of that one: simulated time, who, what')
   .option('--shrink', 'looks for a smaller history that breaks the same promise, and prints its plan')
   .option('--json', 'prints the result as JSON')
+  .option('--record', 'records decisions anew from the seeds, for test/fixtures/decisions')
+  .option('--decide-anew', 'keeps the recorded facts, and writes what is decided from them today')
   .addHelpText(
     'after',
     '\nExit code 1: a promise was broken, or a named situation was never visited over the standard seeds.',
   );
 const options = command.parse().opts<Options>();
 
-process.exitCode = (await (options.seed === undefined && options.plan === undefined ? playMany() : playOne())) ? 0 : 1;
+process.exitCode = (await run()) ? 0 : 1;
+
+function run(): Promise<boolean> {
+  if (options.record === true) return writeGolden(recordDecisions(options.seeds));
+  if (options.decideAnew === true) return writeGolden(decideAnew(readRecorded()));
+  return options.seed === undefined && options.plan === undefined ? playMany() : playOne();
+}
+
+async function writeGolden(recorded: Recorded[] | Promise<Recorded[]>): Promise<boolean> {
+  const all = await recorded;
+  writeFileSync(GOLDEN_FILE, toLines(all));
+  console.log(`${all.length} decisions in ${fileURLToPath(GOLDEN_FILE)}`);
+  return true;
+}
 
 async function playOne(): Promise<boolean> {
   const plan: Plan =

@@ -1,6 +1,6 @@
 import { ACCESS_KEY_MASTER_BYTES } from '../../../coordinator/auth/access-key-secrets.ts';
 import { coordinatorConfig } from '../../../coordinator/config.ts';
-import { type Core, createCore } from '../../../coordinator/core.ts';
+import { type Core, type CoreParts, createCore } from '../../../coordinator/core.ts';
 import { createLongPoll, type LongPoll } from '../../../coordinator/hub/long-poll-channel.ts';
 import { databaseOn } from '../../../coordinator/storage/sqlite.ts';
 import type { Clock } from '../../../shared/core/clock.ts';
@@ -26,6 +26,7 @@ export interface CoordinatorParts {
   timings: Partial<ReturnType<typeof coordinatorConfig.parse>['timings']>;
   ended(why: string): void;
   fatal(error: InvariantViolation): void;
+  decided?: CoreParts['decided'];
 }
 
 /** Where the next coordinator process ends: at the so-many-th statement that looks like this. */
@@ -87,6 +88,7 @@ export class CoordinatorMachine {
         fatal: (error) => {
           if (process.isAlive) this.#parts.fatal(error);
         },
+        decided: this.#parts.decided,
       });
       await core.start();
       if (!process.isAlive) return;

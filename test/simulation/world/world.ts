@@ -9,7 +9,7 @@ import type { MemoryPlace } from '../../support/memory-store.ts';
 import type { Plan, PlannedGroup } from '../plan.ts';
 import { makeBundle, type Script } from './bundle.ts';
 import { type Chance, chanceOf } from './chance.ts';
-import { CoordinatorMachine } from './coordinator.ts';
+import { CoordinatorMachine, type CoordinatorParts } from './coordinator.ts';
 import { createSimulatedDisk } from './disk.ts';
 import { type DurableDatabase, openDurableDatabase } from './durable-database.ts';
 import { FileSystem } from './file-system.ts';
@@ -64,7 +64,7 @@ export interface World {
 
 export async function createWorld(
   plan: Plan,
-  parts: { events: WorldEvents; makeTrace(timeline: Timeline): Trace },
+  parts: { events: WorldEvents; makeTrace(timeline: Timeline): Trace; decided?: CoordinatorParts['decided'] },
 ): Promise<World> {
   const { seed } = plan;
   const { events } = parts;
@@ -100,6 +100,7 @@ export async function createWorld(
     },
     ended: events.coordinatorEnded,
     fatal: (error) => events.assertionFailed('coordinator', error),
+    decided: parts.decided,
   });
   const flaws = new Map<string, Flaw>(plan.revisions.map((r) => [`${r.application} ${r.label}`, r.flaw]));
   let isCalm = false;
