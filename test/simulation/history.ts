@@ -24,6 +24,8 @@ export interface History {
   violations: Violation[];
   /** Stops that were answered, and the hosts that were in progress or done by then. */
   stops: Map<string, { allowed: ReadonlySet<string>; at: number }>;
+  /** Deployment and machine that was told to leave it. */
+  cancels: Set<string>;
   /** Machines that must never be let in. */
   clones: Set<string>;
   /** After the end of a coordinator the next one is started so much later, ms. */

@@ -1,6 +1,7 @@
 import type { Core } from '../../coordinator/core.ts';
 import { errorMessage, isAppError } from '../../shared/core/errors.ts';
 import type { History } from './history.ts';
+import { expectCancels } from './invariants/stops.ts';
 import type { Action, PlannedGroup } from './plan.ts';
 import type { Machine } from './world/machine.ts';
 import { OPERATOR } from './world/world.ts';
@@ -121,6 +122,7 @@ export function createOperators(history: History): Operators {
             .filter((row) => row.status !== 'Pending' && row.status !== 'Skipped')
             .map((row) => row.hostId);
           if (!stops.has(id)) stops.set(id, { allowed: new Set(allowed), at: world.timeline.now });
+          expectCancels(history, id);
           trace.say('operator', `stop of ${id} answered: ${stopStatus}`);
           if (rows.some((row) => row.status === 'InProgress' && row.acceptedAt === null))
             notice('a stop while assignments are under way');

@@ -73,6 +73,7 @@ export async function runPlan(plan: Plan, options: RunOptions = { keepsLines: fa
     situations: noSituations(),
     violations: [],
     stops: new Map(),
+    cancels: new Set(),
     clones: new Set(),
     coordinatorDownMs: 2_000,
     isHealing: false,

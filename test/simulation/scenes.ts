@@ -140,7 +140,7 @@ export const SCENES: Readonly<Record<string, (chance: Chance, plan: Plan) => Par
       machines: chance.pick([[0, 1], [0, 1, 2], [0]]),
       direction: 'both',
       isNoticed: true,
-      ms: chance.pick([60_000, 90_000, 150_000]),
+      ms: chance.pick([60_000, 150_000, plan.hostLostAfterMs + 120_000]),
     };
     return [
       at(ms, { ...deploy(chance), revision: 2, configName: 'CodeDeployDefault.HalfAtATime' }),
@@ -148,22 +148,17 @@ export const SCENES: Readonly<Record<string, (chance: Chance, plan: Plan) => Par
       at(ms + chance.pick([20_000, 30_000, 45_000]), cut),
     ];
   },
-  /** Hosts that failed are away when the rollback wants to heal them: what they cost must not be taken twice. */
-  'broken-hosts-are-away'(chance, plan) {
+  /** Hosts that have failed fail once more when they are rolled back, while others still have to be. */
+  'hook-dies-in-rollback'(chance, plan) {
     const ms = largeFleet(chance, plan, 'some-hosts');
-    const failing: Action = {
-      kind: 'partition',
-      machines: [-1],
-      direction: 'both',
-      isNoticed: true,
-      ms: 60_000,
-    };
+    for (const group of plan.groups) group.autoRollback = { enabled: true, events: ['DEPLOYMENT_FAILURE'] };
+    const on = (delayMs: number): Trigger => ({ kind: 'on', signal: 'rollback-created', nth: 1, delayMs });
     return [
       at(ms, { ...deploy(chance), revision: 2, configName: 'CodeDeployDefault.HalfAtATime' }),
-      {
-        trigger: { kind: 'on', signal: 'rollback-created', nth: 1, delayMs: 0 },
-        action: { ...failing, machines: chance.pick([[0], [1], [0, 1], [2]]) },
-      },
+      ...Array.from({ length: chance.whole(1, 4) }, (_, index) => ({
+        trigger: on(chance.whole(20, 300)),
+        action: { kind: 'kill-hook' as const, machine: 2 * index + chance.whole(0, 1) },
+      })),
     ];
   },
 };

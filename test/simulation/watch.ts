@@ -3,7 +3,8 @@ import { checkTakenOut } from './invariants/in-service.ts';
 import { checkMinimum } from './invariants/minimum.ts';
 import { checkRolledBack } from './invariants/rollback.ts';
 import { checkScriptStart } from './invariants/scripts.ts';
-import { checkBeginAfterStop, checkFrameAfterStop } from './invariants/stops.ts';
+import { checkBeginAfterStop, checkFrameAfterStop, noteCancel } from './invariants/stops.ts';
+import { checkRollbackCreated, checkRollbackOf, checkSuccess } from './invariants/verdict.ts';
 import { createNotices } from './notices.ts';
 import type { ObserverEvents } from './observer.ts';
 import type { WorldEvents } from './world/world.ts';
@@ -49,6 +50,7 @@ export function createWatch(history: History): { worldEvents: WorldEvents; obser
           return;
         }
         checkFrameAfterStop(history, machine, frame);
+        if (kind === 'cancel') noteCancel(history, machine, frame);
         if (kind === 'welcome' && history.clones.has(machine)) violate('clones', `${machine} was let in`);
         if (kind === 'problem' && frame.includes('"host_cloned"')) notice('a copied host is refused');
         if (kind !== 'assignment') return;
@@ -80,6 +82,7 @@ export function createWatch(history: History): { worldEvents: WorldEvents; obser
         trace.say('stored', `${id} created by ${creator}: ${revision} to ${total} hosts, minimum ${minimum}`);
         notices.created(deployment);
         checkMinimum(history, deployment);
+        if (creator === 'codeDeployRollback') checkRollbackCreated(history, deployment);
         history.signal('deployment-created');
         if (creator === 'codeDeployRollback') history.signal('rollback-created');
         if (creator === 'autoscaling') history.signal('scale-out-created');
@@ -94,6 +97,8 @@ export function createWatch(history: History): { worldEvents: WorldEvents; obser
         if (deployment.isActive || !before.isActive) return;
         notices.ended(deployment);
         history.signal('deployment-ended');
+        if (status === 'Succeeded') checkSuccess(history, deployment);
+        if (status === 'Failed') checkRollbackOf(history, deployment);
         if (creator === 'codeDeployRollback' && status === 'Succeeded') checkRolledBack(history, deployment);
       },
     },

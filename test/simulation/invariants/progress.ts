@@ -6,27 +6,36 @@ const EVERY_MS = 5_000;
 const SLACK_MS = 60_000;
 
 interface Waiting {
-  id: string;
+  what: string;
   /** Changes whenever something happens that may give it a reason to wait anew. */
   facts: string;
 }
 
+const WAITING = `
+  SELECT d.id || ' has hosts pending and none in progress' AS what, d.version || ' ' || d.change_sequence || ' ' || (
+       SELECT coalesce(group_concat(h.presence || h.presence_since), '') FROM targets t JOIN hosts h ON h.id = t.host_id
+       WHERE t.deployment_id IN (d.id, d.rollback_triggering_deployment_id)) AS facts
+   FROM deployments d
+   WHERE d.is_active = 1 AND d.count_pending > 0 AND d.count_in_progress = 0 AND NOT EXISTS (
+     SELECT 1 FROM targets p JOIN targets b ON b.host_id = p.host_id
+     WHERE p.deployment_id = d.id AND p.status = 'Pending' AND b.status = 'InProgress')
+  UNION ALL
+  SELECT t.deployment_id || ' waits for ' || t.host_name || ', which is offline', h.presence_since || ' ' || t.started_at
+   FROM targets t JOIN hosts h ON h.id = t.host_id WHERE t.status = 'InProgress' AND h.presence = 'Offline'
+  UNION ALL
+  SELECT t.deployment_id || ' waits for ' || t.host_name || ', which has not accepted it', h.presence_since || ' ' || t.started_at
+   FROM targets t JOIN hosts h ON h.id = t.host_id
+   WHERE t.status = 'InProgress' AND t.accepted_at IS NULL AND h.presence = 'Online'`;
+
 /**
- * Liveness long before a deployment's own deadline, also while things are broken: one that has hosts pending and none in progress, whose
- * pending hosts no other deployment holds, starts, gives up or ends within the time after which hosts count as lost.
+ * Liveness long before a deployment's own deadline, also while things are broken. One that has hosts pending and none in progress, whose
+ * pending hosts no other deployment holds, goes on or ends within the time after which hosts count as lost; and so long it waits for a host
+ * that is offline, or that does not accept it.
  */
 export function createProgressCheck(history: History): () => void {
   const { world, violate } = history;
   const { timeline, coordinator } = world;
-  const waiting = world.database.look.prepare<[], Waiting>(
-    `SELECT d.id, d.version || ' ' || d.change_sequence || ' ' || (
-         SELECT group_concat(h.presence || h.presence_since) FROM targets t JOIN hosts h ON h.id = t.host_id
-         WHERE t.deployment_id IN (d.id, d.rollback_triggering_deployment_id)) AS facts
-     FROM deployments d
-     WHERE d.is_active = 1 AND d.count_pending > 0 AND d.count_in_progress = 0 AND NOT EXISTS (
-       SELECT 1 FROM targets p JOIN targets b ON b.host_id = p.host_id
-       WHERE p.deployment_id = d.id AND p.status = 'Pending' AND b.status = 'InProgress')`,
-  );
+  const waiting = world.database.look.prepare<[], Waiting>(WAITING);
   let since = new Map<string, { facts: string; at: number }>();
   let lookAt = 0;
 
@@ -40,11 +49,10 @@ export function createProgressCheck(history: History): () => void {
     for (const row of waiting.all()) {
       // Its absence is nobody's failure, and its clock is the one that counts.
       const facts = `${row.facts} ${coordinator.starts} ${coordinator.clockOffsetMs}`;
-      const known = before.get(row.id);
+      const known = before.get(row.what);
       const at = known?.facts === facts ? known.at : timeline.now;
-      since.set(row.id, { facts, at });
-      if (timeline.now - at > limitMs)
-        violate('I4', `${row.id} has hosts pending and none in progress, and does nothing for ${timeline.now - at} ms`);
+      since.set(row.what, { facts, at });
+      if (timeline.now - at > limitMs) violate('I4', `${row.what}: for ${timeline.now - at} ms`);
     }
   };
 }

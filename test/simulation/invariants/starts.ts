@@ -1,10 +1,12 @@
 import type { History } from '../history.ts';
 import { promisedMinimum } from './minimum.ts';
 
-interface Started {
+interface Running {
   id: number;
   deploymentId: string;
   hostId: string;
+  wasHealthy: number;
+  presence: string | null;
 }
 
 interface Taker {
@@ -15,6 +17,7 @@ interface Taker {
   triggeredBy: string | null;
   groupId: string;
   application: string;
+  stopRequestedAt: number | null;
 }
 
 interface FleetHost {
@@ -24,18 +27,20 @@ interface FleetHost {
 }
 
 /**
- * I1 at each commit that starts healthy hosts, before any of them hears of it: with all that are told to leave service, that are down
- * on the machines and that are offline, the minimum still serves. What the scripts show later is only what chance brings about.
+ * At each commit that starts hosts, before any of them hears of it. I1: with all that are told to leave service, that are down on the
+ * machines and that are offline, the minimum still serves; what the scripts show later is only what chance brings about. I4: whoever is
+ * away is passed over, and the deployment does not wait for it. I7: a stopped deployment starts nobody.
  */
 export function createStartCheck(history: History): () => void {
   const { world, truth, violate } = history;
   const { look } = world.database;
-  const inProgress = look.prepare<[], Started>(
-    `SELECT id, deployment_id AS deploymentId, host_id AS hostId FROM targets WHERE status = 'InProgress' AND was_healthy = 1`,
+  const inProgress = look.prepare<[], Running>(
+    `SELECT t.id, t.deployment_id AS deploymentId, t.host_id AS hostId, t.was_healthy AS wasHealthy, h.presence
+     FROM targets t LEFT JOIN hosts h ON h.id = t.host_id WHERE t.status = 'InProgress'`,
   );
   const takers = look.prepare<[string], Taker>(
     `SELECT id, creator, config_name AS configName, total_hosts AS total, rollback_triggering_deployment_id AS triggeredBy,
-       group_id AS groupId, application FROM deployments WHERE id = ?`,
+       group_id AS groupId, application, stop_requested_at AS stopRequestedAt FROM deployments WHERE id = ?`,
   );
   const fleet = look.prepare<[string, string, string | null], FleetHost>(
     `SELECT DISTINCT h.id AS hostId, h.presence, EXISTS (
@@ -46,7 +51,7 @@ export function createStartCheck(history: History): () => void {
   const find = (id: string) => takers.get(id);
   let known = new Set<number>();
 
-  function check(taker: Taker): void {
+  function checkMinimumLeft(taker: Taker): void {
     const down = fleet.all(taker.groupId, taker.id, taker.triggeredBy).filter(({ hostId, presence, isTaken }) => {
       if (isTaken === 1 || presence === 'Offline') return true;
       const machine = world.machineOfHost(hostId);
@@ -62,20 +67,24 @@ export function createStartCheck(history: History): () => void {
     );
   }
 
+  function isServing({ wasHealthy, hostId }: Running, application: string): boolean {
+    const machine = world.machineOfHost(hostId);
+    return wasHealthy === 1 && machine?.hostId === hostId && truth.isInService(machine, application);
+  }
+
   return () => {
     const running = inProgress.all();
     if (running.length === 0 && known.size === 0) return;
-    const started = running.filter((target) => !known.has(target.id) && isServing(target));
+    const started = running.filter((target) => !known.has(target.id));
     known = new Set(running.map((target) => target.id));
     for (const id of new Set(started.map((target) => target.deploymentId))) {
       const taker = find(id);
-      if (taker !== undefined) check(taker);
+      if (taker === undefined) continue;
+      const hosts = started.filter((target) => target.deploymentId === id);
+      if (taker.stopRequestedAt !== null) violate('I7', `${id} starts ${hosts.length} hosts after it was stopped`);
+      const away = hosts.filter(({ presence }) => presence !== 'Online');
+      if (away.length > 0) violate('I4', `${id} starts ${away.length} hosts that are away`);
+      if (hosts.some((host) => isServing(host, taker.application))) checkMinimumLeft(taker);
     }
   };
-
-  function isServing({ deploymentId, hostId }: Started): boolean {
-    const machine = world.machineOfHost(hostId);
-    const application = find(deploymentId)?.application;
-    return machine?.hostId === hostId && application !== undefined && truth.isInService(machine, application);
-  }
 }

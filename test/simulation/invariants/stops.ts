@@ -14,3 +14,37 @@ export function checkFrameAfterStop({ stops, violate }: History, machine: string
   const deploymentId = /"deploymentId":"([^"]+)"/.exec(frame)?.[1] ?? '';
   if (stops.has(deploymentId)) violate('I7', `${machine} is sent ${deploymentId} after its stop was answered`);
 }
+
+/** Until those that have not begun have been told to leave it, ms. */
+const TOLD_WITHIN_MS = 2_000;
+
+export function noteCancel({ cancels }: History, machine: string, frame: string): void {
+  cancels.add(`${/"deploymentId":"([^"]+)"/.exec(frame)?.[1] ?? ''} ${machine}`);
+}
+
+/** I7 for those that were sent it before: whoever is in progress and can be reached is told to leave what it has not begun. */
+export function expectCancels({ world, cancels, violate }: History, deploymentId: string): void {
+  const { core } = world.coordinator;
+  const inProgress = world.database.look.prepare<[string], { hostId: string; endingAs: string | null }>(
+    `SELECT t.host_id AS hostId, d.ending_as AS endingAs FROM targets t JOIN deployments d ON d.id = t.deployment_id
+     WHERE d.id = ? AND t.status = 'InProgress'`,
+  );
+  // What waits for a long poll, or for a line that is cut, is told when there is one.
+  const connected = () =>
+    inProgress.all(deploymentId).filter(({ hostId }) => {
+      const machine = world.machineOfHost(hostId);
+      if (machine === undefined || world.network.isCut(machine.name)) return false;
+      return core?.hub.isConnected(hostId) === true && world.network.wiresOf(machine.name).some((wire) => wire.isOpen);
+    });
+  const before = new Set(connected().map(({ hostId }) => hostId));
+  world.timeline.after(TOLD_WITHIN_MS, () => {
+    if (core === null || world.coordinator.core !== core) return;
+    for (const { hostId, endingAs } of connected()) {
+      const machine = world.machineOfHost(hostId);
+      // One whose end had been decided before goes on to it.
+      if (machine === undefined || endingAs !== 'Stopped' || !before.has(hostId)) continue;
+      if (!cancels.has(`${deploymentId} ${machine.name}`))
+        violate('I7', `${machine.name} is not told that ${deploymentId} was stopped`);
+    }
+  });
+}

@@ -121,7 +121,8 @@ export const MUTANTS: readonly Mutant[] = [
   ),
   one('rollback-of-a-rollback', 'rollbacks follow rollbacks', 'coordinator/rollout/rollback.ts', [
     "if (deployment.creator === 'codeDeployRollback') return no('A rollback is not rolled back.');",
-    '',
+    `if (deployment.creator === 'codeDeployRollback')
+    return [{ kind: 'create-rollback', revisionId: deployment.revisionId }];`,
   ]),
   one(
     'rollback-forgotten',
