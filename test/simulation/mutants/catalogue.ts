@@ -99,14 +99,14 @@ export const MUTANTS: readonly Mutant[] = [
     'if (row.count_pending >= 0) return;',
   ]),
   one('stop-tells-no-host', 'hosts that were sent a stopped deployment begin it', 'coordinator/engine/commit.ts', [
-    "effects.cancelsInProgress = decision.as === 'Stopped' || decision.error.code === 'TIMEOUT';",
+    "effects.cancelsInProgress = decision.as === 'Stopped';",
     '',
   ]),
   one(
     'assignment-after-stop',
     'a host is told to start after the stop was answered',
     'coordinator/engine/assignment.ts',
-    ["    .where('d.stop_requested_at', 'is', null)\n", ''],
+    ["if (options.evenIfStopped !== true) select = select.where('d.stop_requested_at', 'is', null);", ''],
   ),
 
   // Rollback
