@@ -1,4 +1,4 @@
-import { createPrivateKey, createPublicKey, sign } from 'node:crypto';
+import { createPrivateKey, createPublicKey, type KeyObject, sign } from 'node:crypto';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { AppError, wrapError } from '../../shared/core/errors.ts';
@@ -69,7 +69,14 @@ export function proveHost(
   return sign(null, Buffer.from(text), keyOf(identity)).toString('base64');
 }
 
-function keyOf(identity: Identity) {
+/** Read once for each identity: reading a key costs several times as much as signing with it. */
+const keys = new WeakMap<Identity, KeyObject>();
+
+function keyOf(identity: Identity): KeyObject {
+  const known = keys.get(identity);
+  if (known !== undefined) return known;
   const der = Buffer.concat([PKCS8_PREFIX, Buffer.from(identity.privateKey, 'base64')]);
-  return createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
+  const key = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
+  keys.set(identity, key);
+  return key;
 }

@@ -1,5 +1,5 @@
 import { isAbsolute, join, normalize } from 'node:path';
-import type { AppSpec, AppSpecProblem } from '../../shared/appspec/appspec.ts';
+import type { AppSpec, AppSpecProblem, AppSpecResult } from '../../shared/appspec/appspec.ts';
 import { findAppSpec } from '../../shared/appspec/find.ts';
 import { MAX_APPSPEC_BYTES } from '../../shared/bundle/limits.ts';
 import { clip } from '../../shared/core/bounded.ts';
@@ -39,10 +39,34 @@ export async function loadAppSpec(
   const known: ReadonlySet<string> = new Set(LIFECYCLE_EVENTS);
   const customEvents =
     options.lifecycleEvents === 'any' ? 'any' : options.lifecycleEvents.filter((event) => !known.has(event));
-  const { parseAppSpec } = await loadParser();
-  const parsed = parseAppSpec(text, { fileName: appSpecPath, customEvents });
+  const parsed = await parsedOnce(text, appSpecPath, customEvents);
   if (!parsed.ok) return { ok: false, message: describeProblems(appSpecPath, parsed.problems) };
   return { ok: true, appSpec: parsed.appSpec, appSpecPath, warnings: parsed.warnings };
+}
+
+/**
+ * The last few files: a deployment reads its own two times, and the next one reads it again for its ApplicationStop. Parsing is
+ * the dearest thing that an agent computes.
+ */
+const lastParsed = new Map<string, AppSpecResult>();
+const MAX_PARSED = 4;
+
+async function parsedOnce(
+  text: string,
+  fileName: string,
+  customEvents: 'any' | readonly string[],
+): Promise<AppSpecResult> {
+  const { parseAppSpec } = await loadParser();
+  const key = JSON.stringify([fileName, customEvents, text]);
+  const known = lastParsed.get(key);
+  if (known !== undefined) return known;
+  const parsed = parseAppSpec(text, { fileName, customEvents });
+  lastParsed.set(key, parsed);
+  for (const oldest of lastParsed.keys()) {
+    if (lastParsed.size <= MAX_PARSED) break;
+    lastParsed.delete(oldest);
+  }
+  return parsed;
 }
 
 function describeProblems(fileName: string, problems: readonly AppSpecProblem[]): string {
