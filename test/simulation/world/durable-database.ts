@@ -35,6 +35,7 @@ const emptyDatabase = once(async () => {
 
 export async function openDurableDatabase(): Promise<DurableDatabase> {
   const sqlite = new BetterSqlite3(await emptyDatabase());
+  prepareOnce(sqlite);
   let commits = 0;
 
   const durable: DurableDatabase = {
@@ -78,4 +79,20 @@ export async function openDurableDatabase(): Promise<DurableDatabase> {
     },
   };
   return durable;
+}
+
+/**
+ * Each text is prepared once for all processes that come and go, and for whoever looks on: some are asked for after every
+ * step. Nothing sets a statement's mode, so sharing one is the same as having one's own.
+ */
+function prepareOnce(sqlite: BetterSqlite3.Database): void {
+  const prepared = new Map<string, BetterSqlite3.Statement<unknown[]>>();
+  const prepare = sqlite.prepare.bind(sqlite);
+  const known = (text: string) => {
+    const statement = prepared.get(text) ?? prepare<unknown[]>(text);
+    prepared.set(text, statement);
+    return statement;
+  };
+  // The types of values and rows are the caller's word, as they are with the driver itself.
+  sqlite.prepare = known as BetterSqlite3.Database['prepare'];
 }

@@ -49,8 +49,7 @@ export class FileSystem {
 
   find(path: string): Inode | null {
     let at: Inode | undefined = this.#root;
-    for (const part of path.split('/')) {
-      if (part === '') continue;
+    for (const part of partsOf(path)) {
       if (at.kind !== 'directory') return null;
       at = at.entries.get(part);
       if (at === undefined) return null;
@@ -282,6 +281,20 @@ export class FileSystem {
   #checkSpace(): void {
     if (this.isFull) throw systemError('ENOSPC');
   }
+}
+
+/** Paths are asked for again and again, and splitting one costs more than following it. */
+const knownParts = new Map<string, readonly string[]>();
+const MAX_KNOWN_PARTS = 4_096;
+
+function partsOf(path: string): readonly string[] {
+  let parts = knownParts.get(path);
+  if (parts === undefined) {
+    parts = path.split('/').filter((part) => part !== '');
+    if (knownParts.size >= MAX_KNOWN_PARTS) knownParts.clear();
+    knownParts.set(path, parts);
+  }
+  return parts;
 }
 
 function applySynced(change: NameChange): void {
