@@ -141,7 +141,13 @@ export class Machine {
   async stopAgent(): Promise<void> {
     const agent = this.#agent;
     if (agent === null || agent.running === null) return;
-    await agent.running.stop();
+    try {
+      await agent.running.stop();
+    } catch (error) {
+      // As the real program does: what it cannot write, as on a full disk, ends it.
+      agent.process.kill(`failed while it stopped: ${errorMessage(error)}`);
+      return;
+    }
     agent.process.kill('stopped in good order');
   }
 
