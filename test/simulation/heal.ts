@@ -1,4 +1,5 @@
 import type { History } from './history.ts';
+import { checkConverged } from './invariants/converged.ts';
 import { OPERATOR } from './world/world.ts';
 
 /** Runs the world until the condition holds; false when it does not within this many simulated ms. */
@@ -34,6 +35,7 @@ export async function healAndFinish(history: History, until: Until): Promise<voi
     );
     return;
   }
+  checkConverged(history);
   await deployLastRevision(history, until, limitMs);
 }
 
@@ -44,6 +46,7 @@ function heal(history: History): void {
   world.trace.say('world', 'all faults are mended');
   world.coordinator.failpoint = null;
   void world.coordinator.start();
+  world.network.damagedDownloads = [];
   world.network.profile = { ...world.network.profile, spikes: 0 };
   for (const machine of world.machines) {
     world.network.setCut(machine.name, { up: false, down: false });

@@ -30,6 +30,8 @@ export interface History {
   clones: Set<string>;
   /** After the end of a coordinator the next one is started so much later, ms. */
   coordinatorDownMs: number;
+  /** Machines on which a deployment has begun in this step. */
+  begun: Machine[];
   /** Faults and operators are over. */
   isHealing: boolean;
   violate(invariant: Invariant, message: string): void;

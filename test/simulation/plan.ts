@@ -15,6 +15,8 @@ export interface Plan {
   hostLostAfterMs: number;
   deploymentTimeoutMs: number;
   network: { latencyMs: number; spikes: number; spikeMs: number };
+  /** The so-many-th downloads of bundles are damaged on their way. */
+  damagedDownloads?: number[];
   /** Of each machine, by number. */
   clockOffsetsMs: number[];
   refusingWebSockets: number[];

@@ -3,6 +3,7 @@ import { createDirector } from './director.ts';
 import { perform } from './faults.ts';
 import { healAndFinish } from './heal.ts';
 import type { History, Violation } from './history.ts';
+import { checkNotReady } from './invariants/converged.ts';
 import { checkDecisions } from './invariants/decisions.ts';
 import { checkEnd } from './invariants/end.ts';
 import { createProgressCheck } from './invariants/progress.ts';
@@ -76,6 +77,7 @@ export async function runPlan(plan: Plan, options: RunOptions = { keepsLines: fa
     cancels: new Set(),
     clones: new Set(),
     coordinatorDownMs: 2_000,
+    begun: [],
     isHealing: false,
     violate(invariant, message) {
       history.violations.push({ invariant, message, at: timeline.now });
@@ -115,6 +117,7 @@ export async function runPlan(plan: Plan, options: RunOptions = { keepsLines: fa
     if (!(await timeline.step())) return false;
     history.observer.look();
     checkProgress();
+    for (const machine of history.begun.splice(0)) await checkNotReady(history, machine);
     if (coordinator.starts !== startsSeen) {
       startsSeen = coordinator.starts;
       await checkDecisions(history);

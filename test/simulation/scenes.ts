@@ -161,6 +161,11 @@ export const SCENES: Readonly<Record<string, (chance: Chance, plan: Plan) => Par
       })),
     ];
   },
+  /** What arrives is not what was sent. */
+  'damaged-bundle'(chance, plan) {
+    plan.damagedDownloads = Array.from({ length: chance.whole(1, 4) }, () => chance.whole(1, 20));
+    return [];
+  },
 };
 
 /** Nine hosts, time enough, and what is wrong with the third revision. Returns when its deployment is to begin, ms. */

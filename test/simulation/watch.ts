@@ -2,7 +2,7 @@ import type { History } from './history.ts';
 import { checkTakenOut } from './invariants/in-service.ts';
 import { checkMinimum } from './invariants/minimum.ts';
 import { checkRolledBack } from './invariants/rollback.ts';
-import { checkScriptStart } from './invariants/scripts.ts';
+import { checkInstalledFiles, checkScriptStart } from './invariants/scripts.ts';
 import { checkBeginAfterStop, checkFrameAfterStop, noteCancel } from './invariants/stops.ts';
 import { checkRollbackCreated, checkRollbackOf, checkSuccess } from './invariants/verdict.ts';
 import { createNotices } from './notices.ts';
@@ -25,7 +25,9 @@ export function createWatch(history: History): { worldEvents: WorldEvents; obser
         trace.say(machine.name, `runs ${event}-${script.index} of ${script.revision} for ${deploymentId}`);
         notices.scriptBegan(machine);
         checkScriptStart(history, machine, run);
+        checkInstalledFiles(history, machine, run);
         if (isFirst) {
+          history.begun.push(machine);
           checkBeginAfterStop(history, machine, deploymentId);
           const taker = history.observer.deployments.get(deploymentId);
           if (wasInService && taker !== undefined) checkTakenOut(history, machine, taker, lastDeploymentId);

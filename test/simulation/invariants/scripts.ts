@@ -1,4 +1,5 @@
 import type { History } from '../history.ts';
+import { installedDirectory, ownFile } from '../world/bundle.ts';
 import type { Machine } from '../world/machine.ts';
 import type { ScriptRun } from '../world/processes.ts';
 
@@ -18,3 +19,17 @@ export function checkScriptStart({ truth, violate }: History, machine: Machine, 
   if (others.length > 0)
     violate('I2', `${machine.name} runs ${event} of ${deploymentId} while a script of ${others.join(', ')} still runs`);
 }
+
+/** I6 when what was installed is tried: the revision's own files are there, and none of another one. */
+export function checkInstalledFiles({ world, violate }: History, machine: Machine, run: ScriptRun): void {
+  if (run.event !== 'ValidateService' || world.plan.items.some(({ action }) => LEAVES_FILES.has(action.kind))) return;
+  const { application, revision } = run.script;
+  const directory = installedDirectory(application);
+  const found = machine.files.find(directory) === null ? [] : machine.files.list(directory).sort();
+  const expected = ['REVISION', ownFile(revision)].sort();
+  if (found.join() !== expected.join())
+    violate('I6', `${machine.name} validates ${revision} of ${application} with the files ${found.join(', ')}`);
+}
+
+/** What belonged to a group that was deleted, or to another host's time in it, is left where it is. */
+const LEAVES_FILES: ReadonlySet<string> = new Set(['recreate-group', 'forget', 'scale-in', 'retag', 'clone']);

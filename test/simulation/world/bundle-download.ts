@@ -1,5 +1,6 @@
 import type { BundleDownload } from '../../../agent/connection/transport.ts';
 import { AppError } from '../../../shared/core/errors.ts';
+import { damaged } from './bundle.ts';
 import type { CoordinatorMachine } from './coordinator.ts';
 import type { Network } from './network.ts';
 import type { SimulatedProcess } from './process.ts';
@@ -33,7 +34,8 @@ export function bundleDownload(parts: {
         },
         signal,
       );
-      return { offset, totalBytes: bytes.length, chunks: chunksOf(parts, bytes, offset) };
+      const sent = network.damagesDownload() ? damaged(bytes) : bytes;
+      return { offset, totalBytes: bytes.length, chunks: chunksOf(parts, sent, offset) };
     },
   };
 }

@@ -24,7 +24,16 @@ export const SCRIPT_TIMEOUT_SECONDS = 30;
 
 /** Where a revision of an application lies once it is installed; the file holds the revision's label. */
 export function installedPath(application: string): string {
-  return `/srv/${application}/REVISION`;
+  return `${installedDirectory(application)}/REVISION`;
+}
+
+export function installedDirectory(application: string): string {
+  return `/srv/${application}`;
+}
+
+/** A file that no other revision has. */
+export function ownFile(label: string): string {
+  return `only-${label}`;
 }
 
 export function makeBundle(revision: { application: string; label: string; scriptsPerEvent: number }): {
@@ -50,10 +59,14 @@ export function makeBundle(revision: { application: string; label: string; scrip
       ...indexes.map((index) => `    - { location: ${event}-${index}.sh, timeout: ${SCRIPT_TIMEOUT_SECONDS} }`),
     ].join('\n'),
   );
-  const appSpec = `version: 0.0\nos: linux\nfiles:\n  - { source: REVISION, destination: /srv/${application} }\nhooks:\n${hooks.join('\n')}\n`;
+  const files = ['REVISION', ownFile(label)].map(
+    (source) => `  - { source: ${source}, destination: ${installedDirectory(application)} }`,
+  );
+  const appSpec = `version: 0.0\nos: linux\nfiles:\n${files.join('\n')}\nhooks:\n${hooks.join('\n')}\n`;
   const bundle: Bundle = [
     { path: 'appspec.yml', mode: 0o644, text: appSpec },
     { path: 'REVISION', mode: 0o644, text: label },
+    { path: ownFile(label), mode: 0o644, text: label },
     ...scripts.map((script) => ({
       path: `${script.event}-${script.index}.sh`,
       mode: 0o755,
@@ -81,4 +94,13 @@ export function readScript(bytes: Buffer): Script | null {
     // A script whose bytes were lost in a power cut.
     return null;
   }
+}
+
+/** As a line may damage it: still an archive, with another byte in the installed file. */
+export function damaged(bytes: Buffer): Buffer {
+  const copy = Buffer.from(bytes);
+  const text = '"text":"';
+  const at = copy.indexOf(text, copy.indexOf('"REVISION"')) + text.length;
+  copy[at] = 'X'.charCodeAt(0);
+  return copy;
 }

@@ -45,12 +45,20 @@ export class Network {
   readonly #events: NetworkEvents;
   readonly #lines = new Map<string, Line>();
   readonly #wires = new Set<Wire>();
+  /** The so-many-th downloads arrive damaged. */
+  damagedDownloads: readonly number[] = [];
+  #downloads = 0;
 
   constructor(parts: { timeline: Timeline; chance: Chance; profile: NetworkProfile; events: NetworkEvents }) {
     this.#timeline = parts.timeline;
     this.#chance = parts.chance;
     this.profile = parts.profile;
     this.#events = parts.events;
+  }
+
+  /** Counts one more. */
+  damagesDownload(): boolean {
+    return this.damagedDownloads.includes(++this.#downloads);
   }
 
   lineOf(machine: string): Line {

@@ -81,6 +81,7 @@ export async function createWorld(
     profile: plan.network,
     events: { sent: events.frameSent },
   });
+  network.damagedDownloads = plan.damagedDownloads ?? [];
   const coordinator = new CoordinatorMachine({
     timeline,
     network,

@@ -1,0 +1,44 @@
+import type { History } from '../history.ts';
+import type { Machine } from '../world/machine.ts';
+
+/**
+ * I4, when all is mended and quiet: after a success of the whole group everybody who is here serves its revision, also those that were
+ * away, came later, or left and came back. But for hosts on which it failed, which are left to an operator.
+ */
+export function checkConverged({ world, truth, violate }: History): void {
+  const rows = world.database.look
+    .prepare<[], { id: string; application: string; hostId: string; name: string; wanted: string }>(
+      `SELECT d.id, d.application, h.id AS hostId, h.name, d.revision_label AS wanted FROM deployment_groups g
+       JOIN deployments d ON d.group_id = g.id AND d.is_partial = 0 AND d.status = 'Succeeded' AND d.number = (
+         SELECT max(number) FROM deployments l WHERE l.group_id = g.id AND l.creator IN ('user', 'codeDeployRollback'))
+       JOIN group_hosts m ON m.group_id = g.id JOIN hosts h ON h.id = m.host_id AND h.presence = 'Online'
+       LEFT JOIN targets t ON t.deployment_id = d.id AND t.host_id = m.host_id
+       WHERE g.settings NOT LIKE '%IGNORE%' AND coalesce(m.converge, '') <> 'failed'
+         AND NOT (coalesce(t.status, '') = 'Failed' AND t.error_code NOT IN ('HOST_OFFLINE', 'HOST_LOST'))`,
+    )
+    .all();
+  for (const { id, application, hostId, name, wanted } of rows) {
+    const machine = world.machineOfHost(hostId);
+    if (machine?.hostId !== hostId) continue;
+    const { serves } = truth.serviceOf(machine.name, application);
+    if (serves !== wanted) violate('I4', `${id} has brought ${wanted} to its group, and ${name} serves ${serves}`);
+  }
+}
+
+/** A host on which a deployment has just begun does not say that it is ready. */
+export async function checkNotReady({ world, truth, violate }: History, machine: Machine): Promise<void> {
+  const { core, failpoint } = world.coordinator;
+  // A question would count as a statement.
+  if (core === null || failpoint !== null || machine.hostId === null) return;
+  const isRunning = world.database.look
+    .prepare<[string], { application: string }>(
+      `SELECT d.application FROM targets t JOIN deployments d ON d.id = t.deployment_id
+       WHERE t.host_id = ? AND t.status = 'InProgress'`,
+    )
+    .get(machine.hostId);
+  if (isRunning === undefined) return;
+  const { groups } = await core.services.readiness.of(machine.hostId);
+  for (const { application, isInService } of groups)
+    if (application === isRunning.application && isInService && !truth.isInService(machine, application))
+      violate('readiness', `${machine.name} says it is ready while a deployment of ${application} runs on it`);
+}
