@@ -5,6 +5,8 @@ import type { FileExistsBehavior } from '../shared/model/deployment-group.ts';
 import { PROGRAM_VERSION } from '../shared/protocol/versions.ts';
 import { DEFAULT_CONFIG_PATH } from './config.ts';
 import type { Step } from './deployment/plan.ts';
+import type { Check } from './doctor/judge.ts';
+import { renderChecks } from './doctor/render.ts';
 import { renderDrift } from './drift.ts';
 import { REBOOT_EXIT_CODE } from './hooks/hook-runner.ts';
 import type { GroupDrift } from './install/drift.ts';
@@ -18,6 +20,7 @@ export interface CliActions {
   enrol(global: GlobalOptions, request: EnrolOptions): Promise<{ hostId: string; hostName: string }>;
   status(global: GlobalOptions): Promise<StatusReport>;
   drift(global: GlobalOptions): Promise<GroupDrift[]>;
+  doctor(global: GlobalOptions): Promise<Check[]>;
   waitReady(
     global: GlobalOptions,
     request: { timeoutMs: number; onWaiting(reason: string): void },
@@ -61,6 +64,7 @@ const EXIT_OF: Readonly<Partial<Record<ErrorCode, number>>> = {
   forbidden: 11,
   unavailable: 12,
 };
+const EXIT_WRONG = 1;
 const EXIT_DEPLOYMENT_FAILED = 5;
 const EXIT_TIMED_OUT = 9;
 const EXIT_DRIFT = 13;
@@ -146,6 +150,18 @@ function createProgram(actions: CliActions, output: CliOutput, exit: (code: numb
       const groups = await actions.drift(global());
       output.out(options.json ? json({ groups }) : renderDrift(groups));
       exit(groups.some((group) => group.changedFiles > 0) ? EXIT_DRIFT : 0);
+    });
+
+  program
+    .command('doctor')
+    .description(
+      'check configuration, state, clock, disk, connection and rights, with the remedy for each; changes nothing',
+    )
+    .option('--json', 'print JSON', false)
+    .action(async (options: { json: boolean }) => {
+      const checks = await actions.doctor(global());
+      output.out(options.json ? json({ checks }) : renderChecks(checks));
+      exit(checks.some((check) => check.result === 'wrong') ? EXIT_WRONG : 0);
     });
 
   program

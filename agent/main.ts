@@ -8,7 +8,7 @@ import { createSystemd, type Systemd, watchdogMsOf, withoutSystemd } from '../sh
 import { PROGRAM_VERSION } from '../shared/protocol/versions.ts';
 import { startAgent } from './agent.ts';
 import { type CliActions, type GlobalOptions, runCli } from './cli.ts';
-import { type AgentConfig, loadConfig } from './config.ts';
+import { type AgentConfig, DEFAULT_CONFIG_PATH, loadConfig } from './config.ts';
 import { createBundleDownload } from './connection/bundle-download.ts';
 import { enrol } from './connection/enrolment.ts';
 import { createHttpClient, type HttpClient } from './connection/http-client.ts';
@@ -23,7 +23,7 @@ import { parseFailpoint, withFailpoint } from './host/failpoint-disk.ts';
 import { createNodeDisk } from './host/node-disk.ts';
 import { createNodeProcessRunner } from './host/node-process-runner.ts';
 import { loadOfLastMinute, ownAccount, ownHostname } from './host/own-account.ts';
-import { claimStateDirectory } from './host/single-instance.ts';
+import { claimStateDirectory, isStateDirectoryClaimed } from './host/single-instance.ts';
 import { deployLocally, type LocalParts, localDirectory, planLocally } from './local.ts';
 import { collectStatus } from './status.ts';
 import { waitReady } from './wait-ready.ts';
@@ -80,6 +80,24 @@ const actions: CliActions = {
 
   async drift(global) {
     return collectDrift(disk, (await open(global)).config.stateDirectory);
+  },
+
+  async doctor(global) {
+    const { examine } = await import('./doctor/doctor.ts');
+    return examine({
+      disk,
+      run: processes.run,
+      clock: systemClock,
+      account: ownAccount(),
+      configPath: configPathOf(global) ?? DEFAULT_CONFIG_PATH,
+      loadConfig: () => open(global),
+      isClaimed: isStateDirectoryClaimed,
+      readCa,
+      connections: (coordinatorUrl, ca) => ({
+        http: createHttpClient({ coordinatorUrl, ca, clock: systemClock }),
+        websocket: createWebSocketTransport({ coordinatorUrl, ca }),
+      }),
+    });
   },
 
   async waitReady(global, { timeoutMs, onWaiting }) {
@@ -194,9 +212,13 @@ function whenAskedToEnd(logger: Logger): { promise: Promise<'signal' | 'failure'
 }
 
 async function open(global: GlobalOptions): Promise<{ config: AgentConfig; layout: Layout }> {
-  const loaded = await loadConfig(disk, global.configPath ?? environment['DROVER_AGENT_CONFIG'] ?? null);
+  const loaded = await loadConfig(disk, configPathOf(global));
   const stateDirectory = global.stateDirectory ?? loaded.stateDirectory;
   return { config: { ...loaded, stateDirectory }, layout: layoutOf(stateDirectory) };
+}
+
+function configPathOf(global: GlobalOptions): string | null {
+  return global.configPath ?? environment['DROVER_AGENT_CONFIG'] ?? null;
 }
 
 async function createHttp(config: AgentConfig, coordinatorUrl: string): Promise<HttpClient> {

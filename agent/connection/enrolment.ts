@@ -68,15 +68,24 @@ export async function enrol(
   return enrolment;
 }
 
-/** A token for this host's own questions, beside any session that the agent holds. */
-export async function openSession(http: HttpClient, identity: Identity, hostId: string): Promise<string> {
+async function askChallenge(http: HttpClient): Promise<{ nonce: string; coordinatorId: string }> {
   const challenge = await http.json({
     method: 'POST',
     path: agentRoutes.createChallenge.path,
     body: {},
     timeoutMs: TIMEOUT_MS,
   });
-  const { nonce, coordinatorId } = parseAnswer(() => agentRoutes.createChallenge.reply.parse(challenge));
+  return parseAnswer(() => agentRoutes.createChallenge.reply.parse(challenge));
+}
+
+/** Who is there: any coordinator tells, before any proof. */
+export async function askCoordinatorId(http: HttpClient): Promise<string> {
+  return (await askChallenge(http)).coordinatorId;
+}
+
+/** A token for this host's own questions, beside any session that the agent holds. */
+export async function openSession(http: HttpClient, identity: Identity, hostId: string): Promise<string> {
+  const { nonce, coordinatorId } = await askChallenge(http);
   const signature = proveHost(identity, { nonce, coordinatorId, hostId });
   const session = await http.json({
     method: 'POST',

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { AppError, errnoOf } from '../../shared/core/errors.ts';
 
 /**
@@ -8,7 +8,6 @@ import { AppError, errnoOf } from '../../shared/core/errors.ts';
  * @throws AppError `conflict` when another process has it
  */
 export function claimStateDirectory(stateDirectory: string): Promise<void> {
-  const name = createHash('sha256').update(stateDirectory).digest('hex').slice(0, 32);
   // The name only has to be held: whoever connects is sent away.
   const server = createServer((socket) => socket.destroy());
   return new Promise((resolve, reject) => {
@@ -20,9 +19,26 @@ export function claimStateDirectory(stateDirectory: string): Promise<void> {
         }),
       );
     });
-    server.listen({ path: `\0drover-agent-${name}` }, () => {
+    server.listen({ path: nameOf(stateDirectory) }, () => {
       server.unref();
       resolve();
     });
   });
+}
+
+/** Does a process work on it? Takes nothing, so that an agent that starts meanwhile is not sent away. */
+export function isStateDirectoryClaimed(stateDirectory: string): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ path: nameOf(stateDirectory) });
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', (error) => (errnoOf(error) === 'ECONNREFUSED' ? resolve(false) : reject(error)));
+  });
+}
+
+function nameOf(stateDirectory: string): string {
+  const name = createHash('sha256').update(stateDirectory).digest('hex').slice(0, 32);
+  return `\0drover-agent-${name}`;
 }

@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
@@ -7,30 +6,23 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { WebSocket } from 'ws';
 import { isAppError } from '../../shared/core/errors.ts';
+import { makeCertificate } from '../support/certificates.ts';
 import { startTestCoordinator, type TestCoordinator } from '../support/coordinator.ts';
-
-/** Debian's; makes a certificate for a day. */
-const OPENSSL = '/usr/bin/openssl';
 
 describe('the coordinator with TLS', () => {
   let directory: string;
   let coordinator: TestCoordinator;
   let ca: string;
+  let keyFile: string;
   before(async function () {
     directory = mkdtempSync(join(tmpdir(), 'drover-tls-'));
-    const [keyFile, certFile] = [join(directory, 'key.pem'), join(directory, 'cert.pem')];
-    const options = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '1'];
-    const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1'];
-    try {
-      execFileSync(OPENSSL, ['req', '-x509', ...options, ...subject, '-keyout', keyFile, '-out', certFile], {
-        stdio: 'ignore',
-      });
-    } catch {
-      // Without openssl there is no certificate to serve with.
-      this.skip();
-    }
+    const certificate = makeCertificate(directory, { from: new Date(), to: new Date(Date.now() + 86_400_000) });
+    // Without openssl there is no certificate to serve with.
+    if (certificate === null) this.skip();
+    const { certFile } = certificate;
+    keyFile = certificate.keyFile;
     ca = readFileSync(certFile, 'utf8');
-    coordinator = await startTestCoordinator({ tls: { certFile, keyFile } });
+    coordinator = await startTestCoordinator({ tls: certificate });
   });
   after(async () => {
     await coordinator?.remove();
@@ -61,7 +53,7 @@ describe('the coordinator with TLS', () => {
 
   it('does not start with files that it cannot read or that are no certificate', async () => {
     const failure = (certFile: string) =>
-      startTestCoordinator({ tls: { certFile, keyFile: join(directory, 'key.pem') } }).then(
+      startTestCoordinator({ tls: { certFile, keyFile } }).then(
         () => null,
         (error: unknown) => error,
       );

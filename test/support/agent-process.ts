@@ -42,15 +42,18 @@ interface CommandResult {
   stderr: string;
 }
 
+/** Whom the agent enrols with, and how to know that it is connected. */
+type ItsCoordinator = Pick<FakeCoordinator, 'url' | 'until' | 'isConnected'>;
+
 /** A real agent process on a state directory of its own. */
 export class AgentProcess {
   readonly directory: string;
-  readonly #coordinator: FakeCoordinator;
+  readonly #coordinator: ItsCoordinator;
   readonly #children: ChildProcess[] = [];
   #current: ChildProcess | null = null;
   #log = '';
 
-  constructor(coordinator: FakeCoordinator, config: object = {}) {
+  constructor(coordinator: ItsCoordinator, config: object = {}) {
     this.#coordinator = coordinator;
     this.directory = mkdtempSync(join(tmpdir(), 'drover-agent-'));
     writeFileSync(
@@ -96,8 +99,8 @@ export class AgentProcess {
     return { code: child.exitCode, stdout, stderr };
   }
 
-  async enrol(): Promise<void> {
-    const result = await this.command('enrol', '--coordinator', this.#coordinator.url, '--token', 'drover_join_test');
+  async enrol(joinToken = 'drover_join_test'): Promise<void> {
+    const result = await this.command('enrol', '--coordinator', this.#coordinator.url, '--token', joinToken);
     if (result.code !== 0) throw new Error(`enrol: ${result.stdout}${result.stderr}`);
   }
 
