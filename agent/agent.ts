@@ -1,3 +1,4 @@
+import { clip } from '../shared/core/bounded.ts';
 import { type Clock, sleep } from '../shared/core/clock.ts';
 import { AppError, errnoOf, errorMessage } from '../shared/core/errors.ts';
 import { newUuid } from '../shared/core/ids.ts';
@@ -16,10 +17,13 @@ import { createSession } from './connection/session.ts';
 import type { BundleDownload, Transport } from './connection/transport.ts';
 import { createDeployments } from './deployment/deployments.ts';
 import { eventOfLog, isPathSegment, type Layout } from './deployment/layout.ts';
+import { collectDrift } from './drift.ts';
+import { driftAnswer } from './drift-answer.ts';
 import { createSecrets, readMasked } from './hooks/secrets.ts';
 import type { Accounts } from './host/accounts.ts';
 import type { Disk } from './host/disk.ts';
 import type { ProcessHandle, ProcessRunner } from './host/process-runner.ts';
+import type { GroupDrift } from './install/drift.ts';
 import { belowInstallRoot, installRootVariable } from './install/install-root.ts';
 import { install, recoverInstall } from './install/installer.ts';
 import { type Journal, openJournal } from './journal/journal.ts';
@@ -28,6 +32,8 @@ import { createStatusFile } from './status-file.ts';
 /** A download that finds no session waits this long for one, ms: a coordinator that restarts is back by then. */
 const SESSION_PATIENCE_MS = 120_000;
 const SESSION_LOOK_MS = 50;
+/** As the protocol has it. */
+const MAX_FAILURE_LENGTH = 1_024;
 
 export interface AgentParts {
   config: AgentConfig;
@@ -176,6 +182,7 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
     onCancel({ deploymentId, reason }) {
       if (!isStopping) deployments.cancel(deploymentId, reason).catch(parts.onFailure);
     },
+    onFindDrift: ({ requestId }) => void tellDrift(requestId),
     onAcknowledged(acknowledged) {
       outbox.acknowledged(acknowledged.sequence);
       if (acknowledged.output !== undefined) streamer.acknowledged(acknowledged.output);
@@ -195,6 +202,25 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
     running: deployments.running(),
     compactions: journal.facts().compactions,
   }));
+
+  /** The newest question about drift; null while nobody asks. */
+  let askedForDrift: string | null = null;
+  /** One look at a time, since it reads all that is installed: who asks again meanwhile, over a new connection, gets that one. */
+  async function tellDrift(newest: string): Promise<void> {
+    const isLooking = askedForDrift !== null;
+    askedForDrift = newest;
+    if (isLooking) return;
+    let drifts: GroupDrift[] = [];
+    let failure: string | null = null;
+    try {
+      drifts = await collectDrift(disk, config.stateDirectory);
+    } catch (error) {
+      failure = clip(errorMessage(error), MAX_FAILURE_LENGTH);
+      logger.warn({ reason: failure }, 'drift not found out');
+    }
+    session.send({ ...driftAnswer(askedForDrift, drifts), ...(failure === null ? {} : { failure }) });
+    askedForDrift = null;
+  }
 
   function accept(assignment: Assignment): void {
     if (isStopping) return;

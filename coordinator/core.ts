@@ -19,6 +19,7 @@ import { createDeploymentGroups } from './services/deployment-groups.ts';
 import { createDeploymentHistory } from './services/deployment-history.ts';
 import { createDeployments } from './services/deployments.ts';
 import { createEnrolment } from './services/enrolment.ts';
+import { createHostDrift } from './services/host-drift.ts';
 import { createHosts } from './services/hosts.ts';
 import { createJoinTokens } from './services/join-tokens.ts';
 import { createMembership } from './services/membership.ts';
@@ -115,6 +116,13 @@ export async function createCore(parts: CoreParts) {
     wakeGroup,
   });
   const sessions = createSessions({ database, clock, randomness, coordinatorId });
+  const hostDrift = createHostDrift({
+    database,
+    clock,
+    randomness,
+    protocolMinor: (hostId) => hub.protocolMinor(hostId),
+    send: (hostId, message) => hub.send(hostId, message),
+  });
   const hub: Hub = createHub({
     clock,
     randomness,
@@ -137,10 +145,12 @@ export async function createCore(parts: CoreParts) {
       disconnected: (hostId) => {
         reports.closeJournal(hostId);
         presence.disconnected(hostId);
+        hostDrift.disconnected(hostId);
       },
       sessionEnded: sessions.close,
       reports: (hostId, items, running) => reports.receive(hostId, items, running),
       output: (hostId, chunks) => reports.receiveOutput(hostId, chunks),
+      drift: hostDrift.answered,
       hasRoom: () => reports.hasRoom(),
       cloneRefused: (hostId, details) => {
         sessions
@@ -230,6 +240,7 @@ export async function createCore(parts: CoreParts) {
     deployments,
     enrolment: createEnrolment({ database, clock, randomness, coordinatorId, hostChanged: membership.hostChanged }),
     hosts,
+    hostDrift,
     onPremisesInstances,
     joinTokens: createJoinTokens({ database, clock, randomness }),
     operatorTokens: createOperatorTokens({ database, clock, randomness, logger: logger('operator-tokens') }),
@@ -268,6 +279,7 @@ export async function createCore(parts: CoreParts) {
     async stop(): Promise<void> {
       sweepTimer?.cancel();
       hub.pauseAll();
+      hostDrift.stop();
       await commandHosts.stop();
       await reports.drained();
       await engine.stop();

@@ -45,6 +45,7 @@ export interface SessionParts {
   onWelcome(welcome: Welcome): void;
   onAssignment(assignment: Assignment): void;
   onCancel(cancel: { deploymentId: string; reason: string }): void;
+  onFindDrift(question: { requestId: string }): void;
   onAcknowledged(acknowledged: Acknowledged): void;
   onDisconnected(): void;
 }
@@ -180,6 +181,7 @@ export function createSession(parts: SessionParts): Session {
         return;
       case 'assignment':
       case 'cancel':
+      case 'find-drift':
       case 'acknowledged':
         if (live.welcome === null) {
           logger.warn({ kind: message.kind }, 'frame before the welcome ignored');
@@ -187,6 +189,7 @@ export function createSession(parts: SessionParts): Session {
         }
         if (message.kind === 'assignment') parts.onAssignment(message.assignment);
         else if (message.kind === 'cancel') parts.onCancel(message);
+        else if (message.kind === 'find-drift') parts.onFindDrift(message);
         else parts.onAcknowledged(message);
     }
   }

@@ -1,22 +1,11 @@
+import type { FileChange, GroupDrift as ToldDrift } from '../../shared/model/drift.ts';
 import type { Disk } from '../host/disk.ts';
 import { forEachParallel } from '../host/parallel.ts';
-import { type Drift, driftOf } from './fingerprint.ts';
-
+import { driftOf } from './fingerprint.ts';
 import { type GroupState, readJournal, readManifest } from './records.ts';
 
-export interface GroupDrift {
-  groupId: string;
-  /** Whose Install put the files there. */
-  deploymentId: string;
-  /** An install is under way or was interrupted, so nothing was looked at. */
-  isInstalling: boolean;
-  checkedFiles: number;
-  /** Installed by an agent that recorded paths only. */
-  unrecordedFiles: number;
-  /** All that differ; `files` names the first of them in the order of their paths. */
-  changedFiles: number;
-  files: { path: string; change: Drift }[];
-}
+/** As it is told to the coordinator, but for what the answer leaves out. */
+export type GroupDrift = Omit<ToldDrift, 'files' | 'isTruncated'> & { files: { path: string; change: FileChange }[] };
 
 /**
  * Which files of a group's last install are not as it left them. Files that others made are none of its business. Null when

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { FileChange } from '../../shared/model/drift.ts';
 import type { Disk } from '../host/disk.ts';
 
 const PIECE_BYTES = 1_024 * 1_024;
@@ -22,10 +23,8 @@ export async function fingerprintOf(disk: Disk, path: string): Promise<string | 
   return `file ${status.mode.toString(8)} ${status.sizeBytes} ${hash.digest('hex')}`;
 }
 
-export type Drift = 'missing' | 'kind' | 'link' | 'content' | 'mode';
-
 /** How what is there differs from what was recorded; null when it does not. Reads a file only when its size is right. */
-export async function driftOf(disk: Disk, path: string, recorded: string): Promise<Drift | null> {
+export async function driftOf(disk: Disk, path: string, recorded: string): Promise<FileChange | null> {
   const status = await disk.status(path);
   if (status === null) return 'missing';
   const [kind, mode, sizeBytes] = recorded.split(' ');

@@ -15,6 +15,7 @@ export const EXIT_CODES = [
   { code: 10, name: 'not-found', meaning: 'there is no such thing' },
   { code: 11, name: 'not-permitted', meaning: 'not logged in, or not permitted' },
   { code: 12, name: 'unreachable', meaning: 'the coordinator cannot be reached' },
+  { code: 13, name: 'drift', meaning: 'installed files were changed since their install' },
   { code: 64, name: 'needs-answer', meaning: 'a question would have to be asked, but there is no terminal' },
   { code: 130, name: 'left', meaning: 'left by Ctrl C; a deployment goes on' },
 ] as const;

@@ -64,6 +64,7 @@ export function createAdmission({ clock, settings, callbacks, hosts, refuse, end
     session.hostId = host.hostId;
     session.sessionToken = sessionToken;
     session.identity = identityOf(hello);
+    session.protocolMinor = hello.protocol.minor;
     session.state = 'connected';
     // Before the old one ends: the host is not away for an instant.
     hosts.set(host.hostId, session);

@@ -8,6 +8,7 @@ import {
   type AgentMessage,
   agentMessage,
   type CoordinatorMessage,
+  type DriftAnswer,
   type Hello,
   type OutputChunk,
   type Report,
@@ -45,6 +46,7 @@ export interface HubCallbacks {
   sessionEnded(sessionToken: string): void;
   reports(hostId: string, items: Report[], running: RunningEvent[]): void;
   output(hostId: string, chunks: OutputChunk[]): void;
+  drift(hostId: string, answer: DriftAnswer): void;
   /** False: stop reading from hosts for a while. */
   hasRoom(): boolean;
   /** A copy of a host was refused. */
@@ -58,6 +60,8 @@ export interface Hub {
   /** False when the host is not connected, or so slow that its queue is full: nothing was sent, and level will tell. */
   send(hostId: string, message: CoordinatorMessage): boolean;
   isConnected(hostId: string): boolean;
+  /** Minor version of the protocol that the host speaks; null when it is not connected. */
+  protocolMinor(hostId: string): number | null;
   connectedHostIds(): string[];
   connectionCount(): number;
   /** Ends a host's connection, for instance because it was forgotten. */
@@ -144,6 +148,9 @@ export function createHub(parts: {
       case 'output':
         callbacks.output(hostId, message.chunks);
         waitForRoom(session);
+        break;
+      case 'drift':
+        callbacks.drift(hostId, message);
         break;
       default:
         unreachable(message);
@@ -312,6 +319,7 @@ export function createHub(parts: {
     },
 
     isConnected: (hostId) => hosts.has(hostId),
+    protocolMinor: (hostId) => hosts.get(hostId)?.protocolMinor ?? null,
     connectedHostIds: () => [...hosts.keys()],
     connectionCount: () => sessions.size,
 

@@ -22,6 +22,8 @@ export class Session implements ChannelReceiver {
   /** Who is at the other end, for telling a reconnection from a copy. */
   identity: SessionIdentity | null = null;
   sessionToken: string | null = null;
+  /** Of the protocol that the agent speaks, once it is connected. */
+  protocolMinor = 0;
   lastHeardAt: number;
   badFrames = 0;
   /** Frames that came while the hello was looked at; null when there are none. */

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { groupDrift } from '../model/drift.ts';
 import { host, hostFacts, hostName, hostPresence, iamArn, scalingGroupName, tags, zoneName } from '../model/host.ts';
 import { joinToken } from '../model/join-token.ts';
 import { defineRoute, noContent, page, pageQuery } from './route.ts';
@@ -71,6 +72,27 @@ export const hostRoutes = {
     reply: noContent,
     status: 204,
     errors: ['not_found'],
+  }),
+  findHostDrift: defineRoute({
+    method: 'POST',
+    path: '/v1/hosts/:host/drift',
+    summary:
+      'Ask a connected host which installed files were changed since their install. Held up to 25 s while it reads them; nothing is stored.',
+    caller: 'viewer',
+    params: hostParams,
+    reply: z.object({
+      host: hostName,
+      groups: z.array(
+        groupDrift.extend({
+          /** Null: the group is gone, or was never the coordinator's. */
+          application: z.string().nullable(),
+          deploymentGroup: z.string().nullable(),
+        }),
+      ),
+      /** True when the host has more groups than it told. */
+      isTruncated: z.boolean(),
+    }),
+    errors: ['not_found', 'unavailable', 'conflict'],
   }),
   listJoinTokens: defineRoute({
     method: 'GET',

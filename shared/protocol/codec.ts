@@ -33,12 +33,13 @@ export function decodeFrame<Message>(
   };
 }
 
-export const AGENT_MESSAGE_KINDS: ReadonlySet<string> = new Set(['hello', 'heartbeat', 'reports', 'output']);
+export const AGENT_MESSAGE_KINDS: ReadonlySet<string> = new Set(['hello', 'heartbeat', 'reports', 'output', 'drift']);
 export const COORDINATOR_MESSAGE_KINDS: ReadonlySet<string> = new Set([
   'challenge',
   'welcome',
   'assignment',
   'cancel',
+  'find-drift',
   'acknowledged',
   'heartbeat',
   'goodbye',

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { deploymentCreator } from '../model/deployment.ts';
 import { fileExistsBehavior } from '../model/deployment-group.ts';
+import { groupDrift } from '../model/drift.ts';
 import { hostFacts } from '../model/host.ts';
 import { diagnostics, lifecycleEventName } from '../model/lifecycle-event.ts';
 import { bundleType, digest } from '../model/revision.ts';
@@ -16,6 +17,8 @@ export const MAX_FRAME_BYTES = 256 * 1_024;
 export const MAX_REPORTS_PER_FRAME = 64;
 /** The most hook output in one chunk, bytes before base64. */
 export const MAX_OUTPUT_CHUNK_BYTES = 32 * 1_024;
+/** The most deployment groups in one answer about drift. */
+export const MAX_DRIFT_GROUPS = 256;
 /** Hook output that may be under way without an acknowledgement, bytes. */
 export const OUTPUT_WINDOW_BYTES = 128 * 1_024;
 
@@ -132,7 +135,19 @@ export const reports = z.object({
 });
 export const output = z.object({ kind: z.literal('output'), chunks: z.array(outputChunk).min(1).max(8) });
 
-export const agentMessage = z.discriminatedUnion('kind', [hello, heartbeat, reports, output]);
+/** The answer to {@link findDrift}; it comes once, or not at all when the connection is lost. Since 1.1. */
+export const driftAnswer = z.object({
+  kind: z.literal('drift'),
+  requestId: z.string().max(64),
+  groups: z.array(groupDrift).max(MAX_DRIFT_GROUPS),
+  /** True when there are more groups. */
+  isTruncated: z.boolean(),
+  /** Why the host could not look; there are no groups then. */
+  failure: z.string().max(1_024).optional(),
+});
+export type DriftAnswer = z.infer<typeof driftAnswer>;
+
+export const agentMessage = z.discriminatedUnion('kind', [hello, heartbeat, reports, output, driftAnswer]);
 export type AgentMessage = z.infer<typeof agentMessage>;
 export type Hello = z.infer<typeof hello>;
 
@@ -158,6 +173,8 @@ export const welcome = z.object({
 export const assignmentMessage = z.object({ kind: z.literal('assignment'), assignment });
 /** Do not begin this deployment if the host has not been touched by it; otherwise go on to its end. */
 export const cancel = z.object({ kind: z.literal('cancel'), deploymentId, reason: z.string().max(1_024) });
+/** Which installed files are not as Install left them? Only to agents of 1.1 and later. */
+export const findDrift = z.object({ kind: z.literal('find-drift'), requestId: z.string().max(64) });
 export const acknowledged = z.object({
   kind: z.literal('acknowledged'),
   /** Every report up to this one is committed. */
@@ -197,6 +214,7 @@ export const coordinatorMessage = z.discriminatedUnion('kind', [
   welcome,
   assignmentMessage,
   cancel,
+  findDrift,
   acknowledged,
   heartbeatAnswer,
   goodbye,

@@ -2,7 +2,7 @@
  * The wire only grows. A coordinator serves agents one minor version older and newer than its own; another major version
  * is refused at hello. docs/protocol.md lists what each version added.
  */
-export const PROTOCOL_VERSION = { major: 1, minor: 0 } as const;
+export const PROTOCOL_VERSION = { major: 1, minor: 1 } as const;
 export interface ProtocolVersion {
   major: number;
   minor: number;

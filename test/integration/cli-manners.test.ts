@@ -262,7 +262,7 @@ describe('drover (the command) without a terminal', function () {
       api.on('GET /v1/whoami', { ...who, coordinatorVersion: '0.9.2' });
       const first = await cli.run(['--version']);
       expect(first.exit).to.equal(0);
-      expect(first.stdout).to.match(/drover +0\.1\.0 +protocol 1\.0\ncoordinator +0\.9\.2 +protocol 1\.0/);
+      expect(first.stdout).to.match(/drover +0\.1\.0 +protocol 1\.1\ncoordinator +0\.9\.2 +protocol 1\.0/);
       expect(first.stderr).to.contain('more than one minor version apart');
       expect((await cli.run(['--version'])).stderr).to.equal('');
     });

@@ -28,6 +28,8 @@ export class PlayedHost {
   readonly assigned: Assignment[] = [];
   readonly problems: string[] = [];
   readonly goodbyes: string[] = [];
+  /** Which it never answers. */
+  readonly driftQuestions: string[] = [];
   /** Labels of revisions whose ValidateService fails here. */
   readonly fails = new Set<string>();
   /** The lifecycle event before which the host waits until `release`; null: none. */
@@ -147,6 +149,9 @@ export class PlayedHost {
         return;
       case 'acknowledged':
         this.#acknowledge(message.sequence);
+        return;
+      case 'find-drift':
+        this.driftQuestions.push(message.requestId);
         return;
       case 'problem':
         this.problems.push(message.code);

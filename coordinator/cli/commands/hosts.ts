@@ -14,6 +14,7 @@ import {
 } from '../command.ts';
 import { inContext } from '../confirmation.ts';
 import { usageError } from '../exit-codes.ts';
+import { driftLines } from '../render/drift.ts';
 import { paintOfStatus } from '../render/style.ts';
 import { facts, table } from '../render/table.ts';
 import { plainText } from '../render/text.ts';
@@ -134,6 +135,29 @@ const show = defineCommand({
       ids: () => [host.name],
     });
     return 'done';
+  },
+});
+
+const drift = defineCommand({
+  name: 'drift',
+  summary: 'Which installed files of a host were changed by hand since their install',
+  examples: [
+    ['drover hosts drift web-1', 'exit code 13 when there are some'],
+    ['drover hosts drift web-1 --quiet', 'their paths only'],
+  ],
+  arguments: { host: argument('<host>', 'its name or id', 'host') },
+  exits: [...COMMON, 'refused', 'drift'],
+  seeAlso: ['hosts show'],
+  notes: ['The host reads every installed file, for at most 25 s. What its own hooks rewrite counts as changed.'],
+  async run(cli, args) {
+    const client = await cli.client();
+    const found = await client.findHostDrift(args);
+    cli.output.answer({
+      json: () => ({ ...found }),
+      lines: () => driftLines(found),
+      ids: () => found.groups.flatMap((group) => group.files.map((file) => plainText(file.path))),
+    });
+    return found.groups.some((group) => group.changedFiles > 0) ? 'drift' : 'done';
   },
 });
 
@@ -292,5 +316,5 @@ function tagText(tags: Readonly<Record<string, string>>): string {
 export const hostsCommands: CommandGroup = {
   name: 'hosts',
   summary: 'Hosts, and tokens for enrolling them',
-  commands: [ls, show, enrolToken, registerCodeDeployAgent, tag, forget],
+  commands: [ls, show, drift, enrolToken, registerCodeDeployAgent, tag, forget],
 };

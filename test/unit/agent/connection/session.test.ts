@@ -34,6 +34,7 @@ describe('a session', () => {
       onWelcome() {},
       onAssignment() {},
       onCancel() {},
+      onFindDrift: () => {},
       onAcknowledged() {},
       onDisconnected() {},
     });

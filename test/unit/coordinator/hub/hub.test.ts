@@ -3,6 +3,7 @@ import type { Channel, ChannelReceiver } from '../../../../coordinator/hub/chann
 import { createHub, type HubCallbacks } from '../../../../coordinator/hub/hub.ts';
 import { silentLogger } from '../../../../shared/core/logger.ts';
 import { type CoordinatorMessage, coordinatorMessage } from '../../../../shared/protocol/messages.ts';
+import { PROTOCOL_VERSION } from '../../../../shared/protocol/versions.ts';
 import { createFakeClock, settle } from '../../../support/fake-clock.ts';
 import { seededRandomness } from '../../../support/fake-randomness.ts';
 
@@ -55,6 +56,7 @@ function aWorld(changes: { hasRoom?: () => boolean; framesPerSecond?: number; ma
     sessionEnded: (token) => told.push(`ended ${token}`),
     reports: (hostId, items) => told.push(`${items.length} reports of ${hostId}`),
     output: (hostId) => told.push(`output of ${hostId}`),
+    drift: (hostId, { requestId }) => told.push(`drift of ${hostId} for ${requestId}`),
     hasRoom: changes.hasRoom ?? (() => true),
     cloneRefused: (hostId) => told.push(`clone of ${hostId}`),
     counted: () => {},
@@ -211,8 +213,29 @@ describe('a session of the hub', () => {
 
   it('speaks with the minor version before and after its own', async () => {
     const { connect } = aWorld();
-    expect((await connect({ protocol: { major: 1, minor: 1 } })).last()).to.include({ kind: 'welcome' });
-    expect((await connect({ protocol: { major: 1, minor: 2 } })).last()).to.include({ code: 'version' });
+    const { major, minor } = PROTOCOL_VERSION;
+    for (const near of [minor - 1, minor, minor + 1])
+      expect((await connect({ protocol: { major, minor: near } })).last()).to.include({ kind: 'welcome' });
+    expect((await connect({ protocol: { major, minor: minor + 2 } })).last()).to.include({ code: 'version' });
+  });
+
+  it('knows which version a host speaks, and tells what the host found out about drift', async () => {
+    const { hub, told, connect } = aWorld();
+    expect(hub.protocolMinor('h-1')).to.equal(null);
+    const channel = await connect({ protocol: PROTOCOL_VERSION });
+    await connect({ hostId: 'h-2', protocol: { ...PROTOCOL_VERSION, minor: PROTOCOL_VERSION.minor - 1 } });
+    expect(hub.protocolMinor('h-1')).to.equal(PROTOCOL_VERSION.minor);
+    expect(hub.protocolMinor('h-2')).to.equal(PROTOCOL_VERSION.minor - 1);
+
+    hub.send('h-1', { kind: 'find-drift', requestId: 'q-1' });
+    expect(channel.last()).to.deep.equal({ kind: 'find-drift', requestId: 'q-1' });
+    channel.frame({ kind: 'drift', requestId: 'q-1', groups: [], isTruncated: false });
+    expect(told.at(-1)).to.equal('drift of h-1 for q-1');
+
+    channel.frame({ kind: 'drift', requestId: 'q-2', groups: 'all' });
+    expect(channel.last()).to.include({ kind: 'problem', code: 'malformed' });
+    channel.close('gone');
+    expect(hub.protocolMinor('h-1')).to.equal(null);
   });
 
   it('refuses frames before hello and a second hello, without ending for the first time', async () => {
