@@ -5,6 +5,9 @@ import type { Bench } from '../figure.ts';
 import type { Coordinator } from './coordinator.ts';
 import { type Running, startProcess, until } from './processes.ts';
 
+/** As the package's launcher starts it. */
+const NODE_OPTIONS = ['--max-semi-space-size=1'];
+
 export interface Agent extends Running {
   hostName: string;
   hostId: string;
@@ -24,7 +27,7 @@ export async function startAgent(bench: Bench, coordinator: Coordinator, hostNam
   const enrolment = ['enrol', '--coordinator', coordinator.url, '--token', token.secret, '--name', hostName];
   const enrolled = spawnSync(process.execPath, [program, '--config', configPath, ...enrolment], { encoding: 'utf8' });
   if (enrolled.status !== 0) throw new Error(`enrol: ${enrolled.stdout}${enrolled.stderr}`);
-  const running = startProcess(bench, process.execPath, [program, '--config', configPath, 'run']);
+  const running = startProcess(bench, process.execPath, [...NODE_OPTIONS, program, '--config', configPath, 'run']);
   let hostId = '';
   await until(`${hostName} is online`, async () => {
     if (running.isOver()) throw new Error(`the agent ended:\n${running.log()}`);

@@ -63,11 +63,11 @@ describe(`npm run package${missing.length === 0 ? '' : ` (skipped: needs ${missi
     ] as const) {
       const library = join(directory, name, 'usr/lib', name.replace('.deb', ''));
       if (!readdirSync(directory).includes(name)) unpacked(name);
-      const ran = spawnSync(join(library, 'node'), [join(library, `${program}.js`), '--version'], {
-        cwd: '/',
-        env: {},
-        encoding: 'utf8',
-      });
+      // The launcher itself, with the paths that it has here.
+      const launcher = readFileSync(join(directory, name, 'usr/bin', program), 'utf8');
+      const here = launcher.replaceAll('/usr/lib/', join(directory, name, 'usr/lib/'));
+      const ran = spawnSync('/bin/sh', ['-c', here, program, '--version'], { cwd: '/', env: {}, encoding: 'utf8' });
+      if (program === 'drover-agent') expect(launcher).to.include('--max-semi-space-size=1 ');
       expect(ran.stdout, ran.stderr).to.match(/\b\d+\.\d+\.\d+\b/);
       expect(readFileSync(join(library, `${program}.js`), 'utf8')).not.to.include(ROOT);
     }
