@@ -51,7 +51,7 @@ try {
   const agent = packageOf('agent', 'Drover agent: deploys what its coordinator assigns to this host');
   addProgram(agent, 'drover-agent', join(programs, 'drover-agent.js'), node, AGENT_NODE_OPTIONS);
   addSystemd(agent, ['tmpfiles']);
-  addDocs(agent, ['docs/agent.md', 'docs/appspec.md']);
+  addDocs(agent, ['docs/agent.md', 'docs/appspec.md', 'examples/agent.yaml']);
   const agentFiles = [buildDeb(agent, [node]), buildArchive(agent)];
 
   const coordinator = packageOf('coordinator', 'Drover coordinator and the drover command');
