@@ -18,7 +18,12 @@ export const SCENES: Readonly<Record<string, (chance: Chance, plan: Plan) => Par
   /** Hosts are away when their turn comes. */
   'offline-at-turn'(chance, plan) {
     const ms = someTime(chance, plan);
-    return [at(ms, someCut(chance, plan, 60_000)), at(ms + 25_000, deploy(chance))];
+    // Back again they are brought in, and just then the next deployment begins.
+    const next: Part = {
+      trigger: { kind: 'on', signal: 'scale-out-created', nth: chance.whole(1, 2), delayMs: chance.whole(0, 200) },
+      action: { ...deploy(chance), configName: 'CodeDeployDefault.OneAtATime' },
+    };
+    return [at(ms, someCut(chance, plan, 60_000)), at(ms + 25_000, deploy(chance)), next];
   },
   /** A host disappears in the middle, for longer than it may, and comes back. */
   'lost-in-the-middle'(chance, plan) {
@@ -148,16 +153,16 @@ export const SCENES: Readonly<Record<string, (chance: Chance, plan: Plan) => Par
       at(ms + chance.pick([20_000, 30_000, 45_000]), cut),
     ];
   },
-  /** Hosts that have failed fail once more when they are rolled back, while others still have to be. */
+  /** Hosts fail while they are rolled back, and more still have to be than may be down. */
   'hook-dies-in-rollback'(chance, plan) {
-    const ms = largeFleet(chance, plan, 'some-hosts');
-    for (const group of plan.groups) group.autoRollback = { enabled: true, events: ['DEPLOYMENT_FAILURE'] };
+    const ms = largeFleet(chance, plan, 'none');
     const on = (delayMs: number): Trigger => ({ kind: 'on', signal: 'rollback-created', nth: 1, delayMs });
     return [
       at(ms, { ...deploy(chance), revision: 2, configName: 'CodeDeployDefault.HalfAtATime' }),
-      ...Array.from({ length: chance.whole(1, 4) }, (_, index) => ({
-        trigger: on(chance.whole(20, 300)),
-        action: { kind: 'kill-hook' as const, machine: 2 * index + chance.whole(0, 1) },
+      at(ms + chance.whole(1_800, 2_500), { kind: 'stop', group: 0, rollback: true }),
+      ...[0, 1, 2].map((machine) => ({
+        trigger: on(chance.whole(20, 500)),
+        action: { kind: 'kill-hook' as const, machine },
       })),
     ];
   },
