@@ -125,7 +125,7 @@ export class Network {
           gone: () => this.#wires.delete(wire),
         });
         this.#wires.add(wire);
-        wire.open(resolve);
+        wire.open(resolve, CONNECT_TIMEOUT_MS - wayMs, () => fail(0, 'no answer to the handshake'));
       });
     });
   }
@@ -211,8 +211,15 @@ class Wire {
     return this.#agentEnd === 'open' && this.#coordinatorEnd === 'open';
   }
 
-  open(resolve: (connection: Connection) => void): void {
+  /** A handshake whose answer is lost with the line is given up, as the real transport does. */
+  open(resolve: (connection: Connection) => void, patienceMs: number, giveUp: () => void): void {
+    const patience = this.#parts.timeline.after(patienceMs, () => {
+      if (this.#agentEnd === 'closed') return;
+      this.#agentGone('closed');
+      giveUp();
+    });
     this.#down.send(0, () => {
+      patience.cancel();
       if (this.#parts.agent.isAlive) resolve(this.#connection());
     });
     this.#receiver = this.#parts.listener.accept(this.#channel(), this.machine);
