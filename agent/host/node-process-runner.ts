@@ -40,7 +40,7 @@ export interface NodeProcessRunner extends ProcessRunner {
 
 /** Processes of the real host (Linux, /proc). */
 export function createNodeProcessRunner(parts: NodeProcessRunnerParts): NodeProcessRunner {
-  const children = new Map<string, Promise<ExitStatus>>();
+  const children = new Map<string, Promise<ExitStatus | null>>();
   let knownBootId: string | null = null;
 
   async function bootId(): Promise<string> {
@@ -122,7 +122,7 @@ async function spawnHook(
   boot: string,
   outputFd: number,
   systemdRun: string | undefined,
-): Promise<{ outcome: StartOutcome; ended: Promise<ExitStatus> }> {
+): Promise<{ outcome: StartOutcome; ended: Promise<ExitStatus | null> }> {
   const command = [
     ...scopeWithLimits(request.limits, systemdRun),
     ...asUser(request.user),
@@ -142,12 +142,13 @@ async function spawnHook(
       },
     );
   } catch (error) {
-    return { outcome: failed(error), ended: Promise.resolve({ exitCode: null, signal: null }) };
+    return { outcome: failed(error), ended: Promise.resolve(null) };
   }
   // Read at once: until this turn of the event loop ends, even a process that has ended is there as a zombie.
   const stat = child.pid === undefined ? null : readStat(child.pid);
-  const ended = new Promise<ExitStatus>((resolve) => {
-    child.once('exit', (code, signal) => resolve(asExitStatus(code, signal)));
+  const ended = new Promise<ExitStatus | null>((resolve) => {
+    // The wrapper itself was killed: how the script ended, or goes on, it cannot tell any more.
+    child.once('exit', (code) => resolve(code === null ? null : asExitStatus(code)));
   });
   if (child.pid !== undefined && stat !== null)
     return { outcome: { ok: true, handle: { pid: child.pid, startTime: `${boot}:${stat.startTicks}` } }, ended };
@@ -212,8 +213,8 @@ function readStat(pid: number): ReturnType<typeof parseProcessStat> {
   }
 }
 
-function asExitStatus(code: number | null, signal: string | null): ExitStatus {
-  if (code === null || code <= 128) return { exitCode: code, signal };
+function asExitStatus(code: number): ExitStatus {
+  if (code <= 128) return { exitCode: code, signal: null };
   const name = Object.entries(constants.signals).find(([, number]) => number === code - 128)?.[0];
   return name === undefined ? { exitCode: code, signal: null } : { exitCode: null, signal: name };
 }

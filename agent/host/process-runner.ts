@@ -9,7 +9,7 @@ export interface ProcessRunner {
   isRunning(handle: ProcessHandle): Promise<boolean>;
   /**
    * Resolves when the process has ended, or when the signal aborts. Works for processes of an earlier agent too. The answer
-   * is how it ended where the runner knows that by itself (a child of its own); otherwise the status file says it.
+   * is how it ended where the runner knows that by itself (a child of its own that was not killed); otherwise the status file says it.
    */
   waitForEnd(handle: ProcessHandle, signal: AbortSignal): Promise<ExitStatus | null>;
   /**

@@ -205,6 +205,13 @@ describe('running a hook', function () {
     expect(killed).to.not.have.property('exitCode');
   });
 
+  it('says unknown, and not how the script ended, when its wrapper is killed with it', async () => {
+    const hook = script('a.sh', `#!/bin/sh\necho begun\nkill -KILL 0\n`);
+    const result = diagnosticsOf(await run(hook));
+    expect(result).to.include({ errorCode: 'UnknownError', logTail: 'begun\n' });
+    expect(result?.message).to.contain('the outcome is unknown');
+  });
+
   it('survives a TERM that the script sends to its whole group', async () => {
     const result = diagnosticsOf(await run(script('a.sh', '#!/bin/sh\nkill -TERM 0\nsleep 5\n')));
     expect(result).to.include({ errorCode: 'ScriptFailed', signal: 'SIGTERM' });

@@ -157,11 +157,11 @@ export class ProcessTable {
         }
         timer.cancel();
         if (end !== null) end(by === 'agent' ? 'overdue' : 'lost', null);
-        else finish({ exitCode: null, signal: 'SIGKILL' });
+        else finish(null);
       },
     };
     this.#processes.set(pid, process);
-    const finish = (status: ExitStatus) => {
+    const finish = (status: ExitStatus | null) => {
       timer.cancel();
       process.isRunning = false;
       process.status = status;
@@ -176,7 +176,7 @@ export class ProcessTable {
       end = (how, status) => {
         if (status !== null) this.#writeStatus(request.statusPath, status);
         this.#parts.events.ended(run, how);
-        finish(status ?? { exitCode: null, signal: 'SIGKILL' });
+        finish(status);
       };
       if (behaviour.outcome === 'hang') return;
       const isOk = behaviour.outcome === 'succeed';
