@@ -48,7 +48,8 @@ export async function selectTargets(
       (wanted.onlyHostNames === undefined || wanted.onlyHostNames.includes(host.name)) &&
       (wanted.onlyTagFilters === undefined || wanted.onlyTagFilters.some((filter) => matches(filter, tagsOf(host)))) &&
       (failedBefore === null || failedBefore.has(host.id)) &&
-      (!wanted.updateOutdatedInstancesOnly || host.revisionId !== revisionId),
+      // One that is broken with the revision on it does not serve: it is no more up to date than one with another revision.
+      (!wanted.updateOutdatedInstancesOnly || host.revisionId !== revisionId || host.instanceHealth === 'Unhealthy'),
   );
   refuseUnknownNames(
     wanted.onlyHostNames,

@@ -52,6 +52,8 @@ function heal(history: History): void {
     world.network.setCut(machine.name, { up: false, down: false });
     machine.failpoint = null;
     machine.mendDisk();
+    // Forgotten by a coordinator that died before its answer: it is nobody's any more.
+    if (machine.hostId !== null && !isKnown(world, machine.hostId)) machine.hostId = null;
     if (history.clones.has(machine.name)) {
       machine.powerOff('shutdown');
       machine.isGone = true;
@@ -61,6 +63,10 @@ function heal(history: History): void {
       machine.powerOn();
     }
   }
+}
+
+function isKnown(world: History['world'], hostId: string): boolean {
+  return world.database.look.prepare('SELECT 1 FROM hosts WHERE id = ?').get(hostId) !== undefined;
 }
 
 function missing({ world }: History): string[] {

@@ -43,7 +43,7 @@ export const deployCommand = defineCommand({
       'files that are there but not from a deployment: DISALLOW, OVERWRITE or RETAIN',
       ['DISALLOW', 'OVERWRITE', 'RETAIN'],
     ),
-    outdatedOnly: flag('--outdated-only', 'only hosts that do not run the revision yet'),
+    outdatedOnly: flag('--outdated-only', 'only hosts that do not run the revision yet, or are broken with it'),
     ...startFlags,
     idempotencyKey: text(
       '--idempotency-key <key>',
