@@ -11,6 +11,7 @@ import {
   type RawConnection,
   type RawHost,
   sayHello,
+  untilOnline,
 } from '../support/raw-agent.ts';
 
 const sha256 = (bytes: Uint8Array | string) => createHash('sha256').update(bytes).digest('hex');
@@ -166,6 +167,7 @@ describe('the download of a bundle', () => {
     assigned = await enrolHost(coordinator, 'assigned', { token: { tags: { role: 'web' } } });
     connection = await connectWebSocket(coordinator);
     await sayHello(connection, assigned);
+    await untilOnline(coordinator, assigned);
     await coordinator.call('POST', '/v1/applications/web/deployment-groups', {
       body: {
         name: 'prod',

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { expect } from 'chai';
 import { at, startTestCoordinator, type TestCoordinator, textAt } from '../support/coordinator.ts';
-import { connectWebSocket, enrolHost, sayHello } from '../support/raw-agent.ts';
+import { connectWebSocket, enrolHost, sayHello, untilOnline } from '../support/raw-agent.ts';
 
 const namesIn = (body: unknown) =>
   (at(body, 'items') as { name?: string; hostName?: string }[]).map((i) => i.name ?? i.hostName);
@@ -77,6 +77,7 @@ describe('hosts and groups over the API', () => {
     const host = await enrolHost(coordinator, 'leaving', { token: { tags: { role: 'web' } } });
     const connection = await connectWebSocket(coordinator);
     await sayHello(connection, host);
+    await untilOnline(coordinator, host);
     const path = '/v1/applications/web/deployment-groups/prod';
     await coordinator.call('PATCH', path, { body: { selection: { hostNames: ['leaving'] } } });
     const bundle = Buffer.from('bundle');

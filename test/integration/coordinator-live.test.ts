@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { expect } from 'chai';
 import { feedItem } from '../../shared/model/deployment-feed.ts';
 import { at, startTestCoordinator, type TestCoordinator, textAt } from '../support/coordinator.ts';
-import { connectWebSocket, enrolHost, type RawConnection, sayHello } from '../support/raw-agent.ts';
+import { connectWebSocket, enrolHost, type RawConnection, sayHello, untilOnline } from '../support/raw-agent.ts';
 
 const bundle = Buffer.from('a bundle');
 const digest = createHash('sha256').update(bundle).digest('hex');
@@ -28,6 +28,7 @@ describe('a deployment, from end to end of the coordinator', () => {
     const host = await enrolHost(coordinator, 'web-1', { token: { tags: { role: 'web' } } });
     connection = await connectWebSocket(coordinator);
     await sayHello(connection, host);
+    await untilOnline(coordinator, host);
     const group = await coordinator.call('POST', '/v1/applications/web/deployment-groups', {
       body: { name: 'prod', selection: { tagFilters: [{ type: 'KEY_ONLY', key: 'role' }] } },
     });

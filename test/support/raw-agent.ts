@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { WebSocket } from 'ws';
 import { type CoordinatorMessage, coordinatorMessage, signedText } from '../../shared/protocol/messages.ts';
 import { PROTOCOL_VERSION } from '../../shared/protocol/versions.ts';
-import { type TestCoordinator, textAt } from './coordinator.ts';
+import { at, type TestCoordinator, textAt } from './coordinator.ts';
+import { until } from './real-herd.ts';
 
 /** A host that says exactly what a test wants, right or wrong. */
 export interface RawHost {
@@ -94,6 +95,14 @@ export async function helloOf(
 export async function sayHello(connection: RawConnection, host: RawHost, changes: object = {}) {
   await connection.send(await helloOf(host, await connection.next('challenge'), changes));
   return connection.next('welcome');
+}
+
+/** A welcome goes out some ms before the host is written as online, and until then a deployment takes it for offline. */
+export async function untilOnline(coordinator: TestCoordinator, host: RawHost): Promise<void> {
+  await until(`${host.name} is online`, WAIT_MS, async () => {
+    const answer = await coordinator.call('GET', `/v1/hosts/${host.hostId}`);
+    return at(answer.body, 'presence') === 'Online';
+  });
 }
 
 export async function connectWebSocket(coordinator: TestCoordinator): Promise<RawConnection> {
