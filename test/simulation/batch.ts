@@ -50,6 +50,8 @@ export async function playInWorkers(
 function runWorker(take: () => SeedRange | null, onTotals: (totals: Totals) => void): Promise<void> {
   return new Promise((resolve, reject) => {
     const child = fork(fileURLToPath(new URL('./worker.ts', import.meta.url)), {
+      // A history makes much that is soon forgotten: a larger nursery saves a tenth of the time.
+      execArgv: [...process.execArgv, '--max-semi-space-size=64'],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
     const giveNext = () => {
