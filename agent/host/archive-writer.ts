@@ -12,21 +12,14 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import type { Placement } from './archive-tree.ts';
+import type { ArchiveSink } from '../../shared/bundle/unpack/archive-sink.ts';
+import type { Placement } from '../../shared/bundle/unpack/archive-tree.ts';
 
 /**
  * Writes an archive's entries with synchronous calls: three times as quick as asynchronous ones for the small files that
- * bundles are made of. The callers feed it in slices and let the event loop run in between.
+ * bundles are made of.
  */
-export interface ArchiveWriter {
-  directory(placement: Placement, mode: number): void;
-  symlink(placement: Placement, target: string): void;
-  hardLink(placement: Placement & { target: string }): void;
-  /** One file at a time is open. */
-  beginFile(placement: Placement, mode: number): void;
-  write(bytes: Uint8Array): void;
-  /** Epoch seconds, or 0 for none. */
-  endFile(modifiedAtSeconds: number): void;
+export interface ArchiveWriter extends ArchiveSink {
   /** Gives directories their modes, which may forbid writing to them. */
   finish(): void;
   /** Idempotent. */

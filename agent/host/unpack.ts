@@ -1,8 +1,7 @@
-import { ArchiveFault, createArchiveTree } from './archive-tree.ts';
+import { ArchiveFault } from '../../shared/bundle/unpack/archive-tree.ts';
+import { readArchive } from '../../shared/bundle/unpack/read-archive.ts';
 import { createArchiveWriter } from './archive-writer.ts';
 import type { UnpackOutcome, UnpackRequest } from './disk.ts';
-import { unpackTar } from './unpack-tar.ts';
-import { unpackZip } from './unpack-zip.ts';
 
 /**
  * Unpacks a tar, tgz or zip into an empty directory. Modes are kept without setuid, setgid and sticky, owners are not;
@@ -10,18 +9,9 @@ import { unpackZip } from './unpack-zip.ts';
  * What an archive does wrong is an outcome, what the disk does wrong (ENOSPC, EACCES) is thrown.
  */
 export async function unpackArchive(request: UnpackRequest): Promise<UnpackOutcome> {
-  const tree = createArchiveTree(request.limits);
   const writer = createArchiveWriter(request.directory);
   try {
-    if (request.bundleType === 'zip') await unpackZip(request.archivePath, { tree, writer });
-    else
-      await unpackTar(request.archivePath, {
-        tree,
-        writer,
-        isCompressed: request.bundleType === 'tgz',
-        limits: request.limits,
-      });
-    tree.checkLinks();
+    const tree = await readArchive(request, writer);
     writer.finish();
     return { ok: true, entries: tree.entries, totalBytes: tree.totalBytes };
   } catch (error) {

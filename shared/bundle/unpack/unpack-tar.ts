@@ -2,9 +2,9 @@ import { performance } from 'node:perf_hooks';
 import { setImmediate } from 'node:timers/promises';
 import { createGunzip } from 'node:zlib';
 import { Parser, type ReadEntry } from 'tar';
-import { fileChunks } from '../../shared/bundle/chunks.ts';
+import { fileChunks } from '../chunks.ts';
+import type { ArchiveSink } from './archive-sink.ts';
 import { ArchiveFault, type ArchiveLimits, type ArchiveTree } from './archive-tree.ts';
-import type { ArchiveWriter } from './archive-writer.ts';
 
 const READ_BYTES = 256 * 1_024;
 /** At most 32 files begin in one slice: even at a slow disk's 1 ms each the event loop waits 32 ms. */
@@ -13,7 +13,7 @@ const YIELD_AFTER_MS = 15;
 
 export interface TarParts {
   tree: ArchiveTree;
-  writer: ArchiveWriter;
+  sink: ArchiveSink;
   isCompressed: boolean;
   limits: ArchiveLimits;
 }
@@ -60,7 +60,7 @@ interface FeedState {
   sawEndMark: boolean;
 }
 
-function createParser({ tree, writer }: TarParts, state: FeedState): Parser {
+function createParser({ tree, sink }: TarParts, state: FeedState): Parser {
   const parser = new Parser({
     // A ratio says little: text of one letter is legal. The limits count what really comes out.
     maxDecompressionRatio: Number.POSITIVE_INFINITY,
@@ -69,7 +69,7 @@ function createParser({ tree, writer }: TarParts, state: FeedState): Parser {
     },
     onReadEntry(entry) {
       state.sawEndMark = false;
-      takeEntry(entry, tree, writer, state);
+      takeEntry(entry, tree, sink, state);
     },
   });
   parser.on('ignoredEntry', (entry: ReadEntry) =>
@@ -84,33 +84,33 @@ function createParser({ tree, writer }: TarParts, state: FeedState): Parser {
   return parser;
 }
 
-function takeEntry(entry: ReadEntry, tree: ArchiveTree, writer: ArchiveWriter, state: FeedState): void {
+function takeEntry(entry: ReadEntry, tree: ArchiveTree, sink: ArchiveSink, state: FeedState): void {
   const mode = entry.mode;
   switch (entry.type) {
     case 'File':
     case 'OldFile':
     case 'ContiguousFile': {
-      writer.beginFile(tree.file(entry.path, entry.size), mode ?? 0o644);
+      sink.beginFile(tree.file(entry.path, entry.size), mode ?? 0o644);
       state.remaining = entry.size;
       entry.on('data', (bytes) => {
         state.remaining -= bytes.length;
-        writer.write(bytes);
+        sink.write(bytes);
       });
-      entry.on('end', () => writer.endFile(Math.floor((entry.mtime?.getTime() ?? 0) / 1_000)));
+      entry.on('end', () => sink.endFile(Math.floor((entry.mtime?.getTime() ?? 0) / 1_000)));
       return;
     }
     case 'Directory': {
       const placement = tree.directory(entry.path);
-      if (placement !== null) writer.directory(placement, mode ?? 0o755);
+      if (placement !== null) sink.directory(placement, mode ?? 0o755);
       break;
     }
     case 'SymbolicLink': {
       const target = entry.linkpath ?? '';
-      writer.symlink(tree.symlink(entry.path, target), target);
+      sink.symlink(tree.symlink(entry.path, target), target);
       break;
     }
     case 'Link':
-      writer.hardLink(tree.hardLink(entry.path, entry.linkpath ?? ''));
+      sink.hardLink(tree.hardLink(entry.path, entry.linkpath ?? ''));
       break;
     default:
       tree.refuse(entry.path, entry.type === 'FIFO' ? 'a named pipe' : `a device (${entry.type})`);

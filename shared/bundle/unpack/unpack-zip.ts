@@ -3,10 +3,10 @@ import { performance } from 'node:perf_hooks';
 import { setImmediate } from 'node:timers/promises';
 import { crc32, createInflateRaw, inflateRawSync } from 'node:zlib';
 import { type Entry, fromFdPromise, type ZipFile } from 'yauzl';
-import { fileChunks } from '../../shared/bundle/chunks.ts';
-import { zipEntryName } from '../../shared/bundle/zip-name.ts';
+import { fileChunks } from '../chunks.ts';
+import { zipEntryName } from '../zip-name.ts';
+import type { ArchiveSink } from './archive-sink.ts';
 import { ArchiveFault, type ArchiveTree } from './archive-tree.ts';
-import type { ArchiveWriter } from './archive-writer.ts';
 
 /** An entry up to here is read and inflated in one go, some milliseconds; a larger one is streamed. */
 const SMALL_ENTRY_BYTES = 1_024 * 1_024;
@@ -15,10 +15,7 @@ const YIELD_AFTER_MS = 15;
 const LOCAL_HEADER_BYTES = 30;
 
 /** Throws ArchiveFault. Checks the CRC of each entry, which yauzl leaves to its callers. */
-export async function unpackZip(
-  archivePath: string,
-  parts: { tree: ArchiveTree; writer: ArchiveWriter },
-): Promise<void> {
+export async function unpackZip(archivePath: string, parts: { tree: ArchiveTree; sink: ArchiveSink }): Promise<void> {
   const file = await open(archivePath, 'r');
   try {
     const zip = await openZip(file);
@@ -53,18 +50,18 @@ async function* entriesOf(zip: ZipFile): AsyncGenerator<Entry> {
 
 interface EntryParts {
   tree: ArchiveTree;
-  writer: ArchiveWriter;
+  sink: ArchiveSink;
   archivePath: string;
   file: FileHandle;
 }
 
 async function takeEntry(entry: Entry, parts: EntryParts): Promise<void> {
-  const { tree, writer } = parts;
+  const { tree, sink } = parts;
   const name = zipEntryName(entry);
   const { type, mode } = unixModeOf(entry);
   if (name.endsWith('/') || type === 'directory') {
     const placement = tree.directory(name);
-    if (placement !== null) writer.directory(placement, mode ?? 0o755);
+    if (placement !== null) sink.directory(placement, mode ?? 0o755);
     return;
   }
   if (type === 'other') tree.refuse(name, 'a device or a pipe');
@@ -78,14 +75,14 @@ async function takeEntry(entry: Entry, parts: EntryParts): Promise<void> {
     if (entry.uncompressedSize > MAX_LINK_BYTES)
       throw new ArchiveFault('corrupt', `the link ${JSON.stringify(name)} has too long a target`);
     const target = (await smallContent(entry, parts.file)).toString('utf8');
-    writer.symlink(tree.symlink(name, target), target);
+    sink.symlink(tree.symlink(name, target), target);
     return;
   }
-  writer.beginFile(tree.file(name, entry.uncompressedSize), mode ?? 0o644);
+  sink.beginFile(tree.file(name, entry.uncompressedSize), mode ?? 0o644);
   if (entry.compressedSize <= SMALL_ENTRY_BYTES && entry.uncompressedSize <= SMALL_ENTRY_BYTES)
-    writer.write(await smallContent(entry, parts.file));
+    sink.write(await smallContent(entry, parts.file));
   else await streamContent(entry, parts);
-  writer.endFile(Math.floor(entry.getLastModDate().getTime() / 1_000));
+  sink.endFile(Math.floor(entry.getLastModDate().getTime() / 1_000));
 }
 
 /** What Unix's zip leaves in the high half of the external attributes; other systems leave nothing there. */
@@ -129,7 +126,7 @@ function inflateSmall(raw: Buffer, entry: Entry): Buffer {
   }
 }
 
-async function streamContent(entry: Entry, { archivePath, file, writer }: EntryParts): Promise<void> {
+async function streamContent(entry: Entry, { archivePath, file, sink }: EntryParts): Promise<void> {
   const header = await readExactly(file, entry.relativeOffsetOfLocalHeader, LOCAL_HEADER_BYTES, entry);
   const start = entry.relativeOffsetOfLocalHeader + dataOffset(header, entry);
   if (entry.compressedSize === 0) throw damaged(entry);
@@ -141,7 +138,7 @@ async function streamContent(entry: Entry, { archivePath, file, writer }: EntryP
       sizeBytes += chunk.length;
       if (sizeBytes > entry.uncompressedSize) throw damaged(entry);
       checksum = crc32(chunk, checksum);
-      writer.write(chunk);
+      sink.write(chunk);
     }
   } catch (error) {
     throw error instanceof Error && 'code' in error && String(error.code).startsWith('Z_') ? damaged(entry) : error;
