@@ -17,6 +17,7 @@ import { createSession } from './connection/session.ts';
 import type { BundleDownload, Transport } from './connection/transport.ts';
 import { createDeployments } from './deployment/deployments.ts';
 import { eventOfLog, isPathSegment, type Layout } from './deployment/layout.ts';
+import { unpackedDirectories } from './deployment/unpacked-directories.ts';
 import { collectDrift } from './drift.ts';
 import { driftAnswer } from './drift-answer.ts';
 import { createSecrets, readMasked } from './hooks/secrets.ts';
@@ -137,7 +138,12 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
     },
     hostVariables: { ...installRootVariable(config.installRoot), ...config.hooks.environment },
     prepareBundle: ({ assignment, deploymentDirectory, signal }) =>
-      bundles.prepare({ ...assignment.revision, deploymentDirectory, signal }),
+      bundles.prepare({
+        ...assignment.revision,
+        deploymentDirectory,
+        signal,
+        unpackedDirectories: () => unpackedDirectories(disk, layout, journal.state, assignment.deploymentGroupId),
+      }),
     install: (request) =>
       install(installParts, {
         ...request,

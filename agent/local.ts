@@ -95,7 +95,7 @@ export async function deployLocally(parts: LocalParts, options: LocalOptions): P
       bundles.prepareLocal({ path: options.bundlePath, bundleType: options.bundleType, deploymentDirectory, signal }),
     install: (request) => install(installParts, { ...request, reserveBytes: config.limits.reserveBytes }),
     recoverInstall: (request) => recoverInstall(installParts, request),
-    retainBundles: async () => {},
+    retainBundles: async () => new Set(),
     maxRevisions: config.limits.maxRevisions,
     onEvent({ running, hasEnded }) {
       if (!hasEnded) return;
@@ -184,13 +184,15 @@ async function prepareLayout(parts: LocalParts): Promise<Layout> {
   return layout;
 }
 
+function downloadsNothing(): Promise<never> {
+  return Promise.reject(new AppError('not_implemented', 'a local deployment downloads nothing'));
+}
+
 function localBundles(parts: LocalParts, layout: Layout): Bundles {
   const { limits } = parts.config;
   return createBundles({
     disk: parts.disk,
-    download: {
-      open: () => Promise.reject(new AppError('not_implemented', 'a local deployment downloads nothing')),
-    },
+    download: { open: downloadsNothing, manifest: downloadsNothing, createDelta: downloadsNothing },
     clock: parts.clock,
     randomness: parts.randomness,
     logger: silentLogger,

@@ -6,13 +6,14 @@ import { parseArgs } from 'node:util';
 import type { Bench, Figure, Line } from './figure.ts';
 import { bundle } from './figures/bundle.ts';
 import { decide } from './figures/decide.ts';
+import { delta } from './figures/delta.ts';
 import { fleet } from './figures/fleet.ts';
 import { idle } from './figures/idle.ts';
 import { oneHost } from './figures/one-host.ts';
 import { isMet, renderLine } from './print.ts';
 import { machineBusyShare } from './support/processes.ts';
 
-const FIGURES: readonly Figure[] = [oneHost, decide, fleet, idle, bundle];
+const FIGURES: readonly Figure[] = [oneHost, decide, fleet, idle, bundle, delta];
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..');
 const USAGE = `npm run bench -- [figure...] [--json] [--quick] [--programs DIRECTORY]
 

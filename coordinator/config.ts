@@ -74,6 +74,8 @@ export const coordinatorConfig = z.strictObject({
   limits: z
     .strictObject({
       bundleBytes: count(MAX_BUNDLE_BYTES).default(4_294_967_296),
+      /** 0: bundles are always sent whole. */
+      deltaCacheBytes: z.number().int().min(0).max(MAX_BUNDLE_BYTES).default(1_073_741_824),
       connections: count(1_000_000).default(25_000),
       watchers: count(100_000).default(1_000),
       outputBytesPerEvent: count(1_073_741_824).default(8_388_608),

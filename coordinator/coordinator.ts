@@ -36,6 +36,7 @@ import { createLongPoll } from './hub/long-poll-channel.ts';
 import { serveWebSockets } from './hub/websocket-channel.ts';
 import { createMetrics } from './metrics/metrics.ts';
 import { createRevisionSources, MAX_REDIRECTS } from './revision-sources.ts';
+import { createBundleDeltas } from './revision-stores/bundle-deltas.ts';
 import { fetchBundle } from './revision-stores/http.ts';
 import { createLocalDiskStore } from './revision-stores/local-disk.ts';
 import { startScheduler } from './scheduler/scheduler.ts';
@@ -161,6 +162,7 @@ async function startOn(parts: OpenParts): Promise<{ url: string; stop(): Promise
   const longPoll = createLongPoll({ clock, randomness, accept: core.hub.accept });
   const bundleDownloads = createBundleDownloads({
     openForHost: core.services.revisions.openForHost,
+    deltas: await createBundleDeltas({ directory: directory.deltasPath, maxBytes: config.limits.deltaCacheBytes }),
     sent: (bytes) => metrics.bundleBytes('out', bytes),
   });
   const app = await createHttpServer({

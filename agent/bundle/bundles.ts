@@ -5,9 +5,10 @@ import type { Randomness } from '../../shared/core/randomness.ts';
 import type { BundleType } from '../../shared/model/revision.ts';
 import type { BundleDownload } from '../connection/transport.ts';
 import type { Disk } from '../host/disk.ts';
+import { MIN_DELTA_BYTES, prepareDelta } from './delta.ts';
 import { fetchBundle } from './fetch.ts';
 import { type CachedFile, planRetention } from './retention.ts';
-import { adoptDirectory, type UnpackedBundle, unpackInto } from './unpack.ts';
+import { adoptDirectory, type UnpackedBundle, unpackInto, unpackLimits } from './unpack.ts';
 
 export interface BundleRequest {
   /** Lower-case hex SHA-256 of the archive. */
@@ -17,6 +18,8 @@ export interface BundleRequest {
   /** Existing or not; `deployment-archive` is made in it. */
   deploymentDirectory: string;
   signal: AbortSignal;
+  /** Other bundles that are unpacked on this host, the most alike first: what is in them need not be fetched. Default: none. */
+  unpackedDirectories?(): Promise<readonly string[]>;
   onProgress?(progress: BundleProgress): void;
 }
 
@@ -37,7 +40,8 @@ export type BundleFailure =
   | 'aborted';
 
 export type BundleOutcome =
-  | { ok: true; archiveRoot: string; downloadedBytes: number }
+  /** `reusedBytes` were on this host already, unpacked. */
+  | { ok: true; archiveRoot: string; downloadedBytes: number; reusedBytes: number }
   | { ok: false; reason: BundleFailure; message: string };
 
 interface BundleLimits {
@@ -55,8 +59,11 @@ export interface Bundles {
   prepare(request: BundleRequest): Promise<BundleOutcome>;
   /** The same from a local archive or directory, for `drover-agent local`. */
   prepareLocal(request: LocalBundleRequest): Promise<BundleOutcome>;
-  /** Removes cached archives, the oldest first, until at most `maxBytes` are left, and half downloads; never one in `digests`. */
-  retain(keep: { digests: ReadonlySet<string>; maxBytes: number }): Promise<void>;
+  /**
+   * Removes cached archives, the oldest first, until at most `maxBytes` are left, and half downloads; never one in `digests`.
+   * Returns those of `digests` that are here in no other form than unpacked.
+   */
+  retain(keep: { digests: ReadonlySet<string>; maxBytes: number }): Promise<ReadonlySet<string>>;
 }
 
 interface LocalBundleRequest {
@@ -83,12 +90,11 @@ export const ARCHIVE_DIRECTORY = 'deployment-archive';
 /**
  * What is on disk: `<cache>/<digest>.part` while a download runs or waits to be resumed, `<cache>/<digest>` once its
  * SHA-256 has been checked and it was synced, `<deployment>/deployment-archive` unpacked from that. The first two survive
- * a restart; the last is made anew by each call.
+ * a restart; the last is made anew by each call. A large bundle of which most is here already, unpacked, is put together from
+ * that instead: then `<cache>/<digest>.manifest` tells what it consists of, and its only form is the unpacked one.
  */
 export function createBundles(parts: BundleParts): Bundles {
   const { disk, limits, cacheDirectory } = parts;
-  const unpackLimits = { maxTotalBytes: limits.maxUnpackedBytes, maxEntries: limits.maxEntries };
-
   return {
     async prepare(request) {
       if (request.sizeBytes > limits.maxBundleBytes)
@@ -97,14 +103,17 @@ export function createBundles(parts: BundleParts): Bundles {
           `the bundle has ${request.sizeBytes} bytes, more than the limit of ${limits.maxBundleBytes}`,
         );
       await disk.makeDirectory(cacheDirectory, { recursive: true, mode: 0o700 });
+      const directory = join(request.deploymentDirectory, ARCHIVE_DIRECTORY);
+      const delta = await tryDelta(request, directory);
+      if (delta !== null) return delta;
       const fetched = await fetchBundle(parts, request);
       if (!fetched.ok) return fetched;
       return asOutcome(fetched.downloadedBytes, request.signal, () =>
         unpackInto(disk, {
           archivePath: join(cacheDirectory, request.digest),
           bundleType: request.bundleType,
-          directory: join(request.deploymentDirectory, ARCHIVE_DIRECTORY),
-          limits: unpackLimits,
+          directory,
+          limits: unpackLimits(limits),
         }),
       );
     },
@@ -118,12 +127,12 @@ export function createBundles(parts: BundleParts): Bundles {
         return failed('corrupt', `${path} is not a ${wanted}, but the bundle type is ${bundleType}`);
       return asOutcome(0, signal, () =>
         bundleType === 'directory'
-          ? adoptDirectory(disk, { from: path, directory, limits: unpackLimits })
-          : unpackInto(disk, { archivePath: path, bundleType, directory, limits: unpackLimits }),
+          ? adoptDirectory(disk, { from: path, directory, limits: unpackLimits(limits) })
+          : unpackInto(disk, { archivePath: path, bundleType, directory, limits: unpackLimits(limits) }),
       );
     },
     async retain(keep) {
-      if ((await disk.status(cacheDirectory)) === null) return;
+      if ((await disk.status(cacheDirectory)) === null) return new Set();
       const files: CachedFile[] = [];
       for (const name of await disk.list(cacheDirectory)) {
         const status = await disk.status(join(cacheDirectory, name));
@@ -133,8 +142,29 @@ export function createBundles(parts: BundleParts): Bundles {
         await disk.removeFile(join(cacheDirectory, name));
         parts.logger.info({ file: name }, 'cached bundle removed');
       }
+      const names = new Set(files.map(({ name }) => name));
+      return new Set([...keep.digests].filter((digest) => names.has(`${digest}.manifest`) && !names.has(digest)));
     },
   };
+
+  /** Null when the bundle has to be fetched whole, or is here packed. */
+  async function tryDelta(request: BundleRequest, archiveDirectory: string): Promise<BundleOutcome | null> {
+    const { digest, sizeBytes, deploymentDirectory, signal, unpackedDirectories } = request;
+    if (sizeBytes < MIN_DELTA_BYTES || unpackedDirectories === undefined) return null;
+    const archive = join(cacheDirectory, digest);
+    // A whole one, or the beginning of one.
+    if ((await disk.status(archive)) !== null || (await disk.status(`${archive}.part`)) !== null) return null;
+    const directories = (await unpackedDirectories()).filter((directory) => directory !== archiveDirectory);
+    if (directories.length === 0) return null;
+    const delta = await prepareDelta(parts, request, { directories, archiveDirectory });
+    if (signal.aborted) return failed('aborted', 'the deployment was cancelled while the bundle was put together');
+    if ('instead' in delta) {
+      parts.logger.info({ digest, deploymentDirectory, reason: delta.instead }, 'the bundle is fetched whole');
+      return null;
+    }
+    const { unpacked, downloadedBytes, reusedBytes } = delta;
+    return { ok: true, archiveRoot: unpacked.archiveRoot, downloadedBytes, reusedBytes };
+  }
 }
 
 async function asOutcome(
@@ -146,7 +176,7 @@ async function asOutcome(
   const unpacked = await unpack();
   if (!unpacked.ok) return unpacked;
   if (signal.aborted) return failed('aborted', 'the deployment was cancelled while the bundle was unpacked');
-  return { ok: true, archiveRoot: unpacked.archiveRoot, downloadedBytes };
+  return { ok: true, archiveRoot: unpacked.archiveRoot, downloadedBytes, reusedBytes: 0 };
 }
 
 function failed(reason: BundleFailure, message: string): BundleOutcome & { ok: false } {

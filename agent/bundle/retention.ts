@@ -12,7 +12,7 @@ export function planRetention(
   files: readonly CachedFile[],
   keep: { digests: ReadonlySet<string>; maxBytes: number },
 ): string[] {
-  const ours = files.filter((file) => /^[0-9a-f]{64}(\.part)?$/.test(file.name));
+  const ours = files.filter((file) => /^[0-9a-f]{64}(\.part|\.manifest)?$/.test(file.name));
   const isKept = (file: CachedFile) => keep.digests.has(file.name.slice(0, 64));
   const isPart = (file: CachedFile) => file.name.endsWith('.part');
   const removable = ours

@@ -1,16 +1,29 @@
 import { basename, dirname, join } from 'node:path';
 import { errnoOf } from '../../shared/core/errors.ts';
-import type { Disk, UnpackLimits, UnpackRequest } from '../host/disk.ts';
+import type { AssembleRequest, Disk, UnpackLimits, UnpackRequest } from '../host/disk.ts';
 
 export type UnpackedBundle =
   | { ok: true; archiveRoot: string }
   | { ok: false; reason: 'corrupt' | 'hostile' | 'too_large' | 'disk_full'; message: string };
+
+export function unpackLimits(limits: { maxUnpackedBytes: number; maxEntries: number }): UnpackLimits {
+  return { maxTotalBytes: limits.maxUnpackedBytes, maxEntries: limits.maxEntries };
+}
 
 /** Unpacks into `directory`, which is removed first, and finds the bundle's root in it. */
 export async function unpackInto(disk: Disk, request: UnpackRequest): Promise<UnpackedBundle> {
   return filling(disk, request.directory, async () => {
     const outcome = await disk.unpack(request);
     if (!outcome.ok) return outcome;
+    return { ok: true, archiveRoot: await findRoot(disk, request.directory) };
+  });
+}
+
+/** The same from files that are here, see {@link Disk.assemble}. */
+export async function assembleInto(disk: Disk, request: AssembleRequest): Promise<UnpackedBundle> {
+  return filling(disk, request.directory, async () => {
+    const outcome = await disk.assemble(request);
+    if (!outcome.ok) return { ok: false, reason: 'corrupt', message: outcome.message };
     return { ok: true, archiveRoot: await findRoot(disk, request.directory) };
   });
 }

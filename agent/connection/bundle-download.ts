@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { agentRoutes } from '../../shared/api/hosts.ts';
 import type { Clock } from '../../shared/core/clock.ts';
 import { AppError, isAppError } from '../../shared/core/errors.ts';
 import { networkError } from '../../shared/sdk/network-errors.ts';
@@ -6,6 +7,8 @@ import type { HttpClient } from './http-client.ts';
 import type { BundleDownload } from './transport.ts';
 
 const ANSWER_TIMEOUT_MS = 30_000;
+/** The coordinator reads the whole bundle first, and those that were asked for before. */
+const MAKING_TIMEOUT_MS = 120_000;
 /** A path that died in the middle says nothing, and a receiver would wait for ever: it has nothing to send that could fail. */
 const IDLE_TIMEOUT_MS = 30_000;
 
@@ -19,10 +22,10 @@ export interface BundleDownloadParts {
 /** Bundles from the coordinator, with `Range` for what is missing. */
 export function createBundleDownload(parts: BundleDownloadParts): BundleDownload {
   return {
-    async open({ digest, offset, signal }) {
+    async open({ digest, delta, offset, signal }) {
       const answer = await parts.http.stream({
         method: 'GET',
-        path: `/v1/hosts/self/bundles/${digest}`,
+        path: delta === undefined ? pathOf(digest) : `${pathOf(digest)}/deltas/${delta}`,
         bearer: await parts.sessionToken(signal),
         headers: offset === 0 ? {} : { range: `bytes=${offset}-` },
         timeoutMs: ANSWER_TIMEOUT_MS,
@@ -38,7 +41,49 @@ export function createBundleDownload(parts: BundleDownloadParts): BundleDownload
       }
       return { offset: begin, totalBytes, chunks: chunksOf(answer, parts.clock) };
     },
+
+    async manifest({ digest, maxBytes, signal }) {
+      const answer = await parts.http.stream({
+        method: 'GET',
+        path: `${pathOf(digest)}/manifest`,
+        bearer: await parts.sessionToken(signal),
+        timeoutMs: MAKING_TIMEOUT_MS,
+        signal,
+      });
+      const chunks: Uint8Array[] = [];
+      let bytes = 0;
+      for await (const chunk of chunksOf(answer, parts.clock)) {
+        bytes += chunk.length;
+        if (bytes > maxBytes) {
+          answer.destroy();
+          throw new AppError('too_large', `the manifest has more than ${maxBytes} bytes`);
+        }
+        chunks.push(chunk);
+      }
+      const length = Number(answer.headers['content-length'] ?? Number.NaN);
+      if (bytes !== length) throw new AppError('unavailable', `the manifest ended after ${bytes} of ${length} bytes`);
+      return Buffer.concat(chunks);
+    },
+
+    async createDelta({ digest, files, signal }) {
+      const answer = await parts.http.json({
+        method: 'POST',
+        path: `${pathOf(digest)}/deltas`,
+        body: { files },
+        bearer: await parts.sessionToken(signal),
+        timeoutMs: MAKING_TIMEOUT_MS,
+        signal,
+      });
+      const parsed = agentRoutes.createBundleDelta.reply.safeParse(answer);
+      if (!parsed.success)
+        throw new AppError('unavailable', 'the coordinator did not say what the delta of the bundle is');
+      return parsed.data;
+    },
   };
+}
+
+function pathOf(digest: string): string {
+  return `/v1/hosts/self/bundles/${digest}`;
 }
 
 /** `bytes 5-9/10`. Source: RFC 9110, 14.4. */

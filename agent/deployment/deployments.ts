@@ -1,6 +1,7 @@
 import { errorMessage } from '../../shared/core/errors.ts';
 import type { Assignment, FinishedReport, RunningEvent } from '../../shared/protocol/messages.ts';
 import { ARCHIVE_DIRECTORY } from '../bundle/bundles.ts';
+import { digestOfUnpacked } from '../bundle/delta.ts';
 import { findDeployment } from '../journal/state.ts';
 import { type DeploymentParts, runDeployment } from './deployment.ts';
 import { isPathSegment } from './layout.ts';
@@ -13,7 +14,8 @@ export interface DeploymentsParts extends Omit<DeploymentParts, 'onEvent'> {
   /** Deployment directories that are kept in each group, the installed one beside. */
   maxRevisions: number;
   /** Beside the directories: drops cached bundles that nothing needs. */
-  retainBundles(digests: ReadonlySet<string>): Promise<void>;
+  /** Returns those that are on this host unpacked only. */
+  retainBundles(digests: ReadonlySet<string>): Promise<ReadonlySet<string>>;
   onEvent: DeploymentParts['onEvent'];
   onFinished(deploymentId: string): void;
   /** The journal cannot be written or an invariant is broken: the agent must end. */
@@ -128,13 +130,21 @@ export function createDeployments(parts: DeploymentsParts): Deployments {
         ...installed.map((revision) => revision.deploymentId),
         ...state.deployments.map((deployment) => deployment.assignment.deploymentId),
       ]);
-      for (const deploymentId of outdatedDeployments(found, { needed, maxRevisions: parts.maxRevisions }))
-        await parts.disk.removeTree(`${directory}/${deploymentId}`);
-      // Only the installed revision's own scripts may still be wanted; all others are in the cache, packed.
+      const current = new Set(installed.map(({ digest }) => digest));
+      const previous = new Set(installed.flatMap(({ previousDigest }) => previousDigest ?? []));
+      const unpackedOnly = await parts.retainBundles(new Set([...current, ...previous]));
+      // What a rollback needs is in the cache, packed, or in its deployment's directory alone.
+      if ([...previous].some((digest) => unpackedOnly.has(digest)))
+        for (const { deploymentId } of found) {
+          const digest = await digestOfUnpacked(parts.disk, `${directory}/${deploymentId}`);
+          if (digest !== null && unpackedOnly.has(digest) && !current.has(digest)) needed.add(deploymentId);
+        }
+      const outdated = new Set(outdatedDeployments(found, { needed, maxRevisions: parts.maxRevisions }));
       for (const { deploymentId } of found)
-        if (!needed.has(deploymentId)) await parts.disk.removeTree(`${directory}/${deploymentId}/${ARCHIVE_DIRECTORY}`);
-      const digests = installed.flatMap(({ digest, previousDigest }) => [digest, previousDigest ?? []].flat());
-      await parts.retainBundles(new Set(digests));
+        if (outdated.has(deploymentId)) await parts.disk.removeTree(`${directory}/${deploymentId}`);
+        // Only the installed revision's own scripts may still be wanted.
+        else if (!needed.has(deploymentId))
+          await parts.disk.removeTree(`${directory}/${deploymentId}/${ARCHIVE_DIRECTORY}`);
     } catch (error) {
       // Tidying is tried again after the next deployment.
       logger.warn({ deploymentGroupId: groupId, reason: errorMessage(error) }, 'old deployments not removed');

@@ -111,7 +111,9 @@ async function downloadBundle(
     deploymentId: assignment.deploymentId,
     archive: { archiveRoot: bundle.archiveRoot, appSpecPath: loaded.appSpecPath },
   });
-  return { kind: 'Succeeded' };
+  if (bundle.reusedBytes === 0) return { kind: 'Succeeded' };
+  const message = `${bundle.downloadedBytes} bytes were fetched; files of ${bundle.reusedBytes} bytes were on this host already`;
+  return { kind: 'Succeeded', diagnostics: { errorCode: 'Success', message } };
 }
 
 async function installFiles(

@@ -1,3 +1,5 @@
+import type { ManifestEntry, ManifestFile } from '../../shared/model/bundle-manifest.ts';
+
 /**
  * PORT: the agent's disk. `node-disk.ts` is the real one; the simulator brings one that tears writes and loses what was
  * not synced. Everything the agent reads or writes goes through here. Failures are thrown as Node's system errors (`code`
@@ -45,6 +47,13 @@ export interface Disk {
   freeBytes(path: string): Promise<number>;
   /** Unpacks an archive into an empty directory, refusing what escapes it. */
   unpack(request: UnpackRequest): Promise<UnpackOutcome>;
+  /**
+   * For each file of a manifest (by its ordinal) one with the same contents, of those in `directories`: at the same path, or
+   * of the same name and size. Reads what it compares, and changes nothing.
+   */
+  findFiles(request: FindFilesRequest): Promise<Map<number, string>>;
+  /** What {@link unpack} would have made of the archive, from files that are here already. Each is checked while it is copied. */
+  assemble(request: AssembleRequest): Promise<AssembleOutcome>;
 }
 
 export interface AppendFile {
@@ -76,6 +85,26 @@ export interface UnpackRequest {
   directory: string;
   limits: UnpackLimits;
 }
+
+export interface FindFilesRequest {
+  files: readonly ManifestFile[];
+  /** Unpacked bundles, the most likely first; what cannot be read there is passed over. */
+  directories: readonly string[];
+}
+
+export interface AssembleRequest {
+  entries: readonly ManifestEntry[];
+  /** Where the contents are, by ordinal. */
+  contents: ReadonlyMap<number, string>;
+  /** An existing, empty directory. */
+  directory: string;
+  limits: UnpackLimits;
+}
+
+export type AssembleOutcome =
+  | { ok: true }
+  /** A file is not what the manifest says, or is gone, or the manifest itself is hostile. */
+  | { ok: false; message: string };
 
 export interface UnpackLimits {
   maxTotalBytes: number;

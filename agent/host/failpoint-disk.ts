@@ -121,6 +121,7 @@ function dyingAtChange(disk: Disk, failpoint: Failpoint & { kind: 'disk' }, die:
     sync: (path) => change(() => disk.sync(path)),
     syncTree: (directory) => change(() => disk.syncTree(directory)),
     unpack: (request) => change(() => disk.unpack(request)),
+    assemble: (request) => change(() => disk.assemble(request)),
   };
 }
 

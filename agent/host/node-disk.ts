@@ -20,6 +20,7 @@ import {
   utimes,
 } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { assemble, findFiles } from './assemble.ts';
 import type { AppendFile, Disk, FileStatus } from './disk.ts';
 import { syncEach } from './sync-tree.ts';
 import { unpackArchive } from './unpack.ts';
@@ -99,6 +100,8 @@ export function createNodeDisk(): Disk {
       return bavail * bsize;
     },
     unpack: unpackArchive,
+    findFiles,
+    assemble,
   };
   return disk;
 }

@@ -1,16 +1,12 @@
-import { spawn } from 'node:child_process';
-import { createHash, createPrivateKey, randomFillSync, sign } from 'node:crypto';
-import { once } from 'node:events';
-import { chmodSync, createReadStream, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createPrivateKey, randomFillSync, sign } from 'node:crypto';
+import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
-import { isTerminal } from '../../shared/model/deployment.ts';
 import { signedText } from '../../shared/protocol/messages.ts';
 import { type Bench, type Figure, lineOf } from '../figure.ts';
 import { type Agent, startAgent } from '../support/agent.ts';
-import { APPLICATION, setUpApplication } from '../support/application.ts';
+import { setUpApplication } from '../support/application.ts';
 import { type Coordinator, startCoordinator } from '../support/coordinator.ts';
-import { until } from '../support/processes.ts';
+import { downloadEnded, ended, packAndUpload, runCommand, settleDisk } from '../support/large-bundle.ts';
 
 const FILES = 5_000;
 const FILE_BYTES = 40_000;
@@ -26,7 +22,8 @@ export const bundle: Figure = {
   name: 'bundle',
   summary: '200 MB in 5,000 files to one host, against curl | tar x',
   async run(bench) {
-    const coordinator = await startCoordinator(bench, 'coordinator');
+    // Every round's bundle comes whole: what a delta saves is another figure.
+    const coordinator = await startCoordinator(bench, 'coordinator', { deltaCacheBytes: 0 });
     const application = await setUpApplication(bench, coordinator.client);
     const agent = await startAgent(bench, coordinator, 'bundle-host');
     const files = bench.isQuick ? FILES / 10 : FILES;
@@ -112,47 +109,6 @@ function gateOf(bench: Bench, label: string): string {
   return join(bench.directory, `gate-${label}`);
 }
 
-async function packAndUpload(bench: Bench, coordinator: Coordinator, tree: string, round: number) {
-  const label = `round-${round}`;
-  writeFileSync(join(tree, 'ROUND'), label);
-  const archive = join(bench.directory, `${label}.tar`);
-  await runCommand(['tar', 'cf', archive, '-C', tree, '.']);
-  const hash = createHash('sha256');
-  let bytes = 0;
-  for await (const chunk of createReadStream(archive, { highWaterMark: 1_024 * 1_024 })) {
-    hash.update(chunk);
-    bytes += chunk.length;
-  }
-  const digest = hash.digest('hex');
-  const from = { path: archive };
-  await coordinator.client.uploadBundle({ application: APPLICATION, from, digest, bundleType: 'tar', label });
-  rmSync(archive);
-  return { digest, label, bytes };
-}
-
-async function downloadEnded({ client }: Coordinator, deployment: string, agent: Agent) {
-  for (;;) {
-    const target = await client.getTarget({ deployment, host: agent.hostName });
-    const event = target.lifecycleEvents.find((one) => one.name === 'DownloadBundle');
-    if (event?.status === 'Succeeded') return event;
-    if (event?.status === 'Failed') throw new Error(`DownloadBundle: ${JSON.stringify(event.diagnostics)}`);
-    await pause(20);
-  }
-}
-
-async function ended({ client }: Coordinator, id: string): Promise<void> {
-  await until(
-    `${id} has ended`,
-    async () => {
-      const deployment = await client.getDeployment({ deployment: id });
-      if (isTerminal(deployment.status) && deployment.status !== 'Succeeded')
-        throw new Error(`${id} is ${deployment.status}: ${JSON.stringify(deployment.errorInformation)}`);
-      return deployment.status === 'Succeeded';
-    },
-    { timeoutMs: 120_000 },
-  );
-}
-
 /** As the same host: with its key, a session of its own. */
 async function curlAndTar(bench: Bench, coordinator: Coordinator, agent: Agent, digest: string): Promise<number> {
   const token = await sessionToken(coordinator.url, agent);
@@ -184,19 +140,4 @@ async function sessionToken(url: string, agent: Agent): Promise<string> {
   const signature = sign(null, Buffer.from(signedText(nonce, coordinatorId, agent.hostId)), key).toString('base64');
   const session = await post('/v1/agents/sessions', { hostId: agent.hostId, nonce, signature });
   return session['sessionToken'] ?? '';
-}
-
-/** What was written before is not written at the cost of what is measured next. */
-async function settleDisk(): Promise<void> {
-  await runCommand(['sync']);
-}
-
-async function runCommand([command = '', ...args]: string[]): Promise<void> {
-  const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
-  let problem = '';
-  child.stderr.on('data', (text) => {
-    problem = (problem + text).slice(-2_000);
-  });
-  const [code] = await once(child, 'close');
-  if (code !== 0) throw new Error(`${command} ended with ${code}: ${problem}`);
 }

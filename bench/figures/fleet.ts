@@ -56,7 +56,9 @@ export const fleet: Figure = {
 };
 
 async function measureFleet(bench: Bench, hosts: number): Promise<Map<string, number[]>> {
-  const coordinator = await startCoordinator(bench, `coordinator-${hosts}`, (database) => insertHosts(database, hosts));
+  const coordinator = await startCoordinator(bench, `coordinator-${hosts}`, {
+    prepare: (database) => insertHosts(database, hosts),
+  });
   const application = await setUpApplication(bench, coordinator.client);
   const { rssBytes: emptyRssBytes } = memoryOf(coordinator.pid);
   const connected = startFleet(bench, { url: coordinator.url, hosts });

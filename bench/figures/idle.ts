@@ -80,7 +80,9 @@ async function startBare(bench: Bench, count: number) {
 }
 
 async function idleCoordinator(bench: Bench, hosts: number): Promise<void> {
-  const coordinator = await startCoordinator(bench, `idle-${hosts}`, (database) => insertHosts(database, hosts));
+  const coordinator = await startCoordinator(bench, `idle-${hosts}`, {
+    prepare: (database) => insertHosts(database, hosts),
+  });
   const fleet = startFleet(bench, { url: coordinator.url, hosts });
   const sampleMs = 5_000;
   const share = async () => {

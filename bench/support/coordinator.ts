@@ -24,8 +24,9 @@ const ENVIRONMENT = { DROVER_COORDINATOR_LIMITS_REQUESTS_PER_MINUTE: '10000000' 
 export async function startCoordinator(
   bench: Bench,
   name: string,
-  prepare?: (database: Database) => Promise<void>,
+  options: { prepare?: (database: Database) => Promise<void>; deltaCacheBytes?: number } = {},
 ): Promise<Coordinator> {
+  const { prepare, deltaCacheBytes } = options;
   const dataDirectory = join(bench.directory, name);
   mkdirSync(dataDirectory, { mode: 0o700 });
   const databasePath = join(dataDirectory, 'drover.db');
@@ -39,7 +40,12 @@ export async function startCoordinator(
     bench,
     process.execPath,
     [join(bench.programs, 'drover-coordinator.js'), '--port', '0', '--data-directory', dataDirectory],
-    ENVIRONMENT,
+    {
+      ...ENVIRONMENT,
+      ...(deltaCacheBytes === undefined
+        ? {}
+        : { DROVER_COORDINATOR_LIMITS_DELTA_CACHE_BYTES: String(deltaCacheBytes) }),
+    },
   );
   let url = '';
   await until(`the coordinator listens`, () => {

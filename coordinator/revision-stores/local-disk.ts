@@ -21,6 +21,15 @@ export function createLocalDiskStore(parts: { directory: string; randomness: Ran
     return join(folderOf(digest), digest);
   };
 
+  async function sizeOf(digest: string): Promise<number | null> {
+    try {
+      return (await stat(pathOf(digest))).size;
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return null;
+      throw asStorageError(error);
+    }
+  }
+
   return {
     async put(stream, options) {
       await mkdir(unfinished, { recursive: true, mode: 0o700 });
@@ -47,14 +56,8 @@ export function createLocalDiskStore(parts: { directory: string; randomness: Ran
       return createReadStream(path, { fd: handle, highWaterMark: READ_CHUNK_BYTES, ...range });
     },
 
-    async sizeOf(digest) {
-      try {
-        return (await stat(pathOf(digest))).size;
-      } catch (error) {
-        if (errnoOf(error) === 'ENOENT') return null;
-        throw asStorageError(error);
-      }
-    },
+    pathOf: async (digest) => ((await sizeOf(digest)) === null ? null : pathOf(digest)),
+    sizeOf,
 
     async delete(digest) {
       await rm(pathOf(digest), { force: true });

@@ -18,6 +18,8 @@ export interface RevisionStore {
    * @throws AppError `not_found`
    */
   open(digest: string, range?: { start: number; end: number }): Promise<Readable>;
+  /** Where it lies as a file of this machine, or null: it is not there, or the store keeps no files. */
+  pathOf(digest: string): Promise<string | null>;
   /** Its size in bytes, or null when it is not there. */
   sizeOf(digest: string): Promise<number | null>;
   /** Idempotent. */

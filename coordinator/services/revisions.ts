@@ -107,7 +107,8 @@ export function createRevisions({ database, clock, randomness, store, fetchBundl
       const assigned = await database.query
         .selectFrom('targets')
         .innerJoin('deployments', 'deployments.id', 'targets.deployment_id')
-        .select('targets.id')
+        .innerJoin('revisions', 'revisions.id', 'deployments.revision_id')
+        .select('revisions.bundle_type')
         .where('targets.host_id', '=', hostId)
         .where('targets.status', '=', 'InProgress')
         .where('deployments.revision_digest', '=', digest)
@@ -115,9 +116,15 @@ export function createRevisions({ database, clock, randomness, store, fetchBundl
         .executeTakeFirst();
       // The same answer for a bundle that is not there and one that is not the host's: it learns of neither.
       const sizeBytes = assigned === undefined ? null : await store.sizeOf(digest);
-      if (sizeBytes === null)
+      if (assigned === undefined || sizeBytes === null)
         throw new AppError('not_found', `no deployment that runs assigns the bundle ${digest} to this host`);
-      return { sizeBytes, open: (range: { start: number; end: number }) => store.open(digest, range) };
+      return {
+        sizeBytes,
+        // Only a BundleType is ever written there.
+        bundleType: assigned.bundle_type as BundleType,
+        path: () => store.pathOf(digest),
+        open: (range: { start: number; end: number }) => store.open(digest, range),
+      };
     },
 
     /** The bundle itself goes with the next retention. @throws AppError `not_found`, `conflict` while it is counted on */

@@ -10,6 +10,7 @@ import type { Randomness } from '../../shared/core/randomness.ts';
 export interface DataDirectory {
   databasePath: string;
   revisionsPath: string;
+  deltasPath: string;
   /** Writes a file that only its owner may read; an existing one is replaced. */
   writeSecret(name: string, text: string): Promise<string>;
   /**
@@ -52,6 +53,7 @@ export function takeDataDirectory(path: string, holder: Holder): DataDirectory {
   return {
     databasePath: join(path, 'drover.db'),
     revisionsPath: join(path, 'revisions'),
+    deltasPath: join(path, 'deltas'),
     writeSecret: (name, text) => writeSecret(join(path, name), text),
     keepRandomBytes: (name, count, randomness) => keepRandomBytes(join(path, name), count, randomness),
     keepSecret: (name, make) => keepSecret(join(path, name), make),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { fileRuns } from '../model/bundle-manifest.ts';
 import { groupDrift } from '../model/drift.ts';
 import { host, hostFacts, hostName, hostPresence, iamArn, scalingGroupName, tags, zoneName } from '../model/host.ts';
 import { joinToken } from '../model/join-token.ts';
@@ -194,6 +195,37 @@ export const agentRoutes = {
     summary: 'Download an assigned bundle.',
     caller: 'host',
     params: z.strictObject({ digest: z.string().length(64) }),
+    reply: z.string(),
+    errors: ['not_found'],
+  }),
+  /** gzip of a BundleManifest (shared/model/bundle-manifest.ts) as JSON. Not for every bundle: whoever gets an error fetches the bundle whole. */
+  downloadBundleManifest: defineRoute({
+    method: 'GET',
+    path: '/v1/hosts/self/bundles/:digest/manifest',
+    summary: 'What an assigned bundle unpacks to: names, modes and SHA-256 of its files.',
+    caller: 'host',
+    params: z.strictObject({ digest: z.string().length(64) }),
+    reply: z.string(),
+    errors: ['not_found', 'unavailable', 'too_large'],
+  }),
+  createBundleDelta: defineRoute({
+    method: 'POST',
+    path: '/v1/hosts/self/bundles/:digest/deltas',
+    summary: 'Have some files of an assigned bundle packed as a tgz, each under its ordinal.',
+    caller: 'host',
+    params: z.strictObject({ digest: z.string().length(64) }),
+    body: z.strictObject({ files: fileRuns }),
+    reply: z.object({ digest: z.string().length(64), sizeBytes: z.number().int() }),
+    status: 201,
+    errors: ['not_found', 'unavailable', 'too_large'],
+  }),
+  /** Answers with the bytes; honours Range. Kept for a while only: after `not_found` it is created again. */
+  downloadBundleDelta: defineRoute({
+    method: 'GET',
+    path: '/v1/hosts/self/bundles/:digest/deltas/:delta',
+    summary: 'Download some files of an assigned bundle.',
+    caller: 'host',
+    params: z.strictObject({ digest: z.string().length(64), delta: z.string().length(64) }),
     reply: z.string(),
     errors: ['not_found'],
   }),

@@ -36,7 +36,12 @@ describe('bundles', () => {
   /** A source that counts what it was asked for. */
   function source(open: Open, options: { totalBytes?: number; ranges?: boolean } = {}) {
     const offsets: number[] = [];
+    const nothing = async () => {
+      throw new AppError('not_found', 'this source has whole bundles only');
+    };
     const download: BundleDownload = {
+      manifest: nothing,
+      createDelta: nothing,
       async open({ offset }) {
         offsets.push(offset);
         const from = options.ranges === false ? 0 : offset;
@@ -105,6 +110,7 @@ describe('bundles', () => {
       ok: true,
       archiveRoot: join(root, 'd-1', 'deployment-archive'),
       downloadedBytes: bytes.length,
+      reusedBytes: 0,
     });
     expect(readTree(join(root, 'd-1', 'deployment-archive'))).to.deep.equal(readTree(join(root, 'from')));
     expect(cache()).to.deep.equal([digest]);

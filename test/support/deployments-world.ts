@@ -69,11 +69,11 @@ export async function openDeploymentsWorld(
     prepareBundle: async ({ deploymentDirectory }) => {
       const archiveRoot = join(deploymentDirectory, 'deployment-archive');
       writeTree(archiveRoot, host.bundle);
-      return { ok: true, archiveRoot, downloadedBytes: 0 };
+      return { ok: true, archiveRoot, downloadedBytes: 0, reusedBytes: 0 };
     },
     install: async () => ({ ok: true, installedFiles: 0, removedFiles: 0 }),
     recoverInstall: async () => 'nothing',
-    retainBundles: async () => {},
+    retainBundles: async () => new Set(),
     maxRevisions: 3,
     onEvent: () => {},
     onFinished: () => {},

@@ -43,6 +43,7 @@ export function createMemoryStore({ bundles, unfinished }: MemoryPlace, now: () 
       const part = range === undefined ? bundle.bytes : bundle.bytes.subarray(range.start, range.end + 1);
       return Readable.from(part.length === 0 ? [] : [part]);
     },
+    pathOf: async () => null,
     sizeOf: async (digest) => bundles.get(digest)?.bytes.length ?? null,
     async delete(digest) {
       bundles.delete(digest);

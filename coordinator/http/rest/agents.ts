@@ -20,6 +20,10 @@ export function agentHandlers(services: {
     createSession: ({ body }) => sessions.createSession(body),
     readiness: ({ caller }) => readiness.of(caller.hostId),
     downloadBundle: ({ params, caller, http }) => bundleDownloads.open(caller.hostId, params.digest, http),
+    downloadBundleManifest: ({ params, caller, http }) => bundleDownloads.manifest(caller.hostId, params.digest, http),
+    createBundleDelta: ({ params, caller, body }) =>
+      bundleDownloads.createDelta(caller.hostId, params.digest, body.files),
+    downloadBundleDelta: ({ params, caller, http }) => bundleDownloads.delta(caller.hostId, params, http),
     exchange: ({ body, http }) => longPoll.exchange(body, http.remoteAddress, http.signal),
   };
 }

@@ -90,7 +90,7 @@ function takeEntry(entry: ReadEntry, tree: ArchiveTree, sink: ArchiveSink, state
     case 'File':
     case 'OldFile':
     case 'ContiguousFile': {
-      sink.beginFile(tree.file(entry.path, entry.size), mode ?? 0o644);
+      sink.beginFile(tree.file(entry.path, entry.size), mode ?? 0o644, entry.size);
       state.remaining = entry.size;
       entry.on('data', (bytes) => {
         state.remaining -= bytes.length;

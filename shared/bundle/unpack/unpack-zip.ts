@@ -78,7 +78,7 @@ async function takeEntry(entry: Entry, parts: EntryParts): Promise<void> {
     sink.symlink(tree.symlink(name, target), target);
     return;
   }
-  sink.beginFile(tree.file(name, entry.uncompressedSize), mode ?? 0o644);
+  sink.beginFile(tree.file(name, entry.uncompressedSize), mode ?? 0o644, entry.uncompressedSize);
   if (entry.compressedSize <= SMALL_ENTRY_BYTES && entry.uncompressedSize <= SMALL_ENTRY_BYTES)
     sink.write(await smallContent(entry, parts.file));
   else await streamContent(entry, parts);

@@ -18,7 +18,13 @@ export function bundleDownload(parts: {
   sessionToken(signal: AbortSignal): Promise<string>;
 }): BundleDownload {
   const { network, coordinator, machine, process } = parts;
+  // Bundles of the simulation are far too small for deltas.
+  const noDeltas = async () => {
+    throw new AppError('not_found', 'there are no deltas');
+  };
   return {
+    manifest: noDeltas,
+    createDelta: noDeltas,
     async open({ digest, offset, signal }) {
       const token = await parts.sessionToken(signal);
       const bytes = await network.request(

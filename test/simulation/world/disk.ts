@@ -137,8 +137,15 @@ export function createSimulatedDisk(parts: DiskParts): Disk {
     syncTree: (directory) => syncEach(disk, directory),
     freeBytes: () => answer(() => (files.isFull ? 0 : FREE_BYTES)),
     unpack: (request) => answer(() => unpack(files, request)),
+    // Bundles of the simulation are far too small for deltas.
+    findFiles: () => answer(() => noDeltas()),
+    assemble: () => answer(() => noDeltas()),
   };
   return disk;
+}
+
+function noDeltas(): never {
+  throw systemError('EOPNOTSUPP');
 }
 
 /** No bundle of the simulation has a link in it. */
