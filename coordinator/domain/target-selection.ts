@@ -56,9 +56,12 @@ export function inPlanOrder<Host extends OrderedHost>(hosts: readonly Host[]): H
     .map(({ host }) => host);
 }
 
-/** Healthy hosts are those that a deployment takes out of service when it starts on them. */
+/**
+ * Healthy hosts are those that a deployment takes out of service when it starts on them. One that is offline counts as well: it may
+ * have lost no more than its connection, and be back and in service before its turn. While it is away the view says so.
+ */
 export function isHealthy(host: OrderedHost): boolean {
-  return !host.isOffline && host.instanceHealth === 'Healthy';
+  return host.instanceHealth === 'Healthy';
 }
 
 function planClass(host: OrderedHost): number {

@@ -81,9 +81,9 @@ describe('inPlanOrder', () => {
     ]);
   });
 
-  it('counts only a healthy host that is there as in service', () => {
+  it('counts only a healthy host as in service, also while it is away', () => {
     expect(isHealthy(host('a'))).to.equal(true);
-    expect(isHealthy(host('a', { isOffline: true }))).to.equal(false);
+    expect(isHealthy(host('a', { isOffline: true }))).to.equal(true);
     expect(isHealthy(host('a', { instanceHealth: 'Unknown' }))).to.equal(false);
   });
 });

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { ALL_AT_ONCE, aFleet, deployed, ONE_AT_A_TIME } from '../../../support/engine-fleet.ts';
+import { ALL_AT_ONCE, aFleet, deployed, doing, ONE_AT_A_TIME } from '../../../support/engine-fleet.ts';
 import { createEngineWorld, type EngineWorld, type WorldHost } from '../../../support/engine-world.ts';
 
 describe('a deployment beside one that brings a host in', () => {
@@ -84,5 +84,41 @@ describe('a deployment beside one that brings a host in', () => {
     world.finish(hosts[1]!, second.id, 'succeed');
     await world.run(20_000);
     expect(hosts[1]!.started.at(-1), 'nothing takes it back to 1').to.equal(second.id);
+  });
+});
+
+describe('a deployment that is made while a host in service is out of reach', () => {
+  let world: EngineWorld;
+  beforeEach(async () => {
+    world = await createEngineWorld();
+  });
+  afterEach(() => world.close());
+
+  it('counts that host as in service when it is back before its turn', async () => {
+    const hosts = await aFleet(world, 4);
+    await deployed(world, '1', ALL_AT_ONCE);
+    hosts[1]!.behaviour = () => 'fail';
+    const noRollback = { autoRollback: { enabled: false, events: [] } };
+    await deployed(world, '2', { ...ALL_AT_ONCE, ...noRollback, onlyHostNames: ['web-2'] });
+    // Both are held by another group: their turn does not come, and web-1 only lost its connection.
+    await world.addGroup('beside');
+    for (const host of hosts) host.behaviour = doing({ '2': 'hang', '3': 'hang' });
+    const held = await deployed(world, '2', { ...ALL_AT_ONCE, deploymentGroup: 'beside' });
+    for (const host of hosts.slice(2)) world.finish(host, held.id, 'succeed');
+    world.disconnect(hosts[0]!);
+    await world.run(20_000);
+    const third = await deployed(world, '3', ONE_AT_A_TIME);
+    const startedOn = () => hosts.filter((host) => host.started.includes(third.id)).map((host) => host.name);
+
+    await world.connect(hosts[0]!);
+    world.finish(hosts[0]!, held.id, 'succeed');
+    await world.run(200);
+    expect(startedOn(), 'web-2 is down').to.deep.equal([]);
+    world.finish(hosts[1]!, held.id, 'succeed');
+    await world.run(200);
+    expect(startedOn()).to.deep.equal(['web-2']);
+    world.finish(hosts[1]!, third.id, 'succeed');
+    await world.run(200);
+    expect(startedOn()).to.deep.equal(['web-1', 'web-2']);
   });
 });
