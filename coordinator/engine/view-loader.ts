@@ -71,7 +71,7 @@ export async function loadRolloutView(
   };
   // As many hosts as may be in progress are: nothing can start, and no host in waiting matters until one of them has ended.
   const isFull = row.count_in_progress > 0 && capacityForUnhealthy(view) <= 0;
-  if (!isWaitingForEnd && !isFull) view.next = await nextTargets(query, deploymentId, now);
+  if (!isWaitingForEnd && !isFull) view.next = await nextTargets(query, row, now);
   return { view, row };
 }
 
@@ -86,14 +86,27 @@ function endingOf(row: DeploymentRow): RolloutView['deployment']['ending'] {
   };
 }
 
-/** In the order of the plan, without hosts that are busy, and without those that are here and still to tell how an earlier one ended. */
-async function nextTargets(query: Queryable, deploymentId: string, now: number): Promise<PendingTarget[]> {
+/**
+ * In the order of the plan, without hosts that are busy, and without those that are here and still to tell how an earlier one ended.
+ * Bringing a host in goes before the group's own deployment: after it, it would take the host back to the old revision.
+ */
+async function nextTargets(query: Queryable, deployment: DeploymentRow, now: number): Promise<PendingTarget[]> {
+  const toBeBroughtIn = query
+    .selectFrom('deployments as d')
+    .innerJoin('targets as b', 'b.deployment_id', 'd.id')
+    .select('b.host_id')
+    .where('d.is_active', '=', sql.lit(1))
+    .where('d.group_id', '=', deployment.group_id)
+    .where('d.creator', '=', 'autoscaling')
+    .where('d.id', '<>', deployment.id)
+    .where('b.status', '=', 'Pending');
   const rows = await query
     .selectFrom('targets as t')
     .leftJoin('hosts as h', 'h.id', 't.host_id')
     .select(['t.id', 't.host_id', 't.host_name', 't.was_healthy', 'h.presence', 'h.presence_since', 't.started_at'])
-    .where('t.deployment_id', '=', deploymentId)
+    .where('t.deployment_id', '=', deployment.id)
     .where('t.status', '=', 'Pending')
+    .where('t.host_id', 'not in', toBeBroughtIn)
     .where(({ not, exists: existsIn, selectFrom }) =>
       not(
         existsIn(
@@ -227,8 +240,8 @@ async function offlineInService(query: Queryable, deployment: DeploymentRow): Pr
 
 /**
  * Hosts of this deployment that were in service when it was made, or are since, and that a one-host deployment of the group
- * has taken out since. One that failed there counts until that deployment has ended, which tells this one (settle-group.ts).
- * Reads the few deployments of this kind that run, not the targets of this one.
+ * takes out: at once, when it has not begun yet. One that failed there counts until that deployment has ended, which tells this
+ * one (settle-group.ts). Reads the few deployments of this kind that run, not the targets of this one.
  */
 async function busyInService(query: Queryable, deployment: DeploymentRow): Promise<number> {
   const row = await query
@@ -240,8 +253,12 @@ async function busyInService(query: Queryable, deployment: DeploymentRow): Promi
     .where('d.group_id', '=', deployment.group_id)
     .where('d.creator', '=', 'autoscaling')
     .where('d.id', '<>', deployment.id)
-    .where('t.started_at', 'is not', null)
-    .where('t.status', 'in', ['InProgress', 'Failed'])
+    .where((e) =>
+      e.or([
+        e('t.status', 'in', ['Pending', 'InProgress']),
+        e.and([e('t.status', '=', 'Failed'), e('t.started_at', 'is not', null)]),
+      ]),
+    )
     // Those that are away are counted already.
     .where('h.presence', '<>', 'Offline')
     .where((e) =>

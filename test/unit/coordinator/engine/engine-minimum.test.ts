@@ -2,6 +2,8 @@ import { expect } from 'chai';
 import { ALL_AT_ONCE, aFleet, deployed, doing, ONE_AT_A_TIME } from '../../../support/engine-fleet.ts';
 import { createEngineWorld, type EngineWorld, type WorldHost } from '../../../support/engine-world.ts';
 
+const HALF_AT_A_TIME = { deploymentConfigName: 'CodeDeployDefault.HalfAtATime' };
+
 describe('a deployment beside one that brings a host in', () => {
   let world: EngineWorld;
   let hosts: WorldHost[];
@@ -19,7 +21,7 @@ describe('a deployment beside one that brings a host in', () => {
 
   /** web-2 runs 1 and was away when 2 came. It is back, and its way to 2 takes long. */
   async function bringInSecond(): Promise<string> {
-    const second = await deployed(world, '2', { deploymentConfigName: 'CodeDeployDefault.HalfAtATime' });
+    const second = await deployed(world, '2', HALF_AT_A_TIME);
     expect(second.status).to.equal('Succeeded');
     await world.connect(hosts[1]!);
     await world.run(200);
@@ -36,6 +38,52 @@ describe('a deployment beside one that brings a host in', () => {
     world.finish(hosts[1]!, bringIn, 'succeed');
     await world.run(200);
     expect(startedOn(third.id)).to.have.length(1);
+  });
+
+  /** As above in a second group, where bringing it in waits for the first one's. */
+  async function bringInSecondLater(): Promise<{ first: string }> {
+    await world.addGroup('beside');
+    await world.connect(hosts[1]!);
+    await deployed(world, '1', { ...ALL_AT_ONCE, deploymentGroup: 'beside' });
+    world.disconnect(hosts[1]!);
+    await world.run(20_000);
+    for (const deploymentGroup of ['beside', 'prod'])
+      expect((await deployed(world, '2', { ...HALF_AT_A_TIME, deploymentGroup })).status).to.equal('Succeeded');
+    await world.connect(hosts[1]!);
+    await world.run(200);
+    const first = hosts[1]!.started.at(-1) ?? '';
+    expect(await world.get(first)).to.include({ creator: 'autoscaling', deploymentGroup: 'prod' });
+    return { first };
+  }
+
+  it('counts that host as out of service while bringing it in waits for another group', async () => {
+    const { first } = await bringInSecondLater();
+    const third = await deployed(world, '3', { ...ONE_AT_A_TIME, deploymentGroup: 'beside' });
+    world.finish(hosts[1]!, first, 'succeed');
+    await world.run(200);
+    const bringIn = hosts[1]!.started.at(-1) ?? '';
+    expect(await world.get(bringIn)).to.include({ creator: 'autoscaling', deploymentGroup: 'beside' });
+    expect(startedOn(third.id), 'web-2 is down').to.deep.equal([]);
+    world.finish(hosts[1]!, bringIn, 'succeed');
+    await world.run(200);
+    expect(startedOn(third.id)).to.have.length(1);
+  });
+
+  it('lets that host be brought in first', async () => {
+    const { first } = await bringInSecondLater();
+    const third = await deployed(world, '3', { ...HALF_AT_A_TIME, deploymentGroup: 'beside' });
+    expect(startedOn(third.id)).to.deep.equal(['web-1']);
+    // In this order: the deployment is the first to look at web-2, whose turn it is.
+    world.finish(hosts[0]!, third.id, 'succeed');
+    world.finish(hosts[1]!, first, 'succeed');
+    await world.run(200);
+    const bringIn = hosts[1]!.started.at(-1) ?? '';
+    expect(await world.get(bringIn)).to.include({ creator: 'autoscaling', deploymentGroup: 'beside' });
+    world.finish(hosts[1]!, bringIn, 'succeed');
+    await world.run(200);
+    for (const host of hosts.slice(2)) if (host.unfinished.has(third.id)) world.finish(host, third.id, 'succeed');
+    await world.run(200);
+    expect(hosts[1]!.started.at(-1), 'nothing takes it back to 2').to.equal(third.id);
   });
 
   it('counts that host as down when bringing it in has failed, and starts with it', async () => {
