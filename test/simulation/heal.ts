@@ -36,6 +36,7 @@ export async function healAndFinish(history: History, until: Until): Promise<voi
     return;
   }
   checkConverged(history);
+  await remakeGroups(history, until);
   await deployLastRevision(history, until, limitMs);
 }
 
@@ -104,6 +105,23 @@ function owed({ world }: History): string[] {
 
 function isQuiet(history: History): boolean {
   return history.observer.active().length === 0 && owed(history).length === 0 && isWhole(history);
+}
+
+/** A group that was deleted by a coordinator that died before it was made again: its operator comes back to it. */
+async function remakeGroups({ world }: History, until: Until): Promise<void> {
+  const { core } = world.coordinator;
+  const find = world.database.look.prepare<[string, string], { id: string }>(
+    'SELECT id FROM deployment_groups WHERE application = ? AND name = ?',
+  );
+  for (const group of world.plan.groups) {
+    if (core === null || find.get(group.application, group.name) !== undefined) continue;
+    world.trace.say('operator', `makes ${group.application}/${group.name} again`);
+    let isMade = false;
+    void world.createGroup(core, group).then(() => {
+      isMade = true;
+    });
+    await until(() => isMade, 10_000);
+  }
 }
 
 async function deployLastRevision(history: History, until: Until, limitMs: number): Promise<void> {

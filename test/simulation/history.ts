@@ -26,6 +26,8 @@ export interface History {
   stops: Map<string, { allowed: ReadonlySet<string>; at: number }>;
   /** Deployment and machine that was told to leave it. */
   cancels: Set<string>;
+  /** By machine: since when its agent is let in on its newest connection. */
+  letInAt: Map<string, number | null>;
   /** Machines that must never be let in. */
   clones: Set<string>;
   /** After the end of a coordinator the next one is started so much later, ms. */

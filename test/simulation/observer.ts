@@ -3,6 +3,8 @@ import type { DurableDatabase } from './world/durable-database.ts';
 /** What is stored of a deployment, as far as checks and situations need it. */
 export interface SeenDeployment {
   id: string;
+  /** In the order in which they were made. */
+  number: number;
   creator: string;
   groupId: string;
   application: string;
@@ -43,7 +45,7 @@ export class Observer {
     this.#database = database;
     this.#events = events;
     this.#changed = database.look.prepare<[number], Row>(
-      `SELECT id, creator, group_id AS groupId, application, revision_label AS revision, config_name AS configName, status, ending_as AS endingAs,
+      `SELECT id, number, creator, group_id AS groupId, application, revision_label AS revision, config_name AS configName, status, ending_as AS endingAs,
          error_code AS errorCode, coalesce(minimum_count, 0) AS minimum, total_hosts AS total, occupies_group AS occupiesGroup,
          is_active AS isActive, rollback_triggering_deployment_id AS triggeredBy, stop_requested_at AS stopRequestedAt,
          change_sequence AS changeSequence

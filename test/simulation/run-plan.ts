@@ -75,6 +75,7 @@ export async function runPlan(plan: Plan, options: RunOptions = { keepsLines: fa
     violations: [],
     stops: new Map(),
     cancels: new Set(),
+    letInAt: new Map(),
     clones: new Set(),
     coordinatorDownMs: 2_000,
     begun: [],

@@ -3,7 +3,7 @@ import { checkTakenOut } from './invariants/in-service.ts';
 import { checkMinimum } from './invariants/minimum.ts';
 import { checkRolledBack } from './invariants/rollback.ts';
 import { checkInstalledFiles, checkScriptStart } from './invariants/scripts.ts';
-import { checkBeginAfterStop, checkFrameAfterStop, noteCancel } from './invariants/stops.ts';
+import { checkBeginAfterStop, checkFrameAfterStop, noteCancel, noteLetIn } from './invariants/stops.ts';
 import { checkRollbackCreated, checkRollbackOf, checkSuccess } from './invariants/verdict.ts';
 import { createNotices } from './notices.ts';
 import type { ObserverEvents } from './observer.ts';
@@ -52,6 +52,7 @@ export function createWatch(history: History): { worldEvents: WorldEvents; obser
           return;
         }
         checkFrameAfterStop(history, machine, frame);
+        noteLetIn(history, machine, kind);
         if (kind === 'cancel') noteCancel(history, machine, frame);
         if (kind === 'welcome' && history.clones.has(machine)) violate('clones', `${machine} was let in`);
         if (kind === 'problem' && frame.includes('"host_cloned"')) notice('a copied host is refused');

@@ -17,6 +17,7 @@ export function checkTakenOut(
   for (const fleet of observer.active()) {
     if (fleet.groupId !== taker.groupId || !fleet.occupiesGroup || machine.hostId === null) continue;
     if (!fleet.fleet.includes(machine.hostId)) continue;
+    if (isBroughtInFirst(history, { fleet, taker, hostId: machine.hostId })) continue;
     if (!countsInService(history, { fleet, machine, hostId: machine.hostId, lastDeploymentId })) continue;
     const down = fleet.fleet.filter(
       (hostId) => hostId !== machine.hostId && isDownByUs(history, hostId, fleet.application),
@@ -33,11 +34,26 @@ export function checkTakenOut(
 }
 
 /**
+ * A host that was to be brought in before the fleet's deployment was made is out of service for that one until then, as readiness
+ * says, whatever it still serves. One that the fleet's deployment has reached itself is not: that one counts on it.
+ */
+function isBroughtInFirst(
+  { world }: History,
+  { fleet, taker, hostId }: { fleet: SeenDeployment; taker: SeenDeployment; hostId: string },
+): boolean {
+  if (taker.creator !== 'autoscaling' || taker.number > fleet.number) return false;
+  const target = world.database.look
+    .prepare<[string, string], { status: string }>('SELECT status FROM targets WHERE deployment_id = ? AND host_id = ?')
+    .get(fleet.id, hostId);
+  return target?.status === 'Pending';
+}
+
+/**
  * A host that has just entered the group (enrolled again, tagged again, or the group was made again) counts as in service only
- * once it was brought in. One that has told that the last deployment on it failed is broken by its own word: after a power cut
- * the outcome of a script is unknown to it, though the script had succeeded. One counts as broken, too, whose last script has
- * succeeded and could tell nobody, on a full disk and without an agent. And a rollback heals: what it counts as broken already
- * costs it nothing.
+ * once it was brought in. One that has told that the last deployment on it failed is broken by its own word: after a power cut, or when
+ * the wrapper was killed, the outcome of a script is unknown to it, though the script had succeeded, or had never begun. One counts as
+ * broken, too, whose last script has succeeded and could tell nobody, on a full disk and without an agent. And a rollback heals: what it
+ * counts as broken already costs it nothing.
  */
 function countsInService(
   { world, truth }: History,
@@ -46,12 +62,15 @@ function countsInService(
   const { fleet, machine, hostId, lastDeploymentId } = asked;
   const { look } = world.database;
   const toldFailed = look
-    .prepare<[string, string | null], { one: number }>(
-      `SELECT 1 AS one FROM targets t JOIN lifecycle_events e ON e.target_id = t.id
-       WHERE t.host_id = ? AND t.deployment_id = ? AND e.status = 'Failed'`,
+    .prepare<[string | null, string, string, string | null], { deploymentId: string }>(
+      `SELECT t.deployment_id AS deploymentId FROM targets t JOIN deployments d ON d.id = t.deployment_id
+       LEFT JOIN targets l ON l.deployment_id = ? AND l.host_id = t.host_id
+       WHERE t.host_id = ? AND d.application = ? AND (t.deployment_id = ? OR t.started_at > l.started_at)
+         AND EXISTS (SELECT 1 FROM lifecycle_events e WHERE e.target_id = t.id AND e.status = 'Failed')`,
     )
-    .get(hostId, lastDeploymentId);
-  if (toldFailed !== undefined) return false;
+    .all(lastDeploymentId, hostId, fleet.application, lastDeploymentId)
+    .filter(({ deploymentId }) => deploymentId === lastDeploymentId || !truth.hasBegun(machine.name, deploymentId));
+  if (toldFailed.length > 0) return false;
   const member = look
     .prepare<[string, string], { health: string }>(
       'SELECT instance_health AS health FROM group_hosts WHERE group_id = ? AND host_id = ?',

@@ -1,10 +1,14 @@
 import type { History } from '../history.ts';
 import type { Machine } from '../world/machine.ts';
 
-/** I7 on the machine: whoever begins after a stop was answered had been told to before. */
-export function checkBeginAfterStop({ stops, violate }: History, machine: Machine, deploymentId: string): void {
+/**
+ * I7 on the machine: whoever begins after a stop was answered had been told to before. It may have been told as another host: one that
+ * was forgotten and enrolled again goes on with what it had accepted.
+ */
+export function checkBeginAfterStop({ world, stops, violate }: History, machine: Machine, deploymentId: string): void {
   const stop = stops.get(deploymentId);
-  if (stop === undefined || machine.hostId === null || stop.allowed.has(machine.hostId)) return;
+  if (stop === undefined || machine.hostId === null) return;
+  if ([...stop.allowed].some((hostId) => world.machineOfHost(hostId) === machine)) return;
   violate('I7', `${machine.name} begins ${deploymentId} although its stop was answered while it was pending`);
 }
 
@@ -15,6 +19,12 @@ export function checkFrameAfterStop({ stops, violate }: History, machine: string
   if (stops.has(deploymentId)) violate('I7', `${machine} is sent ${deploymentId} after its stop was answered`);
 }
 
+/** Whether a machine's agent is let in on its newest connection: null while its hello is still to come or being looked at. */
+export function noteLetIn({ world, letInAt }: History, machine: string, kind: string): void {
+  if (kind === 'challenge') letInAt.set(machine, null);
+  if (kind === 'welcome') letInAt.set(machine, world.timeline.now);
+}
+
 /** Until those that have not begun have been told to leave it, ms. */
 const TOLD_WITHIN_MS = 2_000;
 
@@ -22,8 +32,11 @@ export function noteCancel({ cancels }: History, machine: string, frame: string)
   cancels.add(`${/"deploymentId":"([^"]+)"/.exec(frame)?.[1] ?? ''} ${machine}`);
 }
 
-/** I7 for those that were sent it before: whoever is in progress and can be reached is told to leave what it has not begun. */
-export function expectCancels({ world, cancels, violate }: History, deploymentId: string): void {
+/**
+ * I7 for those that were sent it before: whoever is in progress and can be reached is told to leave what it has not begun. One whose agent
+ * has just come back is told once it is let in, which takes a while when nobody answers on its old connection.
+ */
+export function expectCancels({ world, cancels, letInAt, violate }: History, deploymentId: string): void {
   const { core } = world.coordinator;
   const inProgress = world.database.look.prepare<[string], { hostId: string; endingAs: string | null }>(
     `SELECT t.host_id AS hostId, d.ending_as AS endingAs FROM targets t JOIN deployments d ON d.id = t.deployment_id
@@ -36,15 +49,20 @@ export function expectCancels({ world, cancels, violate }: History, deploymentId
       if (machine === undefined || world.network.isCut(machine.name)) return false;
       return core?.hub.isConnected(hostId) === true && world.network.wiresOf(machine.name).some((wire) => wire.isOpen);
     });
-  const before = new Set(connected().map(({ hostId }) => hostId));
-  world.timeline.after(TOLD_WITHIN_MS, () => {
-    if (core === null || world.coordinator.core !== core) return;
-    for (const { hostId, endingAs } of connected()) {
-      const machine = world.machineOfHost(hostId);
-      // One whose end had been decided before goes on to it.
-      if (machine === undefined || endingAs !== 'Stopped' || !before.has(hostId)) continue;
-      if (!cancels.has(`${deploymentId} ${machine.name}`))
-        violate('I7', `${machine.name} is not told that ${deploymentId} was stopped`);
-    }
-  });
+  const lookLater = (before: ReadonlySet<string>) =>
+    world.timeline.after(TOLD_WITHIN_MS, () => {
+      if (core === null || world.coordinator.core !== core) return;
+      const later = new Set<string>();
+      for (const { hostId, endingAs } of connected()) {
+        const machine = world.machineOfHost(hostId);
+        // One whose end had been decided before goes on to it.
+        if (machine === undefined || endingAs !== 'Stopped' || !before.has(hostId)) continue;
+        if (cancels.has(`${deploymentId} ${machine.name}`)) continue;
+        const since = letInAt.get(machine.name) ?? null;
+        if (since === null || world.timeline.now - since < TOLD_WITHIN_MS) later.add(hostId);
+        else violate('I7', `${machine.name} is not told that ${deploymentId} was stopped`);
+      }
+      if (later.size > 0) lookLater(later);
+    });
+  lookLater(new Set(connected().map(({ hostId }) => hostId)));
 }

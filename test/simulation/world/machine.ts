@@ -61,6 +61,8 @@ export class Machine {
   readonly #parts: MachineParts;
   readonly #waitingForSync = new Set<() => void>();
   #agent: { process: SimulatedProcess; running: Agent | null } | null = null;
+  /** The command that enrols it, while it runs. */
+  #enrolling: SimulatedProcess | null = null;
   #isOn = true;
   /** Gone for good: nothing starts it again. */
   isGone = false;
@@ -104,6 +106,7 @@ export class Machine {
   /** What `drover-agent enrol` does. */
   async enrol(joinToken: string, options: { force: boolean }): Promise<void> {
     const process = createProcess(() => {});
+    this.#enrolling = process;
     const enrolment = await enrol(
       {
         disk: this.#disk(process),
@@ -120,6 +123,7 @@ export class Machine {
         force: options.force,
       },
     );
+    this.#enrolling = null;
     this.hostId = enrolment.hostId;
   }
 
@@ -160,6 +164,7 @@ export class Machine {
       agent.kill(how);
       this.#parts.network.processEnded(agent, how === 'shutdown' ? 'closed' : 'silent');
     }
+    this.#enrolling?.kill(how);
     this.processes.reboot();
     if (how === 'shutdown') this.files.syncAll();
     else this.files.cutPower(this.#parts.chance);
