@@ -56,8 +56,9 @@ export async function openJournal(parts: JournalParts): Promise<Journal> {
   const file = await disk.openAppend(path, 0o600);
   if (file.length > replayed.wholeBytes) {
     await file.truncate(replayed.wholeBytes);
-    await file.sync();
   }
+  // An agent that died between a write and its sync has left what may be told, but not what is safe, before this.
+  await file.sync();
   return createJournal(parts, replayed, file);
 }
 

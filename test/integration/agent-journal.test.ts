@@ -47,6 +47,36 @@ describe('the journal on a disk', () => {
     await first.close();
   });
 
+  it('has synced what an agent that died had written and not synced, before it calls that durable', async () => {
+    const first = await open();
+    accept(first, 'd-000000001');
+    // The agent ends here: the bytes are written, and a power cut would still take them.
+    await first.commit();
+    await first.close();
+    let syncs = 0;
+    const counting = {
+      ...disk,
+      openAppend: async (...args: Parameters<typeof disk.openAppend>) => {
+        const file = await disk.openAppend(...args);
+        return {
+          get length() {
+            return file.length;
+          },
+          append: (data: string | Uint8Array) => file.append(data),
+          truncate: (length: number) => file.truncate(length),
+          close: () => file.close(),
+          async sync() {
+            syncs++;
+            await file.sync();
+          },
+        };
+      },
+    };
+    const second = await openJournal({ disk: counting, path, randomness: systemRandomness });
+    expect({ durable: second.durableSequence, syncs }).to.deep.equal({ durable: 1, syncs: 1 });
+    await second.close();
+  });
+
   it('writes what is appended meanwhile in one go', async () => {
     const journal = await open();
     const commits = ['d-000000001', 'd-000000002', 'd-000000003'].map((deploymentId) => {
