@@ -5,6 +5,7 @@ import { LAYOUT, type Machine } from './world/machine.ts';
 
 /** Somebody notices the copy and turns it off. */
 const COPY_LIVES_MS = 200_000;
+const TWIN_LIVES_MS = 20_000;
 
 interface Stage {
   history: History;
@@ -141,15 +142,30 @@ const ACTIONS: Actions = {
     const name = `${machine.name}-copy`;
     if (!machine.isAgentRunning || machine.hostId === null || world.machines.some((other) => other.name === name))
       return;
+    const wire = world.network.wiresOf(machine.name).find((each) => each.answers);
+    const isKnown = world.coordinator.core?.hub.isConnected(machine.hostId) === true;
+    if (!action.hasOwnMachineId && (wire === undefined || !isKnown)) return;
     say(`copies the disk of ${machine.name}`);
     const copy = world.addMachine(name, action.hasOwnMachineId ? `m-${name}` : machine.machineId);
-    history.clones.add(name);
+    history.clones.set(name, {
+      isTwin: !action.hasOwnMachineId,
+      // Answers that are late may be too late.
+      mustBeRefused: () =>
+        action.hasOwnMachineId ||
+        (wire?.answers === true && !world.network.isCut(machine.name) && world.network.profile.spikes === 0),
+    });
     machine.files.copyTo(copy.files);
     copy.startAgent();
-    world.timeline.after(COPY_LIVES_MS, () => {
+    world.timeline.after(action.hasOwnMachineId ? COPY_LIVES_MS : TWIN_LIVES_MS, () => {
       copy.powerOff('shutdown');
       copy.isGone = true;
     });
+  }),
+  'remove-journal': onMachine(({ history, say }, machine) => {
+    if (!machine.isAgentRunning || machine.processes.running > 0 || hasToTell(history, machine)) return;
+    say(`removes the journal of ${machine.name}`);
+    history.notice('a journal is taken away');
+    machine.removeJournal();
   }),
   'disk-full': onMachine(({ history, say }, machine, action: Extract<Action, { kind: 'disk-full' }>) => {
     if (isDeploying(history, machine)) history.notice('a disk is full in the middle of a deployment');
@@ -184,6 +200,14 @@ const ACTIONS: Actions = {
     history.world.coordinator.failpoint = { moment: action.moment, countdown: action.countdown };
   },
 };
+
+/** A deployment, or the end of one that was given up. */
+function hasToTell({ world }: History, machine: Machine): boolean {
+  const waits = world.database.look.prepare<[string | null], { one: number }>(
+    `SELECT 1 AS one FROM targets WHERE host_id = ? AND (status = 'InProgress' OR late_end_until IS NOT NULL)`,
+  );
+  return waits.get(machine.hostId) !== undefined;
+}
 
 function hasInstallJournal(machine: Machine): boolean {
   const groups = machine.files.find(LAYOUT.groups) === null ? [] : machine.files.list(LAYOUT.groups);

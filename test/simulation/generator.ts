@@ -1,5 +1,6 @@
 import { type Action, type Plan, type PlanItem, type PlannedGroup, SIGNALS, type Trigger } from './plan.ts';
 import { SCENES } from './scenes.ts';
+import { TIMED_SCENES } from './timed-scenes.ts';
 import { type Chance, chanceOf } from './world/chance.ts';
 import type { Flaw } from './world/hooks.ts';
 
@@ -82,9 +83,18 @@ export function generatePlan(seed: number): Plan {
     ...plannedWork(chance, plan, workloads),
     ...plannedFaults(chance, plan, faults),
     ...scenes.flatMap((scene) => scene(chance, plan)),
+    ...timedScenes(seed, plan),
   ];
   plan.items = actions.map(({ trigger, action }, id) => ({ id, trigger, action }));
   return plan;
+}
+
+/** Each has a stream of its own, so that one more of them leaves all other seeds as they are. */
+function timedScenes(seed: number, plan: Plan): Part[] {
+  return Object.entries(TIMED_SCENES).flatMap(([name, scene]) => {
+    const chance = chanceOf(seed, `scene ${name}`);
+    return chance.is(0.1) ? scene(chance, plan) : [];
+  });
 }
 
 function plannedGroups(chance: Chance, workloads: ReadonlySet<Workload>): PlannedGroup[] {

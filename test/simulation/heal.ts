@@ -1,5 +1,6 @@
 import type { History } from './history.ts';
 import { checkConverged } from './invariants/converged.ts';
+import { checkUnreached } from './invariants/unreached.ts';
 import { OPERATOR } from './world/world.ts';
 
 /** Runs the world until the condition holds; false when it does not within this many simulated ms. */
@@ -36,6 +37,7 @@ export async function healAndFinish(history: History, until: Until): Promise<voi
     return;
   }
   checkConverged(history);
+  checkUnreached(history);
   await remakeGroups(history, until);
   await deployLastRevision(history, until, limitMs);
 }

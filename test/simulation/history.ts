@@ -1,5 +1,5 @@
 import type { Observer } from './observer.ts';
-import type { Signal } from './plan.ts';
+import type { InnerSignal, Signal } from './plan.ts';
 import type { Situation, SituationCounts } from './situations.ts';
 import type { Truth } from './truth.ts';
 import type { Machine } from './world/machine.ts';
@@ -15,6 +15,13 @@ export interface Violation {
   at: number;
 }
 
+/** A machine with the disk of another one. */
+export interface Copy {
+  /** It says that it is the same machine, so that only the original's answer shows what it is. */
+  isTwin: boolean;
+  mustBeRefused(): boolean;
+}
+
 /** One history while it happens: the world, what is known to be true, and what was noticed. */
 export interface History {
   world: World;
@@ -28,8 +35,10 @@ export interface History {
   cancels: Set<string>;
   /** By machine: since when its agent is let in on its newest connection. */
   letInAt: Map<string, number | null>;
-  /** Machines that must never be let in. */
-  clones: Set<string>;
+  /** By the name of the machine that has a copied disk. */
+  clones: Map<string, Copy>;
+  /** The coordinator has just committed that hosts start, and nobody has heard of it. */
+  isStarting: boolean;
   /** After the end of a coordinator the next one is started so much later, ms. */
   coordinatorDownMs: number;
   /** Machines on which a deployment has begun in this step. */
@@ -39,5 +48,5 @@ export interface History {
   violate(invariant: Invariant, message: string): void;
   notice(situation: Situation): void;
   /** Something happened that planned items may wait for. */
-  signal(signal: Signal, machine?: Machine): void;
+  signal(signal: Signal | InnerSignal, machine?: Machine): void;
 }

@@ -7,6 +7,8 @@ interface Target {
   status: string;
   errorCode: string | null;
   acceptedAt: number | null;
+  startedAt: number | null;
+  completedAt: number | null;
   position: number;
 }
 
@@ -16,10 +18,14 @@ export function createNotices(history: History) {
   const targetsOf = (deploymentId: string): Target[] =>
     world.database.look
       .prepare<[string], Target>(
-        `SELECT host_id AS hostId, status, error_code AS errorCode, accepted_at AS acceptedAt, position FROM targets
+        `SELECT host_id AS hostId, status, error_code AS errorCode, accepted_at AS acceptedAt, started_at AS startedAt,
+           completed_at AS completedAt, position FROM targets
          WHERE deployment_id = ? ORDER BY position`,
       )
       .all(deploymentId);
+  const isRolledBack = (id: string): boolean =>
+    world.database.look.prepare('SELECT 1 FROM deployments WHERE rollback_triggering_deployment_id = ?').get(id) !==
+    undefined;
   /** Machine and deployment of the assignments that this coordinator has sent. */
   let sent = new Set<string>();
   /** The highest report of each machine, by its journal's agent. */
@@ -37,6 +43,11 @@ export function createNotices(history: History) {
           notice('a host joins while its group rolls back');
         if (deployment.fleet.some((hostId) => lost.has(hostId))) notice('a host is brought in after it was lost');
       }
+      const broughtIn = others.filter(
+        (other) => other.creator === 'autoscaling' && other.groupId === deployment.groupId,
+      );
+      if (broughtIn.some((other) => deployment.fleet.includes(other.fleet[0] ?? '')))
+        notice('a deployment begins while a host is brought in');
       const elsewhere = others.filter((other) => other.groupId !== deployment.groupId);
       if (elsewhere.some((other) => other.fleet.some((hostId) => deployment.fleet.includes(hostId))))
         notice('two groups want one host');
@@ -56,7 +67,18 @@ export function createNotices(history: History) {
       }
       if (targets.length > 1 && failed.length === targets.length) notice('every host of a deployment fails');
       if (targets.length > 1 && failed.length === 1 && failed[0] === targets.at(-1)) notice('only the last host fails');
+      if (
+        status === 'Failed' &&
+        failed.some((target) => target.errorCode === 'HOST_LOST') &&
+        !isRolledBack(deployment.id)
+      )
+        notice('a host is lost in a deployment that fails and is not rolled back');
       if (creator !== 'codeDeployRollback') return;
+      const failedAt = failed.flatMap((target) =>
+        target.errorCode === 'HOOK_FAILED' ? (target.completedAt ?? []) : [],
+      );
+      if (targets.some(({ startedAt }) => startedAt !== null && startedAt >= Math.min(...failedAt)))
+        notice('a host fails in a rollback that has more to take out');
       notice(status === 'Succeeded' ? 'a rollback succeeded' : 'a rollback failed');
       if (world.machines.some((machine) => !machine.isGone && world.network.isCut(machine.name)))
         notice('a rollback while a host is cut off');
@@ -85,6 +107,7 @@ export function createNotices(history: History) {
         notice('an agent dies inside a hook');
         if (world.coordinator.core === null) notice('an agent dies inside a hook while its coordinator is down');
       } else if (hasDecidedToStart(machine)) notice('an agent dies between deciding and starting a hook');
+      if (why.startsWith('after it has named')) notice('an agent dies in the middle of an install');
       if (why.startsWith('in the middle of a write')) notice('an agent dies in the middle of a journal write');
       if (why.includes('not synced')) notice('an agent dies before it has synced');
     },

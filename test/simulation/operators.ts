@@ -107,6 +107,7 @@ export function createOperators(history: History): Operators {
       if (id === null) return;
       const deployment = observer.deployments.get(id);
       const { process } = world.coordinator;
+      if (history.isStarting) notice('a stop in the moment in which hosts are started');
       ask(
         `stops ${id}${rollback === null ? '' : rollback ? ' and wants a rollback' : ' and wants no rollback'}`,
         (core) =>

@@ -1,5 +1,5 @@
 import type { CoordinatorFailpoint } from './world/coordinator.ts';
-import type { AppendMoment } from './world/disk.ts';
+import type { DiskMoment } from './world/disk.ts';
 import type { Flaw } from './world/hooks.ts';
 
 /**
@@ -50,8 +50,8 @@ export interface PlanItem {
 
 export type Trigger =
   | { kind: 'at'; ms: number }
-  /** So long after the so-many-th time that this happened; at bad moments, that is. */
-  | { kind: 'on'; signal: Signal; nth: number; delayMs: number };
+  /** So long after the so-many-th time that this happened, counted from `sinceMs` on; at bad moments, that is. */
+  | { kind: 'on'; signal: Signal | InnerSignal; nth: number; delayMs: number; sinceMs?: number };
 
 export const SIGNALS = [
   'deployment-created',
@@ -67,6 +67,11 @@ export const SIGNALS = [
   'agent-ended',
 ] as const;
 export type Signal = (typeof SIGNALS)[number];
+/**
+ * Given in the middle of a step of the coordinator's: it has committed that hosts start, and nobody has heard of it. What waits for it
+ * without a delay is carried out in that very moment, as a request is that comes in just then.
+ */
+export type InnerSignal = 'starts-committed';
 
 /** Machines and groups are numbers: what is too large is counted round. */
 export type Action =
@@ -100,11 +105,13 @@ export type Action =
   | { kind: 'half-open'; machine: number }
   | { kind: 'kill-agent'; machine: number }
   | { kind: 'stop-agent'; machine: number }
-  | { kind: 'agent-failpoint'; machine: number; countdown: number; moment: AppendMoment }
+  | { kind: 'agent-failpoint'; machine: number; countdown: number; moment: DiskMoment }
   | { kind: 'kill-hook'; machine: number }
   | { kind: 'power'; machine: number; how: 'power-cut' | 'shutdown'; ms: number }
   | { kind: 'gone'; machine: number }
   | { kind: 'clone'; machine: number; hasOwnMachineId: boolean }
+  /** Of a host that has nothing to do. */
+  | { kind: 'remove-journal'; machine: number }
   | { kind: 'disk-full'; machine: number; ms: number }
   | { kind: 'clock-jump'; machine: number; ms: number }
   | { kind: 'coordinator-clock'; ms: number }

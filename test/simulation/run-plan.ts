@@ -8,6 +8,7 @@ import { checkDecisions } from './invariants/decisions.ts';
 import { checkEnd } from './invariants/end.ts';
 import { createProgressCheck } from './invariants/progress.ts';
 import { createStartCheck } from './invariants/starts.ts';
+import { checkTold } from './invariants/told.ts';
 import { Observer } from './observer.ts';
 import { createOperators } from './operators.ts';
 import type { Plan } from './plan.ts';
@@ -76,7 +77,8 @@ export async function runPlan(plan: Plan, options: RunOptions = { keepsLines: fa
     stops: new Map(),
     cancels: new Set(),
     letInAt: new Map(),
-    clones: new Set(),
+    clones: new Map(),
+    isStarting: false,
     coordinatorDownMs: 2_000,
     begun: [],
     isHealing: false,
@@ -143,6 +145,7 @@ export async function runPlan(plan: Plan, options: RunOptions = { keepsLines: fa
     director.stop();
     if (history.violations.length === 0) await healAndFinish(history, until);
     if (history.violations.length === 0) await checkEnd(history);
+    if (history.violations.length === 0) checkTold(history);
     if (timeline.steps > MAX_STEPS) history.violate('I4', `the history does not end within ${MAX_STEPS} steps`);
     hasSeenEnd = true;
     return outcome();

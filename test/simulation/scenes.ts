@@ -2,10 +2,12 @@ import type { Action, Plan, PlanItem, Trigger } from './plan.ts';
 import type { Chance } from './world/chance.ts';
 import type { Flaw } from './world/hooks.ts';
 
-type Part = Omit<PlanItem, 'id'>;
+export type Part = Omit<PlanItem, 'id'>;
+/** What it needs of the plan it writes into it. */
+export type Scene = (chance: Chance, plan: Plan) => Part[];
 
 /** Small stories that chance alone would tell too rarely: each of them leads to a named situation, most of the time. */
-export const SCENES: Readonly<Record<string, (chance: Chance, plan: Plan) => Part[]>> = {
+export const SCENES: Readonly<Record<string, Scene>> = {
   /** Nobody is there when it is deployed, and it is stopped before anybody is. */
   'stop-before-begin'(chance, plan) {
     const ms = someTime(chance, plan);
@@ -179,7 +181,7 @@ export const SCENES: Readonly<Record<string, (chance: Chance, plan: Plan) => Par
 };
 
 /** Nine hosts, time enough, and what is wrong with the third revision. Returns when its deployment is to begin, ms. */
-function largeFleet(chance: Chance, plan: Plan, flaw: Flaw): number {
+export function largeFleet(chance: Chance, plan: Plan, flaw: Flaw): number {
   plan.machines = 9;
   plan.deploymentTimeoutMs = Math.max(plan.deploymentTimeoutMs, 600_000);
   plan.horizonMs = Math.max(plan.horizonMs, 480_000);
@@ -187,15 +189,15 @@ function largeFleet(chance: Chance, plan: Plan, flaw: Flaw): number {
   return chance.whole(30_000, 60_000);
 }
 
-function someTime(chance: Chance, plan: Plan): number {
+export function someTime(chance: Chance, plan: Plan): number {
   return chance.whole(30_000, Math.max(30_000, plan.horizonMs - 60_000));
 }
 
-function at(ms: number, action: Action): Part {
+export function at(ms: number, action: Action): Part {
   return { trigger: { kind: 'at', ms }, action };
 }
 
-function deploy(chance: Chance): Extract<Action, { kind: 'deploy' }> {
+export function deploy(chance: Chance): Extract<Action, { kind: 'deploy' }> {
   return {
     kind: 'deploy',
     group: 0,

@@ -47,7 +47,10 @@ export async function shrink(
   ];
   for (const change of simpler) await attempt(change(smallest));
   while (smallest.machines > 1 && (await attempt({ ...smallest, machines: smallest.machines - 1 })));
-  const latest = Math.max(0, ...smallest.items.map(({ trigger }) => (trigger.kind === 'at' ? trigger.ms : 0)));
+  const latest = Math.max(
+    0,
+    ...smallest.items.map(({ trigger }) => (trigger.kind === 'at' ? trigger.ms : (trigger.sinceMs ?? 0))),
+  );
   await attempt({ ...smallest, horizonMs: latest + 60_000 });
   return smallest;
 }

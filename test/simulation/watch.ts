@@ -4,6 +4,8 @@ import { checkMinimum } from './invariants/minimum.ts';
 import { checkRolledBack } from './invariants/rollback.ts';
 import { checkInstalledFiles, checkScriptStart } from './invariants/scripts.ts';
 import { checkBeginAfterStop, checkFrameAfterStop, noteCancel, noteLetIn } from './invariants/stops.ts';
+import { checkIsDurable } from './invariants/told.ts';
+import { checkNoLoop } from './invariants/unreached.ts';
 import { checkRollbackCreated, checkRollbackOf, checkSuccess } from './invariants/verdict.ts';
 import { createNotices } from './notices.ts';
 import type { ObserverEvents } from './observer.ts';
@@ -14,6 +16,15 @@ export function createWatch(history: History): { worldEvents: WorldEvents; obser
   const { world, truth, notice, violate } = history;
   const { trace, timeline, coordinator } = world;
   const notices = createNotices(history);
+
+  function copyWelcomed(name: string): void {
+    const copy = history.clones.get(name);
+    if (copy === undefined) return;
+    if (copy.mustBeRefused()) violate('clones', `${name} was let in`);
+    // The original did not answer: nobody can know, and the story of two machines that are one is not told here.
+    const machine = world.machines.find((each) => each.name === name);
+    timeline.after(0, () => machine?.powerOff('power-cut'));
+  }
 
   return {
     worldEvents: {
@@ -48,14 +59,20 @@ export function createWatch(history: History): { worldEvents: WorldEvents; obser
         if (kind === 'assignment' && direction === 'down') coordinator.sending();
         trace.say('network', `${direction === 'up' ? `${machine} says` : `${machine} is told`} ${kind}`);
         if (direction === 'up') {
-          if (kind === 'reports') notices.reportsSaid(machine, frame);
+          if (kind !== 'reports') return;
+          notices.reportsSaid(machine, frame);
+          const speaker = world.machines.find((each) => each.name === machine);
+          if (speaker !== undefined) checkIsDurable(history, speaker, frame);
           return;
         }
         checkFrameAfterStop(history, machine, frame);
         noteLetIn(history, machine, kind);
         if (kind === 'cancel') noteCancel(history, machine, frame);
-        if (kind === 'welcome' && history.clones.has(machine)) violate('clones', `${machine} was let in`);
-        if (kind === 'problem' && frame.includes('"host_cloned"')) notice('a copied host is refused');
+        if (kind === 'welcome') copyWelcomed(machine);
+        if (kind === 'problem' && frame.includes('"host_cloned"')) {
+          notice('a copied host is refused');
+          if (history.clones.get(machine)?.isTwin === true) notice('a copy with the same machine id is refused');
+        }
         if (kind !== 'assignment') return;
         notices.assignmentSent(machine, frame);
         history.signal('assignment-sent');
@@ -86,6 +103,7 @@ export function createWatch(history: History): { worldEvents: WorldEvents; obser
         notices.created(deployment);
         checkMinimum(history, deployment);
         if (creator === 'codeDeployRollback') checkRollbackCreated(history, deployment);
+        if (creator === 'autoscaling') checkNoLoop(history, deployment);
         history.signal('deployment-created');
         if (creator === 'codeDeployRollback') history.signal('rollback-created');
         if (creator === 'autoscaling') history.signal('scale-out-created');

@@ -86,5 +86,9 @@ export function createStartCheck(history: History): () => void {
       if (away.length > 0) violate('I4', `${id} starts ${away.length} hosts that are away`);
       if (hosts.some((host) => isServing(host, taker.application))) checkMinimumLeft(taker);
     }
+    if (started.length === 0) return;
+    history.isStarting = true;
+    history.signal('starts-committed');
+    history.isStarting = false;
   };
 }

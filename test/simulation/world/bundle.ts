@@ -22,13 +22,16 @@ export const HOOK_EVENTS = ['ApplicationStop', 'BeforeInstall', 'ApplicationStar
 /** How long a script may take, s. */
 export const SCRIPT_TIMEOUT_SECONDS = 30;
 
+/** All that is installed lies in here. */
+export const INSTALLED = '/srv/';
+
 /** Where a revision of an application lies once it is installed; the file holds the revision's label. */
 export function installedPath(application: string): string {
   return `${installedDirectory(application)}/REVISION`;
 }
 
 export function installedDirectory(application: string): string {
-  return `/srv/${application}`;
+  return `${INSTALLED}${application}`;
 }
 
 /** A file that no other revision has. */

@@ -8,14 +8,14 @@ import type { SimulatedProcess } from './process.ts';
 
 const FREE_BYTES = 64 * 1_024 ** 3;
 
-/** Where a process may be ended: at an append to a file, in the moments of the real failpoints. */
-export type AppendMoment = 'before' | 'torn' | 'written' | 'synced';
+/** Where a process may be ended: at an append to a file, in the moments of the real failpoints, or after a file got its name. */
+export type DiskMoment = 'before' | 'torn' | 'written' | 'synced' | 'named';
 
 export interface DiskParts {
   files: FileSystem;
   process: SimulatedProcess;
-  /** Asked at every append and every sync of an appended file: a moment at which the process ends now, or null. */
-  failpoint(path: string, at: 'append' | 'sync'): AppendMoment | null;
+  /** Asked at every append, every sync of an appended file and every new name: a moment at which the process ends now, or null. */
+  failpoint(path: string, at: 'append' | 'sync' | 'name'): DiskMoment | null;
   /** How long a sync takes, ms; 0 for none. */
   syncDelay(): Promise<void> | null;
 }
@@ -47,6 +47,11 @@ export function createSimulatedDisk(parts: DiskParts): Disk {
     const delay = process.isAlive ? parts.syncDelay() : null;
     if (delay !== null) await delay;
     return answer(work);
+  }
+
+  function named(path: string, work: () => void): void {
+    work();
+    if (parts.failpoint(path, 'name') === 'named') process.end(`after it has named ${path}`);
   }
 
   function openFile(path: string, mode: number): AppendFile {
@@ -114,8 +119,8 @@ export function createSimulatedDisk(parts: DiskParts): Disk {
         if (bytes.length > length) files.truncate(existing(path), length);
         return bytes.subarray(Math.max(Math.min(length, bytes.length), bytes.length - endBytes));
       }),
-    rename: (from, to) => answer(() => files.rename(from, to)),
-    link: (from, to) => answer(() => files.link(from, to)),
+    rename: (from, to) => answer(() => named(to, () => files.rename(from, to))),
+    link: (from, to) => answer(() => named(to, () => files.link(from, to))),
     removeFile: (path) => answer(() => files.removeFile(path)),
     removeDirectory: (path) => answer(() => files.removeDirectory(path)),
     removeTree: (path) => answer(() => files.removeTree(path)),

@@ -11,10 +11,11 @@ import { agentRoutes } from '../../../shared/api/hosts.ts';
 import { AppError, errorMessage } from '../../../shared/core/errors.ts';
 import { InvariantViolation } from '../../../shared/core/invariant.ts';
 import type { Logger } from '../../../shared/core/logger.ts';
+import { INSTALLED } from './bundle.ts';
 import { bundleDownload } from './bundle-download.ts';
 import type { Chance } from './chance.ts';
 import { aliveOnly, type CoordinatorMachine } from './coordinator.ts';
-import { type AppendMoment, createSimulatedDisk } from './disk.ts';
+import { createSimulatedDisk, type DiskMoment } from './disk.ts';
 import { FileSystem } from './file-system.ts';
 import type { Network } from './network.ts';
 import { createProcess, type SimulatedProcess } from './process.ts';
@@ -70,8 +71,8 @@ export class Machine {
   syncDelayMs: number;
   /** On the timeline: no sync returns before. */
   syncHangsUntil = 0;
-  /** The agent ends at the so-many-th append to its journal. */
-  failpoint: { countdown: number; moment: AppendMoment } | null = null;
+  /** The agent ends at the so-many-th append to its journal, or name that it gives to what it installs. */
+  failpoint: { countdown: number; moment: DiskMoment } | null = null;
   hostId: string | null = null;
   /** Hooks were running on it when its agent ended last. */
   agentStarts = 0;
@@ -134,6 +135,12 @@ export class Machine {
     this.agentStarts++;
     this.#parts.events.agentStarted();
     this.#run(process).catch((error: unknown) => this.#agentFailed(process, error));
+  }
+
+  /** An operator takes the journal away, as the agent says that one may when it is damaged. */
+  removeJournal(): void {
+    this.killAgent('stopped to remove its journal');
+    this.files.removeFile(LAYOUT.journal);
   }
 
   /** SIGKILL: what it wrote is there, what it had in mind is not. */
@@ -276,12 +283,14 @@ export class Machine {
     for (const goOn of [...this.#waitingForSync]) goOn();
   }
 
-  #failpointAt(path: string, at: 'append' | 'sync'): AppendMoment | null {
+  #failpointAt(path: string, at: 'append' | 'sync' | 'name'): DiskMoment | null {
     const { failpoint } = this;
-    if (failpoint === null || path !== LAYOUT.journal) return null;
-    if (at === 'append') failpoint.countdown--;
-    if (failpoint.countdown > 0 || (at === 'sync') !== (failpoint.moment === 'synced')) return null;
-    return failpoint.moment;
+    if (failpoint === null) return null;
+    const counts = failpoint.moment === 'named' ? 'name' : 'append';
+    if (counts === 'name' ? !path.startsWith(INSTALLED) : path !== LAYOUT.journal) return null;
+    if (at === counts) failpoint.countdown--;
+    const ends = failpoint.moment === 'synced' ? 'sync' : counts;
+    return failpoint.countdown > 0 || at !== ends ? null : failpoint.moment;
   }
 
   #facts() {

@@ -211,6 +211,11 @@ class Wire {
     return this.#agentEnd === 'open' && this.#coordinatorEnd === 'open';
   }
 
+  /** Whoever asks at one end hears from the other. */
+  get answers(): boolean {
+    return this.isOpen && !this.#up.isBlackHole && !this.#down.isBlackHole;
+  }
+
   /** A handshake whose answer is lost with the line is given up, as the real transport does. */
   open(resolve: (connection: Connection) => void, patienceMs: number, giveUp: () => void): void {
     const patience = this.#parts.timeline.after(patienceMs, () => {

@@ -1,0 +1,52 @@
+import type { History } from '../history.ts';
+import { LAYOUT, type Machine } from '../world/machine.ts';
+
+/** I6 on the wire: what a host tells is on its disk, so that it cannot have to tell something else after a power cut. */
+export function checkIsDurable({ violate }: History, machine: Machine, frame: string): void {
+  const journal = machine.files.find(LAYOUT.journal);
+  if (journal === null) return;
+  const durable = journal.syncedCopy ?? journal.bytes.subarray(0, journal.syncedLength);
+  for (const [text] of frame.matchAll(/"sequence":\d+[,}]/g))
+    if (!durable.includes(text)) violate('I6', `${machine.name} tells ${text.slice(0, -1)}, which is not on its disk`);
+}
+
+/** I6, once all is quiet: the counts of every deployment are those of its targets, and every event that ran is told of. */
+export function checkTold(history: History): void {
+  checkCounts(history);
+  checkEventsTold(history);
+}
+
+const COUNTS = ['Pending', 'InProgress', 'Succeeded', 'Failed', 'Skipped'] as const;
+
+function checkCounts({ world, violate }: History): void {
+  const rows = world.database.look
+    .prepare<[], { id: string; stored: string; counted: string }>(
+      `SELECT d.id, d.count_pending || ' ' || d.count_in_progress || ' ' || d.count_succeeded || ' ' || d.count_failed || ' ' ||
+         d.count_skipped AS stored, ${COUNTS.map((status) => `coalesce(sum(t.status = '${status}'), 0)`).join(" || ' ' || ")} AS counted
+       FROM deployments d LEFT JOIN targets t ON t.deployment_id = d.id GROUP BY d.id HAVING stored <> counted`,
+    )
+    .all();
+  for (const { id, stored, counted } of rows)
+    violate('I6', `${id} has counted ${stored} targets, and there are ${counted} (${COUNTS.join(', ')})`);
+}
+
+/** A host tells in order, so one whose end is told by itself has told all of its events. */
+function checkEventsTold({ world, truth, violate }: History): void {
+  const targets = world.database.look
+    .prepare<[], { id: number; deploymentId: string; hostId: string }>(
+      `SELECT id, deployment_id AS deploymentId, host_id AS hostId FROM targets WHERE status = 'Succeeded'`,
+    )
+    .all();
+  const told = world.database.look.prepare<[number, string], { status: string }>(
+    'SELECT status FROM lifecycle_events WHERE target_id = ? AND name = ?',
+  );
+  for (const { id, deploymentId, hostId } of targets) {
+    const machine = world.machineOfHost(hostId);
+    if (machine === undefined) continue;
+    for (const event of new Set(truth.runsOf(machine.name, deploymentId).map((run) => run.event))) {
+      const status = told.get(id, event)?.status ?? 'not there';
+      if (status !== 'Succeeded' && status !== 'Failed')
+        violate('I6', `${event} of ${deploymentId} ran on ${machine.name}, and in the history it is ${status}`);
+    }
+  }
+}

@@ -1,0 +1,56 @@
+import type { History } from '../history.ts';
+import type { SeenDeployment } from '../observer.ts';
+
+interface Unreached {
+  deploymentId: string;
+  application: string;
+  hostId: string;
+  name: string;
+  errorCode: string;
+  good: string;
+}
+
+/**
+ * I4, when all is mended and quiet: a host that was offline at its turn, or lost in the middle, and that nobody has deployed to since, was
+ * brought to the group's good revision when it was back, however that deployment has ended.
+ */
+export function checkUnreached({ world, truth, violate }: History): void {
+  const rows = world.database.look
+    .prepare<[], Unreached>(
+      `SELECT t.deployment_id AS deploymentId, g.application, h.id AS hostId, h.name, t.error_code AS errorCode, r.label AS good
+       FROM group_hosts m JOIN hosts h ON h.id = m.host_id AND h.presence = 'Online'
+       JOIN deployment_groups g ON g.id = m.group_id JOIN revisions r ON r.id = g.last_good_revision_id
+       JOIN targets t ON t.host_id = m.host_id AND t.id = (
+         SELECT max(l.id) FROM targets l JOIN deployments d ON d.id = l.deployment_id
+         WHERE l.host_id = m.host_id AND d.group_id = m.group_id AND l.status <> 'Skipped')
+       WHERE t.status = 'Failed' AND t.error_code IN ('HOST_OFFLINE', 'HOST_LOST')`,
+    )
+    .all();
+  for (const { deploymentId, application, hostId, name, errorCode, good } of rows) {
+    const machine = world.machineOfHost(hostId);
+    if (machine?.hostId !== hostId) continue;
+    const { serves } = truth.serviceOf(machine.name, application);
+    if (serves !== good)
+      violate('I4', `${name} was ${errorCode} in ${deploymentId}, is back, and serves ${serves} instead of ${good}`);
+  }
+}
+
+/**
+ * I4, when a host is brought in: not by the same again on which it has just failed, since that would go on for ever. A host that has left
+ * and entered again begins anew.
+ */
+export function checkNoLoop({ world, violate }: History, deployment: SeenDeployment): void {
+  const again = world.database.look
+    .prepare<[string], { name: string; earlier: string }>(
+      `SELECT t.host_name AS name, e.id AS earlier FROM targets t JOIN deployments d ON d.id = t.deployment_id
+       JOIN group_hosts m ON m.group_id = d.group_id AND m.host_id = t.host_id AND m.instance_health <> 'Unknown'
+       JOIN targets f ON f.id = (
+         SELECT max(l.id) FROM targets l JOIN deployments o ON o.id = l.deployment_id
+         WHERE l.host_id = t.host_id AND o.group_id = d.group_id AND l.id < t.id AND l.status <> 'Skipped')
+       JOIN deployments e ON e.id = f.deployment_id AND e.creator = 'autoscaling' AND e.revision_id = d.revision_id
+       WHERE t.deployment_id = ? AND f.status = 'Failed' AND f.error_code NOT IN ('HOST_OFFLINE', 'HOST_LOST')`,
+    )
+    .get(deployment.id);
+  if (again !== undefined)
+    violate('I4', `${deployment.id} brings ${again.name} in with what has just failed there (${again.earlier})`);
+}
