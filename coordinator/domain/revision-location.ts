@@ -1,6 +1,12 @@
 import { z } from 'zod';
 import { bundleType, digest } from '../../shared/model/revision.ts';
 
+/** Source for the bounds: Amazon S3 User Guide, bucket naming rules and object keys. */
+export const s3BucketName = z.string().min(3).max(255);
+const MAX_KEY = 1_024;
+/** What keys begin with; nothing at all fits every key. */
+export const s3KeyPrefix = z.string().max(MAX_KEY);
+
 /**
  * Where a revision comes from, in CodeDeploy's terms. Source: CodeDeploy API Reference, RevisionLocation. A location with a
  * version, an ETag or a commit names the same bytes for ever; one without names whatever is there when it is looked at.
@@ -8,9 +14,8 @@ import { bundleType, digest } from '../../shared/model/revision.ts';
 export const revisionLocation = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('s3'),
-    /** Source for the bounds: Amazon S3 User Guide, bucket naming rules and object keys. */
-    bucket: z.string().min(3).max(255),
-    key: z.string().min(1).max(1_024),
+    bucket: s3BucketName,
+    key: z.string().min(1).max(MAX_KEY),
     bundleType,
     version: z.string().min(1).max(1_024).nullable(),
     /** Without quotes. */

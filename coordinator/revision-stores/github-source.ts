@@ -12,7 +12,7 @@ export interface GitHubSettings {
 /**
  * The archive of a commit, as a tgz whose files are below one folder.
  * Source: GitHub REST API, "Download a repository archive (tar)".
- * @throws AppError `unavailable`
+ * @throws AppError `unavailable`, with `details.reason: 'github_token_refused'` when it was for the token
  */
 export async function fetchGitHubArchive(
   settings: GitHubSettings,
@@ -27,6 +27,13 @@ export async function fetchGitHubArchive(
     });
   } catch (error) {
     if (!isAppError(error, 'unavailable')) throw error;
+    // GitHub answers 404 for what a token may not see, and 401 for one that it does not know.
+    if (error.details['httpStatus'] === 401)
+      throw new AppError('unavailable', `fetching ${location.repository}: GitHub does not accept the token`, {
+        cause: error,
+        hint: 'gitHub.tokenFile names a file with the token: has it expired?',
+        details: { reason: 'github_token_refused' },
+      });
     throw new AppError('unavailable', `fetching ${location.repository} at ${location.commitId}: ${error.message}`, {
       cause: error,
       hint: 'For a private repository, gitHub.tokenFile names a file with a token that may read it.',

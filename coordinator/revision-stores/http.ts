@@ -33,6 +33,7 @@ export async function fetchBundle(url: string, options: FetchOptions): Promise<A
     await answer.body.dump();
     throw new AppError('unavailable', `${current.origin}${current.pathname} answered ${answer.statusCode}`, {
       hint: 'The address must answer 200 with the bundle itself, without asking for a login.',
+      details: { httpStatus: answer.statusCode },
     });
   }
   throw new AppError('unavailable', `${url} redirects more than ${options.maxRedirects} times`);

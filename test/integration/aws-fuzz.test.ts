@@ -44,6 +44,7 @@ describe(`requests made from CodeDeploy's model (DROVER_TEST_FUZZ=${REQUESTS} DR
       Repository: ['a/b', 'x'],
       NextToken: ['WzEwMF0', 'WyJhIl0', '1', 'x'],
       Arn: ['arn:aws:codedeploy:us-east-1:1:application:a', 'arn:aws:codedeploy:x:1:deploymentgroup:a/g', 'x'],
+      Role: ['arn:aws:iam::123456789012:role/r', 'x'],
       IamUserArn: ['arn:aws:iam::123456789012:user/u', 'x'],
       IamSessionArn: ['arn:aws:sts::123456789012:assumed-role/a/b', 'x'],
     });

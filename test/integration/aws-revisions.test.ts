@@ -9,6 +9,7 @@ import { codeDeployClient, newAccessKey } from '../support/aws-tools.ts';
 import { startTestCoordinator, type TestCoordinator } from '../support/coordinator.ts';
 import { startS3, type TestS3 } from '../support/s3-server.ts';
 
+const ROLE = 'arn:aws:iam::123456789012:role/codedeploy';
 const COMMIT = '0123456789abcdef0123456789abcdef01234567';
 
 describe("revisions by CodeDeploy's locations", function () {
@@ -43,7 +44,7 @@ describe("revisions by CodeDeploy's locations", function () {
     });
     aws = codeDeployClient(coordinator.url, await newAccessKey(coordinator));
     await aws.createApplication({ applicationName: 'web' });
-    await aws.createDeploymentGroup({ applicationName: 'web', deploymentGroupName: 'all', serviceRoleArn: 'arn:role' });
+    await aws.createDeploymentGroup({ applicationName: 'web', deploymentGroupName: 'all', serviceRoleArn: ROLE });
   });
   after(async () => {
     await coordinator.remove();
@@ -148,7 +149,7 @@ describe("revisions by CodeDeploy's locations", function () {
 
   it('that were pushed to Drover appear in its own bucket, and are deployed from there', async () => {
     await aws.createApplication({ applicationName: 'own' });
-    await aws.createDeploymentGroup({ applicationName: 'own', deploymentGroupName: 'all', serviceRoleArn: 'arn:role' });
+    await aws.createDeploymentGroup({ applicationName: 'own', deploymentGroupName: 'all', serviceRoleArn: ROLE });
     const bytes = Buffer.from('pushed');
     const digest = '4d3d4b4ee9c8a83ec8a5b5a5eba9e4ba0f1a4b6a0f7a2c8f1d9ad2f8c4d7b6a1';
     const wrong = await coordinator.call(

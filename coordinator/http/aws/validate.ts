@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { resourceName } from '../../../shared/model/application.ts';
 import { hostName, scalingGroupName } from '../../../shared/model/host.ts';
+import { s3BucketName, s3KeyPrefix } from '../../domain/revision-location.ts';
 import { AwsException } from './exceptions.ts';
 import { OPERATIONS, type OperationName, type Shape, shapeNamed } from './model.ts';
 
@@ -81,6 +82,9 @@ const FORMATS: Readonly<Record<string, z.ZodType>> = {
   DeploymentConfigName: resourceName,
   InstanceName: hostName,
   AutoScalingGroupName: scalingGroupName,
+  GitHubAccountTokenName: resourceName,
+  S3Bucket: s3BucketName,
+  S3Key: s3KeyPrefix,
 };
 
 /** Where one operation says it in another way than the others: the same member, another exception. */

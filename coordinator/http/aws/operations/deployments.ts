@@ -1,4 +1,4 @@
-import { AppError } from '../../../../shared/core/errors.ts';
+import { AppError, isAppError } from '../../../../shared/core/errors.ts';
 import { type Deployment, isTerminal } from '../../../../shared/model/deployment.ts';
 import { AwsException, refusedAs } from '../exceptions.ts';
 import type { Input } from '../model.ts';
@@ -171,9 +171,15 @@ async function resolve(
   { revisionLocations, caller, signal }: Context,
 ): Promise<string> {
   const location = toLocation(revision);
-  const { id } = await refusedAs('InvalidRevisionException', () =>
-    revisionLocations.resolve(application, location, caller, signal),
-  );
+  const { id } = await refusedAs('InvalidRevisionException', async () => {
+    try {
+      return await revisionLocations.resolve(application, location, caller, signal);
+    } catch (error) {
+      if (isAppError(error, 'unavailable') && error.details['reason'] === 'github_token_refused')
+        throw new AwsException('InvalidGitHubAccountTokenException', error.message);
+      throw error;
+    }
+  });
   return id;
 }
 

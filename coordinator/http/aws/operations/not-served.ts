@@ -1,4 +1,5 @@
 import { AwsException } from '../exceptions.ts';
+import { pageOf } from '../translate/paging.ts';
 import { getDeployment } from './deployments.ts';
 import type { OperationsOf } from './operation.ts';
 
@@ -20,7 +21,10 @@ export const notServedOperations: OperationsOf<
     },
   },
   // Tokens are linked in AWS's console alone; here the coordinator's configuration has one for all.
-  ListGitHubAccountTokenNames: { role: 'viewer', run: async () => ({ tokenNameList: [] }) },
+  ListGitHubAccountTokenNames: {
+    role: 'viewer',
+    run: async ({ nextToken }) => ({ tokenNameList: (await pageOf<string>([], nextToken)).items }),
+  },
   DeleteGitHubAccountToken: {
     role: 'admin',
     async run({ tokenName }) {

@@ -1,4 +1,5 @@
 import { isAppError } from '../../../../shared/core/errors.ts';
+import { tagKey } from '../../../../shared/model/host.ts';
 import { AwsException, refusedAs } from '../exceptions.ts';
 import { fromTags, toTags } from '../translate/tags.ts';
 import type { OperationsOf } from './operation.ts';
@@ -19,6 +20,8 @@ export const tagOperations: OperationsOf<'TagResource' | 'UntagResource' | 'List
     role: 'deployer',
     async run({ ResourceArn, TagKeys: remove }, { resourceTags, arns, caller }) {
       if (remove.length === 0) throw new AwsException('TagRequiredException', 'TagKeys is empty');
+      if (remove.some((key) => !tagKey.safeParse(key).success))
+        throw new AwsException('InvalidTagsToAddException', 'a key of a tag has 1 to 128 characters');
       await resourceTags.change(arns.parseResource(ResourceArn), { set: {}, remove }, caller);
       return {};
     },

@@ -1,8 +1,9 @@
 import { isAppError } from '../../../../shared/core/errors.ts';
+import { hostName } from '../../../../shared/model/host.ts';
 import type { TargetWithEvents } from '../../../../shared/model/target.ts';
 import { AwsException } from '../exceptions.ts';
 import { SHAPES } from '../model-data.ts';
-import { instanceNameOf } from '../translate/arns.ts';
+import { instanceNameOf, isInstanceArn } from '../translate/arns.ts';
 import { checkBatch } from '../translate/batches.ts';
 import { PAGE_ITEMS, paged } from '../translate/paging.ts';
 import { toInstanceSummary, toInstanceTarget } from '../translate/targets.ts';
@@ -32,7 +33,10 @@ export const targetOperations: OperationsOf<
     role: 'viewer',
     async run({ deploymentId, targetId }, context) {
       await startedDeployment(deploymentId, context);
-      const target = await context.deploymentHistory.getTarget(deploymentId, instanceNameOf(targetId));
+      const target = await context.deploymentHistory.getTarget(
+        deploymentId,
+        targetNameOf(targetId, 'InvalidInstanceNameException'),
+      );
       return {
         deploymentTarget: {
           deploymentTargetType: 'InstanceTarget',
@@ -50,10 +54,9 @@ export const targetOperations: OperationsOf<
           'DeploymentTargetListSizeExceededException',
           `at most ${MAX_BATCH} at a time; there are ${targetIds.length}`,
         );
+      const names = targetIds.map((id) => targetNameOf(id));
       await startedDeployment(deploymentId, context);
-      const targets = await Promise.all(
-        targetIds.map((id) => context.deploymentHistory.getTarget(deploymentId, instanceNameOf(id))),
-      );
+      const targets = await Promise.all(names.map((name) => context.deploymentHistory.getTarget(deploymentId, name)));
       return {
         deploymentTargets: targets.map((target) => ({
           deploymentTargetType: 'InstanceTarget',
@@ -140,9 +143,21 @@ async function startedDeployment(id: string, context: Context): Promise<void> {
   if (status === 'Created') throw new AwsException('DeploymentNotStartedException', `${id} has not started yet`);
 }
 
+/** @param whenArn the exception for an instance's ARN that names none */
+function targetNameOf(id: string, whenArn = 'InvalidDeploymentTargetIdException'): string {
+  return validName(instanceNameOf(id), isInstanceArn(id) ? whenArn : 'InvalidDeploymentTargetIdException');
+}
+
+function validName(name: string, exception: string): string {
+  const parsed = hostName.safeParse(name);
+  if (parsed.success) return parsed.data;
+  throw new AwsException(exception, `'${name.slice(0, 128)}' is no instance: ${parsed.error.issues[0]?.message}`);
+}
+
 async function findTarget(deploymentId: string, id: string, context: Context): Promise<TargetWithEvents | null> {
+  const name = validName(instanceNameOf(id), 'InvalidInstanceNameException');
   try {
-    return await context.deploymentHistory.getTarget(deploymentId, instanceNameOf(id));
+    return await context.deploymentHistory.getTarget(deploymentId, name);
   } catch (error) {
     if (isAppError(error, 'not_found')) return null;
     throw error;

@@ -28,7 +28,13 @@ export function createArns({ region, accountId }: { region: string; accountId: s
   };
 }
 
+const INSTANCE_ARN = /^arn:[a-z-]+:(?:codedeploy|ec2):[a-z0-9-]*:\d*:instance[:/]/;
+
 /** A host's name from an instance's ARN, or from the name itself: clients give back either. */
 export function instanceNameOf(idOrArn: string): string {
-  return idOrArn.replace(/^arn:[a-z-]+:(?:codedeploy|ec2):[a-z0-9-]*:\d*:instance[:/]/, '');
+  return idOrArn.replace(INSTANCE_ARN, '');
+}
+
+export function isInstanceArn(text: string): boolean {
+  return INSTANCE_ARN.test(text);
 }

@@ -43,6 +43,8 @@ const FORMS = [
 const MAX_FILTERS = 10;
 const MAX_TAG_LISTS = 3;
 const MAX_NAMED = 10;
+/** Source: IAM User Guide, "IAM identifiers". */
+const ROLE_ARN = /^arn:[a-z-]+:iam::\d{12}:role\/[\w+=,.@/-]{1,576}$/;
 
 type GroupInput = Value<'CreateDeploymentGroupInput'> & Value<'UpdateDeploymentGroupInput'>;
 
@@ -158,7 +160,10 @@ export function checkForms(input: GroupInput): void {
     throw new AwsException('InvalidAutoScalingGroupException', `at most ${MAX_NAMED} scaling groups`);
   if (hasSet(input.ecsServices))
     throw new AwsException('InvalidECSServiceException', 'ECS is not served: Drover deploys to hosts');
+  if (input.serviceRoleArn !== undefined && !ROLE_ARN.test(input.serviceRoleArn))
+    throw new AwsException('InvalidRoleException', 'serviceRoleArn is arn:aws:iam::<12 digits>:role/<name>');
   checkStyle(input);
+  checkLoadBalancers(input.loadBalancerInfo);
   checkTriggers(input.triggerConfigurations ?? []);
   checkAlarms(input.alarmConfiguration);
   if (input.terminationHookEnabled === true)
@@ -188,6 +193,16 @@ function checkStyle(input: GroupInput): void {
       'InvalidDeploymentStyleException',
       'load balancers are not driven yet: deploymentOption is WITHOUT_TRAFFIC_CONTROL',
     );
+}
+
+function checkLoadBalancers(info: GroupInput['loadBalancerInfo']): void {
+  if (hasSet(info?.targetGroupPairInfoList))
+    throw new AwsException(
+      'InvalidTargetGroupPairException',
+      'targetGroupPairInfoList is for ECS: a Server group has targetGroupInfoList or elbInfoList',
+    );
+  for (const { name } of [...(info?.elbInfoList ?? []), ...(info?.targetGroupInfoList ?? [])])
+    if (!name) throw new AwsException('InvalidLoadBalancerInfoException', 'a load balancer or target group has a name');
 }
 
 function checkTriggers(triggers: Value<'TriggerConfigList'>): void {

@@ -1,0 +1,3 @@
+import { describeExceptions } from '../support/aws-exceptions/describe-exceptions.ts';
+
+describeExceptions('deployment-configs');
