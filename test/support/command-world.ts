@@ -2,12 +2,12 @@ import type { Caller } from '../../coordinator/auth/caller.ts';
 import { type Core, createCore } from '../../coordinator/core.ts';
 import type { RevisionStore } from '../../coordinator/revision-stores/revision-store.ts';
 import type {
-  CommandHosts,
   CommandOutcome,
   CommandStatus,
   Contact,
   HostCommand,
-} from '../../coordinator/services/command-hosts/command-hosts.ts';
+} from '../../coordinator/services/command-hosts/command.ts';
+import type { CommandHosts } from '../../coordinator/services/command-hosts/command-hosts.ts';
 import type { Database } from '../../coordinator/storage/database.ts';
 import { openSqlite } from '../../coordinator/storage/sqlite.ts';
 import { deploymentGroupRoutes } from '../../shared/api/deployment-groups.ts';

@@ -1,5 +1,6 @@
 import type { AppError } from '../../../shared/core/errors.ts';
-import type { CommandHosts, Contact, HostCommand } from '../../services/command-hosts/command-hosts.ts';
+import type { Contact, HostCommand } from '../../services/command-hosts/command.ts';
+import type { CommandHosts } from '../../services/command-hosts/command-hosts.ts';
 import type { AwsCall, AwsJsonService } from '../aws/endpoint.ts';
 import { AwsException } from '../aws/exceptions.ts';
 import type { EnvelopeSigner } from './envelope.ts';

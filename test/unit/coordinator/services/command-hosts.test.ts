@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { HostCommand } from '../../../../coordinator/services/command-hosts/command-hosts.ts';
+import type { HostCommand } from '../../../../coordinator/services/command-hosts/command.ts';
 import { IN_PLACE_EVENTS } from '../../../../shared/model/lifecycle-event.ts';
 import { type CommandHost, CommandWorld, failed } from '../../../support/command-world.ts';
 
