@@ -71,6 +71,25 @@ export const coordinatorConfig = z.strictObject({
       tokenFile: z.string().min(1).nullable().default(null),
     })
     .prefault({}),
+  /** Where triggers' messages to SNS topics are published; null: they become dead letters. */
+  sns: z
+    .strictObject({
+      /** Null: AWS itself, in the topic's region. */
+      endpoint: z
+        .url({ protocol: /^https?$/ })
+        .nullable()
+        .default(null),
+      accessKeyId: z.string().min(1).max(128),
+      secretAccessKeyFile: z.string().min(1),
+    })
+    .nullable()
+    .default(null),
+  webhooks: z
+    .strictObject({
+      /** What messages to webhooks are signed with; null: they are not signed. */
+      signingSecretFile: z.string().min(1).nullable().default(null),
+    })
+    .prefault({}),
   limits: z
     .strictObject({
       bundleBytes: count(MAX_BUNDLE_BYTES).default(4_294_967_296),
@@ -83,6 +102,9 @@ export const coordinatorConfig = z.strictObject({
       enrolmentsPerMinute: count(10_000_000).default(12_000),
       requestsPerMinute: count(10_000_000).default(12_000),
       hostRequestsPerMinute: count(10_000_000).default(3_000),
+      triggerMessages: count(1_000_000).default(10_000),
+      triggerAttempts: count(10_000).default(30),
+      deadLetters: count(1_000_000).default(10_000),
     })
     .prefault({}),
   timings: z
@@ -99,6 +121,8 @@ export const coordinatorConfig = z.strictObject({
       bundleFetchIdleMs: milliseconds.default(30_000),
       commandPollHoldMs: milliseconds.default(45_000),
       commandPollSilenceMs: milliseconds.default(100_000),
+      triggerTimeoutMs: milliseconds.default(10_000),
+      triggerGiveUpAfterMs: milliseconds.default(86_400_000),
     })
     .prefault({}),
   retention: z
@@ -110,6 +134,7 @@ export const coordinatorConfig = z.strictObject({
       revisionDays: count(36_500).default(90),
       revisionsPerApplication: count(10_000).default(20),
       tokenDays: count(36_500).default(30),
+      deadLetterDays: count(36_500).default(30),
     })
     .prefault({}),
 });

@@ -31,10 +31,12 @@ import type { Handlers } from './http/rest/handler.ts';
 import { hostHandlers } from './http/rest/hosts.ts';
 import { createLiveEvents } from './http/rest/live-events.ts';
 import { operatorHandlers } from './http/rest/operators.ts';
+import { triggerMessageHandlers } from './http/rest/trigger-messages.ts';
 import { createHttpServer } from './http/server.ts';
 import { createLongPoll } from './hub/long-poll-channel.ts';
 import { serveWebSockets } from './hub/websocket-channel.ts';
 import { createMetrics } from './metrics/metrics.ts';
+import { createNotifier } from './notifiers.ts';
 import { createRevisionSources, MAX_REDIRECTS } from './revision-sources.ts';
 import { createBundleDeltas } from './revision-stores/bundle-deltas.ts';
 import { fetchBundle } from './revision-stores/http.ts';
@@ -139,6 +141,7 @@ async function startOn(parts: OpenParts): Promise<{ url: string; stop(): Promise
   const metrics = createMetrics({
     connections: () => core.hub.connectionCount(),
     connectedHosts: () => core.hub.connectedHostIds().length + core.commandHosts.connectedCount(),
+    triggerMessages: () => core.services.triggerMessages.counts(),
   });
   const core: Core = await createCore({
     config,
@@ -154,6 +157,7 @@ async function startOn(parts: OpenParts): Promise<{ url: string; stop(): Promise
     fetchBundle: (url, signal) =>
       fetchBundle(url, { maxRedirects: MAX_REDIRECTS, idleTimeoutMs: config.timings.bundleFetchIdleMs, signal }),
     locateRevision: await createRevisionSources(config),
+    notifier: await createNotifier(config, clock),
   });
   await keepFirstToken(core, directory, logger);
 
@@ -261,6 +265,7 @@ function allHandlers(parts: {
     ...agentHandlers({ ...services, bundleDownloads, longPoll }),
     ...operatorHandlers({ ...services, clock, coordinatorId }),
     ...accessKeyHandlers(services),
+    ...triggerMessageHandlers(services),
   };
 }
 

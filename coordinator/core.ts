@@ -7,7 +7,9 @@ import type { CoordinatorConfig } from './config.ts';
 import type { RevisionLocation } from './domain/revision-location.ts';
 import { createEngine, type EngineParts } from './engine/engine.ts';
 import { createFeed } from './engine/feed.ts';
+import { createTriggerOutbox } from './engine/trigger-outbox.ts';
 import { createHub, type Hub } from './hub/hub.ts';
+import type { Notifier } from './notifications/notifier.ts';
 import type { RevisionStore } from './revision-stores/revision-store.ts';
 import { createAccessKeys } from './services/access-keys.ts';
 import { createApplications } from './services/applications.ts';
@@ -33,6 +35,8 @@ import { createRetention } from './services/retention.ts';
 import { createRevisionLocations, type LocatedObject } from './services/revision-locations.ts';
 import { createRevisions } from './services/revisions.ts';
 import { createSessions } from './services/sessions.ts';
+import { createTriggerDelivery, type DeliveryOutcome } from './services/trigger-delivery.ts';
+import { createTriggerMessages } from './services/trigger-messages.ts';
 import { loadChangeSequence } from './storage/change-sequence.ts';
 import type { Database } from './storage/database.ts';
 
@@ -50,6 +54,8 @@ export interface CoreParts {
   fetchBundle(url: string, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
   /** Looks at a revision's location in another store. */
   locateRevision(location: RevisionLocation, signal: AbortSignal): Promise<LocatedObject>;
+  /** Sends triggers' messages. */
+  notifier: Notifier;
   metrics: CoreMetrics;
   /** A broken invariant: the process must end and recover from what is stored. */
   fatal(error: InvariantViolation): void;
@@ -59,6 +65,7 @@ export interface CoreParts {
 export interface CoreMetrics {
   hubEvent(what: string): void;
   reportsCommitted(committed: number, ignored: number, durationMs: number): void;
+  triggerMessages(outcome: DeliveryOutcome, messages: number): void;
 }
 
 const SESSION_SWEEP_MS = 60_000;
@@ -74,6 +81,21 @@ export async function createCore(parts: CoreParts) {
   const changes = await loadChangeSequence(database);
 
   const feed = createFeed({ database, clock });
+  const triggerDelivery = createTriggerDelivery({
+    database,
+    clock,
+    randomness,
+    logger: logger('triggers'),
+    notifier: parts.notifier,
+    settings: { ...limits, ...timings },
+    counted: metrics.triggerMessages,
+  });
+  const triggers = createTriggerOutbox({
+    randomness,
+    names: config.aws,
+    maxWaiting: limits.triggerMessages,
+    wake: triggerDelivery.wake,
+  });
   // Both ways to hosts are made below, of what the engine is a part of: nothing is sent before `start`.
   const send = (hostId: string, message: CoordinatorMessage) =>
     commandHosts.send(hostId, message) ?? hub.send(hostId, message);
@@ -84,6 +106,7 @@ export async function createCore(parts: CoreParts) {
     randomness,
     logger: logger('engine'),
     settings: timings,
+    triggers,
     send,
     changed: feed.changed,
     fatal,
@@ -105,6 +128,7 @@ export async function createCore(parts: CoreParts) {
     wakeDeployment,
     changed: feed.changed,
     metrics: { committed: metrics.reportsCommitted },
+    triggers,
   });
   const presence = createPresence({
     database,
@@ -180,6 +204,7 @@ export async function createCore(parts: CoreParts) {
     engine,
     settings: timings,
     changed: feed.changed,
+    triggers,
   });
   const hosts = createHosts({
     database,
@@ -256,6 +281,7 @@ export async function createCore(parts: CoreParts) {
       ownBucket: config.aws.bucket,
     }),
     sessions,
+    triggerMessages: createTriggerMessages({ database, clock, wake: triggerDelivery.wake }),
   };
 
   let sweepTimer: Timer | null = null;
@@ -273,6 +299,7 @@ export async function createCore(parts: CoreParts) {
     async start(): Promise<void> {
       await presence.start();
       await engine.start();
+      await triggerDelivery.start();
       sweepTimer = clock.setTimer(SESSION_SWEEP_MS, sweep);
     },
     /** Nothing new is read; what was read is committed and acknowledged; then the hosts are told goodbye. */
@@ -283,6 +310,7 @@ export async function createCore(parts: CoreParts) {
       await commandHosts.stop();
       await reports.drained();
       await engine.stop();
+      await triggerDelivery.stop();
       await presence.settled();
       await hub.stop();
       await presence.stop();

@@ -1,9 +1,9 @@
-import { readFile } from 'node:fs/promises';
-import { AppError, errorMessage } from '../shared/core/errors.ts';
+import { AppError } from '../shared/core/errors.ts';
 import type { CoordinatorConfig } from './config.ts';
 import type { RevisionLocation } from './domain/revision-location.ts';
 import { fetchGitHubArchive } from './revision-stores/github-source.ts';
 import { createS3Source } from './revision-stores/s3-source.ts';
+import { readSecret } from './secret-file.ts';
 import type { LocatedObject } from './services/revision-locations.ts';
 
 type Settings = Pick<CoordinatorConfig, 's3' | 'gitHub' | 'timings'>;
@@ -48,12 +48,4 @@ export async function createRevisionSources({
       });
     return source.locate(location, signal);
   };
-}
-
-async function readSecret(key: string, path: string): Promise<string> {
-  try {
-    return (await readFile(path, 'utf8')).trim();
-  } catch (error) {
-    throw new AppError('invalid', `${key}: cannot read ${path}: ${errorMessage(error)}`, { cause: error });
-  }
 }

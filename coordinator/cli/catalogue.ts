@@ -103,6 +103,12 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
     async () => (await import('./commands/access-keys.ts')).accessKeysCommands,
   ),
   entry(
+    'Set up',
+    'triggers',
+    'Messages of triggers that are not delivered',
+    async () => (await import('./commands/triggers.ts')).triggersCommands,
+  ),
+  entry(
     'This command',
     'login',
     'Log in to a coordinator',

@@ -12,7 +12,7 @@ export type GroupDocument = z.output<typeof groupDocument>;
 
 /** The settings of a group as YAML that `drover groups apply` reads. */
 export function groupToYaml(
-  group: Omit<GroupDocument, 'hookEnvironment'> & Pick<DeploymentGroup, 'hookEnvironment'>,
+  group: Omit<GroupDocument, 'hookEnvironment' | 'triggers'> & Pick<DeploymentGroup, 'hookEnvironment' | 'triggers'>,
 ): string {
   const {
     application,
@@ -22,6 +22,7 @@ export function groupToYaml(
     autoRollback,
     outdatedInstancesStrategy,
     hookEnvironment,
+    triggers,
   } = group;
   return stringify({
     application,
@@ -31,6 +32,7 @@ export function groupToYaml(
     autoRollback,
     outdatedInstancesStrategy,
     hookEnvironment,
+    triggers,
   });
 }
 

@@ -1,6 +1,7 @@
 import { AppError } from '../../shared/core/errors.ts';
 import { unreachable } from '../../shared/core/invariant.ts';
 import type { TargetErrorCode } from '../../shared/model/target.ts';
+import type { DeploymentTriggerEvent, InstanceTriggerEvent } from '../../shared/model/trigger.ts';
 import type { Decision } from '../rollout/decision.ts';
 import type { ChangeSequence } from '../storage/change-sequence.ts';
 import type { DatabaseTransaction, SqlValue } from '../storage/database.ts';
@@ -23,6 +24,13 @@ export interface Effects {
 
 /** How long a host that was given up in the middle, and that is here, may take to tell how it ended before something else starts on it. */
 export const LATE_END_WAIT_MS = 300_000;
+
+/** What triggers are told of a deployment's end. */
+const END_EVENTS = {
+  Succeeded: 'DeploymentSuccess',
+  Failed: 'DeploymentFailure',
+  Stopped: 'DeploymentStop',
+} as const satisfies Record<Extract<Decision, { kind: 'end' }>['status'], DeploymentTriggerEvent>;
 
 interface Commit {
   tx: DatabaseTransaction;
@@ -53,13 +61,14 @@ export async function commitDecisions(
     wakesGroup: false,
   };
   const commit: Commit = { tx, parts, changes: parts.changes, now, row: { ...loaded }, effects };
-  await startTargets(commit, decisions);
+  const started = await startTargets(commit, decisions);
   for (const decision of decisions) {
     // A deployment's end frees its group, so it is written before a rollback takes the place.
     if (decision.kind === 'create-rollback') await writeRow(commit, loaded.version);
     await apply(commit, decision);
   }
   await writeRow(commit, loaded.version);
+  await tellInstances(commit, 'InstanceStart', started);
   return effects;
 }
 
@@ -69,6 +78,8 @@ async function apply(commit: Commit, decision: Decision): Promise<void> {
     case 'begin':
       row.status = 'InProgress';
       row.started_at = now;
+      if (row.rollback_triggering_deployment_id !== null)
+        await commit.parts.triggers.deployment(commit.tx, 'DeploymentRollback', row, now);
       return;
     case 'start-target':
       return;
@@ -93,6 +104,7 @@ async function apply(commit: Commit, decision: Decision): Promise<void> {
       row.error_message = decision.error?.message ?? null;
       effects.wakesGroup = true;
       await settleGroup(commit.tx, row, now);
+      await commit.parts.triggers.deployment(commit.tx, END_EVENTS[decision.status], row, now);
       // What waited since a host of its own was being brought in may go on.
       if (row.creator === 'autoscaling') effects.wakeDeployments.push(...(await occupantOf(commit.tx, row.group_id)));
       return;
@@ -114,17 +126,20 @@ async function apply(commit: Commit, decision: Decision): Promise<void> {
   }
 }
 
-async function startTargets(commit: Commit, decisions: readonly Decision[]): Promise<void> {
+/** Returns the targets that have started. */
+async function startTargets(commit: Commit, decisions: readonly Decision[]): Promise<number[]> {
   const { row, changes, now, effects } = commit;
   const updates: SqlValue[][] = [];
+  const started: number[] = [];
   let unhealthy = 0;
   for (const decision of decisions) {
     if (decision.kind !== 'start-target') continue;
+    started.push(decision.targetId);
     updates.push([now, decision.acceptBy, changes.next(), decision.targetId]);
     effects.assigned.push(decision.hostId);
     if (!decision.wasHealthy) unhealthy++;
   }
-  if (updates.length === 0) return;
+  if (updates.length === 0) return started;
   await commit.tx.executeMany(
     `UPDATE targets SET status = 'InProgress', started_at = ?, deadline_at = ?, change_sequence = ?
      WHERE id = ? AND status = 'Pending'`,
@@ -138,6 +153,11 @@ async function startTargets(commit: Commit, decisions: readonly Decision[]): Pro
   row.count_pending -= updates.length;
   row.count_pending_unhealthy -= unhealthy;
   row.count_in_progress += updates.length;
+  return started;
+}
+
+async function tellInstances(commit: Commit, event: InstanceTriggerEvent, ids: readonly number[]): Promise<void> {
+  await commit.parts.triggers.instances(commit.tx, event, { groupId: commit.row.group_id, ids }, commit.now);
 }
 
 async function failTarget(commit: Commit, decision: Extract<Decision, { kind: 'fail-target' }>): Promise<void> {
@@ -161,6 +181,7 @@ async function failTarget(commit: Commit, decision: Extract<Decision, { kind: 'f
     if (!decision.wasHealthy) row.count_pending_unhealthy--;
   } else row.count_in_progress--;
   row.count_failed++;
+  await tellInstances(commit, 'InstanceFailure', [decision.targetId]);
   commit.effects.wakeDeployments.push(...(await waitingForHostOf(tx, decision.targetId)));
   if (decision.from === 'InProgress') await doubtHost(commit, decision.targetId);
   if (isUnreachable(decision.errorCode)) await oweHost(commit, decision.targetId);
@@ -189,6 +210,11 @@ async function failInProgress(
   );
   row.count_in_progress -= targets.length;
   row.count_failed += targets.length;
+  await tellInstances(
+    commit,
+    'InstanceFailure',
+    targets.map((target) => target.id),
+  );
   for (const target of targets) {
     commit.effects.wakeDeployments.push(...(await waitingForHostOf(tx, target.id)));
     await doubtHost(commit, target.id);

@@ -14,6 +14,7 @@ import { loadAssignment } from './assignment.ts';
 import { commitDecisions, type Effects } from './commit.ts';
 import { convergeGroup } from './converge-group.ts';
 import { createSingleFlight } from './single-flight.ts';
+import type { TriggerOutbox } from './trigger-outbox.ts';
 import { loadRolloutView } from './view-loader.ts';
 
 export interface EngineSettings {
@@ -29,6 +30,7 @@ export interface EngineParts {
   randomness: Randomness;
   logger: Logger;
   settings: EngineSettings;
+  triggers: TriggerOutbox;
   /** False when the host is not connected or its queue is full: it gets the assignment when it says hello, or by the tick. */
   send(hostId: string, message: CoordinatorMessage): boolean;
   /** A watcher should look again. */
@@ -69,6 +71,7 @@ export function createEngine(parts: EngineParts): Engine {
     randomness: parts.randomness,
     changes: parts.changes,
     deploymentTimeoutMs: settings.deploymentTimeoutMs,
+    triggers: parts.triggers,
   };
   const timers = new Map<string, Timer>();
   let tick: Timer | null = null;

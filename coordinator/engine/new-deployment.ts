@@ -7,6 +7,7 @@ import { minimumHealthyCount } from '../rollout/minimum-healthy.ts';
 import type { ChangeSequence } from '../storage/change-sequence.ts';
 import type { DatabaseTransaction } from '../storage/database.ts';
 import type { DeploymentGroupRow, DeploymentRow, RevisionRow } from '../storage/tables.ts';
+import type { TriggerOutbox } from './trigger-outbox.ts';
 
 export interface NewDeployment {
   group: DeploymentGroupRow;
@@ -45,6 +46,7 @@ export interface InsertParts {
   randomness: Randomness;
   changes: ChangeSequence;
   deploymentTimeoutMs: number;
+  triggers: TriggerOutbox;
 }
 
 /**
@@ -130,6 +132,7 @@ export async function insertDeployment(
     .set((e) => ({ last_used_at: now, first_used_at: e.fn.coalesce('first_used_at', e.val(now)) }))
     .where('id', '=', request.revision.id)
     .execute();
+  await parts.triggers.deployment(tx, 'DeploymentStart', row, now);
   return row;
 }
 

@@ -22,7 +22,7 @@ export async function settleGroup(tx: DatabaseTransaction, row: DeploymentRow, n
       updated_at: now,
     })
     .where('id', '=', row.group_id)
-    .returning('settings')
+    .returning(['settings', 'aws_settings'])
     .executeTakeFirst();
   if (group === undefined) return;
   await oweUnreachedTargets(tx, row);

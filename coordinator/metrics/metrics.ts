@@ -4,6 +4,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 export interface MetricSources {
   connections(): number;
   connectedHosts(): number;
+  triggerMessages(): Promise<{ waiting: number; dead: number }>;
 }
 
 /**
@@ -52,6 +53,12 @@ export function createMetrics(sources: MetricSources) {
     labelNames: ['direction'],
     registers,
   });
+  const triggerMessages = new Counter({
+    name: 'drover_trigger_messages_total',
+    help: 'Messages of triggers: delivered, failed attempts, given up (dead), and dead letters dropped beyond their bound.',
+    labelNames: ['outcome'],
+    registers,
+  });
   // Gauges read themselves when somebody asks; nobody needs to hold them.
   new Gauge({
     name: 'drover_agent_connections',
@@ -67,6 +74,18 @@ export function createMetrics(sources: MetricSources) {
     registers,
     collect() {
       this.set(sources.connectedHosts());
+    },
+  });
+
+  new Gauge({
+    name: 'drover_trigger_messages_undelivered',
+    help: 'Messages of triggers that wait for delivery, and dead letters.',
+    labelNames: ['state'],
+    registers,
+    async collect() {
+      const { waiting, dead } = await sources.triggerMessages();
+      this.set({ state: 'waiting' }, waiting);
+      this.set({ state: 'dead' }, dead);
     },
   });
 
@@ -91,6 +110,9 @@ export function createMetrics(sources: MetricSources) {
     },
     bundleBytes(direction: 'in' | 'out', bytes: number): void {
       revisionBytes.inc({ direction }, bytes);
+    },
+    triggerMessages(outcome: string, messages: number): void {
+      triggerMessages.inc({ outcome }, messages);
     },
     /** In Prometheus' text format. */
     async text(): Promise<{ contentType: string; body: string }> {

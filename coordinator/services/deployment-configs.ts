@@ -83,7 +83,7 @@ export function createDeploymentConfigs({ database, clock }: { database: Databas
         // A settings column per group is small, and configs are deleted rarely: no index is worth it.
         const groups = await query
           .selectFrom('deployment_groups')
-          .select(['application', 'name', 'settings'])
+          .select(['application', 'name', 'settings', 'aws_settings'])
           .execute();
         const users = groups
           .filter((group) => settingsOf(group).deploymentConfigName === name)

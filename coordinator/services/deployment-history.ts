@@ -3,11 +3,10 @@ import type { z } from 'zod';
 import type { cause, deploymentRoutes } from '../../shared/api/deployments.ts';
 import { AppError } from '../../shared/core/errors.ts';
 import type { Deployment, DeploymentStatus } from '../../shared/model/deployment.ts';
-import { IN_PLACE_EVENTS, type LifecycleEvent } from '../../shared/model/lifecycle-event.ts';
 import type { Target, TargetWithEvents } from '../../shared/model/target.ts';
 import type { Database } from '../storage/database.ts';
 import { deploymentRow, toDeployment } from '../storage/rows/deployments.ts';
-import { toLifecycleEvent, toTarget } from '../storage/rows/targets.ts';
+import { lifecycleEventsOf, toTarget } from '../storage/rows/targets.ts';
 import type { TargetRow } from '../storage/tables.ts';
 
 type Routes = typeof deploymentRoutes;
@@ -119,13 +118,7 @@ export function createDeploymentHistory(parts: { database: Database }): Deployme
     async getTarget(id, host) {
       const row = await targetRow(id, host);
       const events = await query.selectFrom('lifecycle_events').selectAll().where('target_id', '=', row.id).execute();
-      const known = new Map(events.map((event) => [event.name, toLifecycleEvent(event)]));
-      const isOver = row.status !== 'Pending' && row.status !== 'InProgress';
-      const inOrder = IN_PLACE_EVENTS.map(
-        (name) =>
-          known.get(name) ?? notReported(name, isOver ? (row.started_at === null ? 'Skipped' : 'Unknown') : 'Pending'),
-      );
-      return { ...toTarget(row), lifecycleEvents: inOrder };
+      return { ...toTarget(row), lifecycleEvents: lifecycleEventsOf(row, events) };
     },
     async getOutput({ deployment, host, event }, { offset, limitBytes }) {
       const row = await targetRow(deployment, host);
@@ -205,17 +198,6 @@ function groupCauses(failed: readonly FailedTarget[]): Cause[] {
     });
   }
   return [...causes.values()].sort((a, b) => b.hostCount - a.hostCount);
-}
-
-function notReported(name: string, status: LifecycleEvent['status']): LifecycleEvent {
-  return {
-    name,
-    status,
-    startedAt: null,
-    endedAt: null,
-    durationMs: null,
-    diagnostics: null,
-  };
 }
 
 function pageOf<Row, Item>(

@@ -7,6 +7,7 @@ import { type Deployment, deploymentCan } from '../../shared/model/deployment.ts
 import { type Caller, callerName } from '../auth/caller.ts';
 import type { Engine } from '../engine/engine.ts';
 import { insertDeployment } from '../engine/new-deployment.ts';
+import type { TriggerOutbox } from '../engine/trigger-outbox.ts';
 import type { ChangeSequence } from '../storage/change-sequence.ts';
 import type { Database, DatabaseTransaction } from '../storage/database.ts';
 import { insertAudit } from '../storage/rows/audit.ts';
@@ -30,6 +31,7 @@ export interface DeploymentsParts {
   engine: Pick<Engine, 'wakeDeployment' | 'wakeGroup'>;
   settings: { deploymentTimeoutMs: number };
   changed(deploymentId: string): void;
+  triggers: TriggerOutbox;
 }
 
 export interface Deployments {
@@ -54,6 +56,7 @@ export function createDeployments(parts: DeploymentsParts): Deployments {
     randomness: parts.randomness,
     changes: parts.changes,
     deploymentTimeoutMs: parts.settings.deploymentTimeoutMs,
+    triggers: parts.triggers,
   };
 
   const create = (body: CreateBody, caller: Caller) => createOf(body, caller, async () => body.revision);
@@ -224,8 +227,16 @@ export function createDeployments(parts: DeploymentsParts): Deployments {
   }
 
   async function failForgottenHost(tx: DatabaseTransaction, hostId: string): Promise<string[]> {
-    const targets = await tx.selectRaw<{ id: number; deployment_id: string; status: string; was_healthy: number }>(
-      `SELECT id, deployment_id, status, was_healthy FROM targets WHERE host_id = ? AND status IN ('Pending', 'InProgress')`,
+    const targets = await tx.selectRaw<{
+      id: number;
+      deployment_id: string;
+      status: string;
+      was_healthy: number;
+      group_id: string;
+    }>(
+      `SELECT t.id, t.deployment_id, t.status, t.was_healthy, d.group_id
+       FROM targets t JOIN deployments d ON d.id = t.deployment_id
+       WHERE t.host_id = ? AND t.status IN ('Pending', 'InProgress')`,
       [hostId],
     );
     const now = clock.now();
@@ -250,6 +261,8 @@ export function createDeployments(parts: DeploymentsParts): Deployments {
           ],
         ],
       );
+      const place = { groupId: target.group_id, ids: [target.id] };
+      await parts.triggers.instances(tx, 'InstanceFailure', place, now);
     }
     return targets.map((target) => target.deployment_id);
   }

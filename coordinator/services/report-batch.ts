@@ -1,6 +1,7 @@
 import { type Diagnostics, LIFECYCLE_EVENTS } from '../../shared/model/lifecycle-event.ts';
 import type { Report, RunningEvent } from '../../shared/protocol/messages.ts';
 import { updatePendingHealth } from '../engine/pending-health.ts';
+import type { TriggerOutbox } from '../engine/trigger-outbox.ts';
 import type { ChangeSequence } from '../storage/change-sequence.ts';
 import type { DatabaseTransaction, SqlValue } from '../storage/database.ts';
 
@@ -108,7 +109,12 @@ const WAITING_FOR_HOST = `SELECT DISTINCT deployment_id AS id FROM targets WHERE
  */
 export async function writeBatch(
   tx: DatabaseTransaction,
-  parts: { changes: ChangeSequence; settings: BatchSettings; journalOf(hostId: string): JournalState },
+  parts: {
+    changes: ChangeSequence;
+    settings: BatchSettings;
+    triggers: TriggerOutbox;
+    journalOf(hostId: string): JournalState;
+  },
   deliveries: readonly Delivery[],
   now: number,
 ): Promise<BatchOutcome> {
@@ -127,6 +133,7 @@ export async function writeBatch(
   const lateFinishes: SqlValue[][] = [];
   const groupHosts: SqlValue[][] = [];
   const counts = new Map<string, { ended: number; succeeded: number; failed: number; skipped: number }>();
+  const ends = new Map<string, { succeeded: number[]; failed: number[] }>();
 
   for (const { hostId, items, running } of deliveries) {
     let acknowledged = outcome.acknowledged.get(hostId) ?? parts.journalOf(hostId).acknowledged;
@@ -165,6 +172,10 @@ export async function writeBatch(
     ACKNOWLEDGE,
     [...outcome.acknowledged].map(([hostId, sequence]) => [hostId, parts.journalOf(hostId).journalId, sequence]),
   );
+  for (const [groupId, { succeeded, failed }] of ends) {
+    await parts.triggers.instances(tx, 'InstanceSuccess', { groupId, ids: succeeded }, now);
+    await parts.triggers.instances(tx, 'InstanceFailure', { groupId, ids: failed }, now);
+  }
   return outcome;
 
   async function targetOf(hostId: string, deploymentId: string): Promise<TargetFacts | null> {
@@ -274,7 +285,16 @@ export async function writeBatch(
     else count.skipped++;
     counts.set(target.deploymentId, count);
     outcome.wake.add(target.deploymentId);
+    noteEnd(target, item.status);
     await wakeWaiting(hostId);
+  }
+
+  /** For triggers, which know no skipped host. */
+  function noteEnd({ id, groupId }: TargetFacts, status: Extract<Report, { kind: 'finished' }>['status']): void {
+    if (status === 'Skipped') return;
+    const end = ends.get(groupId) ?? { succeeded: [], failed: [] };
+    ends.set(groupId, end);
+    (status === 'Succeeded' ? end.succeeded : end.failed).push(id);
   }
 
   async function wakeWaiting(hostId: string): Promise<void> {

@@ -3,6 +3,7 @@ import { errorMessage } from '../../shared/core/errors.ts';
 import { invariant } from '../../shared/core/invariant.ts';
 import type { Logger } from '../../shared/core/logger.ts';
 import type { CoordinatorMessage, OutputChunk, Report, RunningEvent } from '../../shared/protocol/messages.ts';
+import type { TriggerOutbox } from '../engine/trigger-outbox.ts';
 import type { ChangeSequence } from '../storage/change-sequence.ts';
 import type { Database } from '../storage/database.ts';
 import { type OutputAcknowledgement, writeOutput } from './output-batch.ts';
@@ -25,6 +26,7 @@ export interface ReportParts {
   wakeDeployment(deploymentId: string): void;
   changed(deploymentId: string): void;
   metrics: ReportMetrics;
+  triggers: TriggerOutbox;
 }
 
 export interface ReportMetrics {
@@ -135,7 +137,12 @@ export function createReports(parts: ReportParts): Reports {
       return journal;
     };
     const { outcome, output } = await database.transaction(async (tx) => ({
-      outcome: await writeBatch(tx, { changes: parts.changes, settings, journalOf }, current, clock.now()),
+      outcome: await writeBatch(
+        tx,
+        { changes: parts.changes, triggers: parts.triggers, settings, journalOf },
+        current,
+        clock.now(),
+      ),
       output: await writeOutput(tx, batch.chunks, settings.maxOutputBytes),
     }));
     const durationMs = clock.now() - startedAt;

@@ -14,6 +14,8 @@ export interface RetentionSettings {
   revisionsPerApplication: number;
   /** Tokens stay visible this long after they expired. */
   tokenDays: number;
+  /** Messages of triggers that were given up are kept this long. */
+  deadLetterDays: number;
 }
 
 export interface RetentionOutcome {
@@ -22,6 +24,7 @@ export interface RetentionOutcome {
   revisions: number;
   bundles: number;
   tokens: number;
+  deadLetters: number;
 }
 
 const DAY_MS = 86_400_000;
@@ -55,6 +58,7 @@ export function createRetention(parts: {
         revisions: await deleteRevisions(now - settings.revisionDays * DAY_MS),
         bundles: await deleteBundles(now - BUNDLE_GRACE_MS),
         tokens: await deleteTokens(now, now - settings.tokenDays * DAY_MS),
+        deadLetters: await deleteDeadLetters(now - settings.deadLetterDays * DAY_MS),
       };
       logger.info(outcome, 'retention done');
       return outcome;
@@ -233,6 +237,14 @@ export function createRetention(parts: {
       deleted++;
     }
     return deleted;
+  }
+
+  async function deleteDeadLetters(deadBefore: number): Promise<number> {
+    const { numDeletedRows } = await query
+      .deleteFrom('trigger_messages')
+      .where('dead_at', '<', deadBefore)
+      .executeTakeFirst();
+    return Number(numDeletedRows);
   }
 
   async function deleteTokens(now: number, expiredBefore: number): Promise<number> {

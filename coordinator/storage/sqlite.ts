@@ -7,9 +7,10 @@ import { accessKeys } from './migrations/0002-access-keys.ts';
 import { awsApi } from './migrations/0003-aws-api.ts';
 import { hostCommands } from './migrations/0004-host-commands.ts';
 import { lateEnds } from './migrations/0005-late-ends.ts';
+import { triggerMessages } from './migrations/0007-trigger-messages.ts';
 import type { Tables } from './tables.ts';
 
-const MIGRATIONS = [mainJob, accessKeys, awsApi, hostCommands, lateEnds];
+const MIGRATIONS = [mainJob, accessKeys, awsApi, hostCommands, lateEnds, triggerMessages];
 /** Texts of statements are made by code, of which there are some hundred; lists of values make more, so there is a bound. */
 const MAX_PREPARED = 512;
 

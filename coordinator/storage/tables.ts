@@ -22,6 +22,7 @@ export interface Tables {
   targets: TargetRow;
   lifecycle_events: LifecycleEventRow;
   event_output: { target_id: number; event: string; offset: number; data: Buffer };
+  trigger_messages: TriggerMessageRow;
   audit: AuditRow;
 }
 
@@ -250,6 +251,31 @@ export interface LifecycleEventRow {
   ended_at: number | null;
   duration_ms: number | null;
   diagnostics: string | null;
+}
+
+/** A message of a trigger that is not delivered: written with the fact that it tells, deleted when its target has it. */
+export interface TriggerMessageRow {
+  sequence: number;
+  id: string;
+  target: string;
+  event: string;
+  trigger_name: string;
+  application: string;
+  group_name: string;
+  deployment_id: string;
+  host_name: string | null;
+  subject: string;
+  /** What is sent, the same bytes in every attempt. */
+  body: string;
+  created_at: number;
+  /** From when its age counts: its creation, or when an operator asked for another try. */
+  waiting_since: number;
+  attempts: number;
+  last_attempt_at: number | null;
+  last_error: string | null;
+  next_attempt_at: number;
+  /** Given up then. */
+  dead_at: number | null;
 }
 
 export interface AuditRow {

@@ -9,6 +9,7 @@ import {
   outdatedInstancesStrategy,
 } from '../model/deployment-group.ts';
 import { groupHost } from '../model/host.ts';
+import { triggers } from '../model/trigger.ts';
 import { defineRoute, noContent, page, pageQuery } from './route.ts';
 
 const groupParams = z.strictObject({ application: resourceName, group: resourceName });
@@ -38,6 +39,7 @@ export const deploymentGroupRoutes = {
       autoRollback: autoRollback.strict().default({ enabled: true, events: ['DEPLOYMENT_FAILURE'] }),
       outdatedInstancesStrategy: outdatedInstancesStrategy.default('UPDATE'),
       hookEnvironment: deploymentGroupSettings.shape.hookEnvironment.default({}),
+      triggers: triggers.default([]),
     }),
     reply: deploymentGroup,
     status: 201,
@@ -65,6 +67,7 @@ export const deploymentGroupRoutes = {
       autoRollback: autoRollback.strict().optional(),
       outdatedInstancesStrategy: outdatedInstancesStrategy.optional(),
       hookEnvironment: deploymentGroupSettings.shape.hookEnvironment.optional(),
+      triggers: triggers.optional(),
     }),
     reply: deploymentGroup,
     errors: ['not_found', 'conflict'],

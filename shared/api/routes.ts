@@ -4,6 +4,7 @@ import { deploymentGroupRoutes } from './deployment-groups.ts';
 import { deploymentRoutes } from './deployments.ts';
 import { agentRoutes, hostRoutes } from './hosts.ts';
 import { operatorRoutes } from './operators.ts';
+import { triggerMessageRoutes } from './trigger-messages.ts';
 
 /** The whole native API. `GET /healthz`, `/readyz`, `/metrics` and `/v1/openapi.json` stand beside it. */
 export const routes = {
@@ -14,5 +15,6 @@ export const routes = {
   ...agentRoutes,
   ...operatorRoutes,
   ...accessKeyRoutes,
+  ...triggerMessageRoutes,
 } as const;
 export type RouteName = keyof typeof routes;

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { resourceName } from './application.ts';
 import { hostName, scalingGroupName, tagKey, tagValue } from './host.ts';
+import { triggers } from './trigger.ts';
 
 /** Source: CodeDeploy API reference, TagFilter. Exact, case-sensitive match; no wildcards. */
 export const tagFilter = z.discriminatedUnion('type', [
@@ -47,6 +48,8 @@ export const deploymentGroupSettings = z.object({
   outdatedInstancesStrategy,
   /** Environment variables for every hook of this group's deployments; at most 64. */
   hookEnvironment: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/), z.string().max(4_096)),
+  /** Whom the group's deployments tell what happens. */
+  triggers: triggers.default([]),
 });
 export type DeploymentGroupSettings = z.infer<typeof deploymentGroupSettings>;
 

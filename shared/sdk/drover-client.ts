@@ -6,6 +6,7 @@ import { deploymentRoutes } from '../api/deployments.ts';
 import { hostRoutes } from '../api/hosts.ts';
 import { operatorRoutes } from '../api/operators.ts';
 import type { Route } from '../api/route.ts';
+import { triggerMessageRoutes } from '../api/trigger-messages.ts';
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
 import type { Randomness } from '../core/randomness.ts';
@@ -32,6 +33,7 @@ export type { Diagnostics, LifecycleEvent } from '../model/lifecycle-event.ts';
 export type { AuditRecord, OperatorToken, Role } from '../model/operator.ts';
 export type { BundleType, Revision } from '../model/revision.ts';
 export type { Target, TargetStatus, TargetWithEvents } from '../model/target.ts';
+export type { Trigger, TriggerEvent, TriggerMessage } from '../model/trigger.ts';
 export type { ConnectionItem, FollowItem, FollowOptions } from './follow.ts';
 export type { Fetch } from './http.ts';
 export type { CallableRoute, CallOptions, ItemOf, PagedRoute, RouteInput, RouteReply } from './route-methods.ts';
@@ -80,6 +82,7 @@ const callableRoutes: Readonly<Record<CallableRoute, Route>> = (() => {
     ...hostRoutes,
     ...operatorRoutes,
     ...accessKeyRoutes,
+    ...triggerMessageRoutes,
   };
 })();
 

@@ -22,6 +22,7 @@ const SETTINGS: RetentionSettings = {
   deploymentsPerGroup: 2,
   revisionDays: 50,
   revisionsPerApplication: 1,
+  deadLetterDays: 30,
   tokenDays: 5,
 };
 

@@ -96,6 +96,7 @@ export function aGroup(fields: Partial<DeploymentGroup> = {}): DeploymentGroup {
     autoRollback: { enabled: true, events: ['DEPLOYMENT_FAILURE'] },
     outdatedInstancesStrategy: 'UPDATE',
     hookEnvironment: {},
+    triggers: [],
     createdAt: T0,
     updatedAt: T0,
     lastGoodRevisionId: 'r-aaaaaaaaaaaa',

@@ -259,7 +259,8 @@ async function startCore(clock: FakeClock, database: Database, randomness: Rando
     logger: silentLogger,
     fetchBundle: () => Promise.reject(new Error('there is nothing to fetch from')),
     locateRevision: () => Promise.reject(new Error('there is nowhere to look')),
-    metrics: { hubEvent() {}, reportsCommitted() {} },
+    notifier: { send: () => Promise.reject(new Error('there is nobody to tell')) },
+    metrics: { hubEvent() {}, reportsCommitted() {}, triggerMessages() {} },
     fatal: (error) => {
       throw error;
     },

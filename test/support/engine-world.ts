@@ -1,6 +1,7 @@
 import type { Caller } from '../../coordinator/auth/caller.ts';
 import { createEngine, type Engine } from '../../coordinator/engine/engine.ts';
 import { createFeed, type Feed } from '../../coordinator/engine/feed.ts';
+import { createTriggerOutbox } from '../../coordinator/engine/trigger-outbox.ts';
 import { createDeploymentHistory, type DeploymentHistory } from '../../coordinator/services/deployment-history.ts';
 import { createDeployments, type Deployments } from '../../coordinator/services/deployments.ts';
 import { createHosts } from '../../coordinator/services/hosts.ts';
@@ -120,6 +121,12 @@ export async function createEngineWorld(seed = 7): Promise<EngineWorld> {
     return true;
   };
   const feed = createFeed({ database, clock });
+  const triggers = createTriggerOutbox({
+    randomness,
+    names: { region: 'eu-north-1', accountId: '123456789012' },
+    maxWaiting: 1_000,
+    wake: () => {},
+  });
   const engine = createEngine({
     database,
     changes,
@@ -127,6 +134,7 @@ export async function createEngineWorld(seed = 7): Promise<EngineWorld> {
     randomness,
     logger,
     settings,
+    triggers,
     send,
     changed: (id) => feed.changed(id),
     fatal: (error) => void faults.push(error.message),
@@ -146,6 +154,7 @@ export async function createEngineWorld(seed = 7): Promise<EngineWorld> {
     ...wake,
     changed: (id) => feed.changed(id),
     metrics: { committed: () => {} },
+    triggers,
   });
   const presence = createPresence({ database, clock, logger, settings, send, ...wake });
   const membership = createMembership({ database, wakeGroup: engine.wakeGroup });
@@ -157,6 +166,7 @@ export async function createEngineWorld(seed = 7): Promise<EngineWorld> {
     engine,
     settings,
     changed: (id) => feed.changed(id),
+    triggers,
   });
 
   const hostService = createHosts({

@@ -11,6 +11,7 @@ import { diffLines } from '../render/diff-lines.ts';
 import { groupLines, selectionText } from '../render/group-lines.ts';
 import { table } from '../render/table.ts';
 import { splitOnce, tagFilterOf } from './deploy.ts';
+import { triggerSettings, triggersOf } from './group-triggers.ts';
 
 const COMMON = ['usage', 'not-found', 'not-permitted', 'unreachable'] as const;
 
@@ -101,6 +102,7 @@ const settings = {
     'ignore',
   ]),
   env: texts('--env <NAME=value>', 'a variable for every hook of the group; repeatable', { group: 'How' }),
+  ...triggerSettings,
 } as const;
 
 type Settings = { [K in keyof typeof settings]?: ReturnType<(typeof settings)[K]['parse']> | undefined };
@@ -111,6 +113,7 @@ const create = defineCommand({
   examples: [
     ['drover groups create web/prod --tag role=web', 'hosts with this tag'],
     ['drover groups create web/canary --host web-1 --config careful', 'a host by name'],
+    ['drover groups create web/prod --tag web --trigger chat=https://chat.example/x', ''],
   ],
   arguments: { group: argument('<app/group>', 'application and new name', 'application') },
   options: settings,
@@ -246,6 +249,7 @@ type Wanted = Pick<
   | 'autoRollback'
   | 'outdatedInstancesStrategy'
   | 'hookEnvironment'
+  | 'triggers'
 >;
 
 /** Shows what changes, asks, writes. False when nothing changes. */
@@ -267,6 +271,7 @@ async function changeGroup(
     autoRollback,
     outdatedInstancesStrategy,
     hookEnvironment,
+    triggers,
   } = wanted;
   const place = `${application}/${name}`;
   const diff = diffLines(before === undefined ? '' : groupToYaml(before), groupToYaml(wanted), output.style);
@@ -280,7 +285,7 @@ async function changeGroup(
   await cli.confirm(`${before === undefined ? 'Create' : 'Change'} ${place} ${inContext(await cli.chosen())}`, {
     isYes,
   });
-  const body = { selection, deploymentConfigName, autoRollback, outdatedInstancesStrategy, hookEnvironment };
+  const body = { selection, deploymentConfigName, autoRollback, outdatedInstancesStrategy, hookEnvironment, triggers };
   const group =
     before === undefined
       ? await client.createDeploymentGroup({ application, name, ...body })
@@ -321,10 +326,10 @@ function selectionOf(options: Settings): Partial<HostSelection> {
   };
 }
 
-function bodyOf(
-  options: Settings,
-): Partial<Pick<Wanted, 'deploymentConfigName' | 'autoRollback' | 'outdatedInstancesStrategy' | 'hookEnvironment'>> {
+function bodyOf(options: Settings): Partial<Omit<Wanted, 'application' | 'name' | 'selection'>> {
+  const triggers = triggersOf(options);
   return {
+    ...(triggers === undefined ? {} : { triggers }),
     ...(options.config === undefined ? {} : { deploymentConfigName: options.config }),
     ...(options.rollback === undefined ? {} : { autoRollback: rollbackOf(options.rollback) }),
     ...(options.lateHosts === undefined

@@ -2,6 +2,7 @@ import type { DeploymentGroup, TagFilter } from '../../../shared/model/deploymen
 import type { GroupHost } from '../../../shared/model/host.ts';
 import { paintOfStatus, type Style } from './style.ts';
 import { type Cell, facts, table } from './table.ts';
+import { plainText } from './text.ts';
 import { count, plural } from './units.ts';
 
 const MAX_HOSTS = 30;
@@ -17,6 +18,9 @@ export function groupLines(group: DeploymentGroup, hosts: readonly GroupHost[], 
     ['On failure', rollbackText(group)],
     ['Late hosts', group.outdatedInstancesStrategy === 'UPDATE' ? 'follow on after a deployment' : 'stay as they are'],
     ...(environment.length === 0 ? [] : [['Variables', environment.join(', ')] as const]),
+    ...group.triggers.map(
+      ({ name, target, events }) => ['Trigger', plainText(`${name}: ${events.join(', ')} -> ${target}`)] as const,
+    ),
     ['Last good', group.lastGoodRevisionLabel ?? 'none yet'],
     ['Last attempt', group.lastAttemptedDeploymentId ?? 'none yet'],
     ...(group.activeDeploymentId === null

@@ -4,6 +4,7 @@ import {
   type DeploymentGroupSettings,
   deploymentGroupSettings,
 } from '../../../shared/model/deployment-group.ts';
+import { type Trigger, trigger } from '../../../shared/model/trigger.ts';
 import type { AwsGroupSettings } from '../../domain/aws-group-settings.ts';
 import { nearNamesHint } from '../../domain/near-names.ts';
 import type { Queryable } from '../database.ts';
@@ -12,8 +13,28 @@ import { applicationRow } from './applications.ts';
 
 const HINT_NAMES = 200;
 
-export function settingsOf(row: Pick<DeploymentGroupRow, 'settings'>): DeploymentGroupSettings {
-  return deploymentGroupSettings.parse(JSON.parse(row.settings));
+export function settingsOf(row: Pick<DeploymentGroupRow, 'settings' | 'aws_settings'>): DeploymentGroupSettings {
+  return deploymentGroupSettings.parse({ triggers: keptTriggers(row), ...JSON.parse(row.settings) });
+}
+
+/** The group's triggers alone, for where hosts' reports are written: no schema is walked, since what is stored was checked. */
+export function triggersOf(row: Pick<DeploymentGroupRow, 'settings' | 'aws_settings'>): readonly Trigger[] {
+  const { triggers } = JSON.parse(row.settings) as { triggers?: Trigger[] };
+  return triggers ?? keptTriggers(row);
+}
+
+/** Before triggers were acted upon, they were kept as CodeDeploy's API had given them; a group that is written has them in its settings. */
+function keptTriggers(row: Pick<DeploymentGroupRow, 'aws_settings'>): Trigger[] {
+  const kept = awsSettingsOf(row)['triggerConfigurations'];
+  if (!Array.isArray(kept)) return [];
+  return kept.flatMap((one: Record<string, unknown>) => {
+    const parsed = trigger.safeParse({
+      name: one['triggerName'],
+      target: one['triggerTargetArn'],
+      events: one['triggerEvents'],
+    });
+    return parsed.success ? [parsed.data] : [];
+  });
 }
 
 export function awsSettingsOf(row: Pick<DeploymentGroupRow, 'aws_settings'>): AwsGroupSettings {

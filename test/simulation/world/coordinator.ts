@@ -84,7 +84,8 @@ export class CoordinatorMachine {
         logger: aliveOnly(logger, process),
         fetchBundle: () => Promise.reject(new Error('no revision of the simulation has a URL')),
         locateRevision: () => Promise.reject(new Error('no revision of the simulation has a location')),
-        metrics: { hubEvent() {}, reportsCommitted() {} },
+        notifier: { send: () => Promise.reject(new Error('no group of the simulation has a trigger')) },
+        metrics: { hubEvent() {}, reportsCommitted() {}, triggerMessages() {} },
         fatal: (error) => {
           if (process.isAlive) this.#parts.fatal(error);
         },

@@ -204,6 +204,7 @@ export async function createWorld(
           autoRollback: group.autoRollback,
           outdatedInstancesStrategy: group.outdatedInstancesStrategy,
           hookEnvironment: {},
+          triggers: [],
         },
         OPERATOR,
       );

@@ -10,8 +10,10 @@ import {
   changesSelection,
   checkForms,
   formsOf,
+  fromTriggers,
   toAutoRollback,
   toSelection,
+  toTriggers,
 } from '../translate/groups.ts';
 import { PAGE_ITEMS, paged } from '../translate/paging.ts';
 import { fromLocation } from '../translate/revisions.ts';
@@ -44,6 +46,7 @@ export const deploymentGroupOperations: OperationsOf<
           autoRollback: toAutoRollback(input.autoRollbackConfiguration),
           outdatedInstancesStrategy: input.outdatedInstancesStrategy ?? 'UPDATE',
           hookEnvironment: {},
+          triggers: toTriggers(input.triggerConfigurations ?? []),
         },
         caller,
         forms,
@@ -75,6 +78,7 @@ export const deploymentGroupOperations: OperationsOf<
                 ? undefined
                 : toAutoRollback(input.autoRollbackConfiguration),
             outdatedInstancesStrategy: input.outdatedInstancesStrategy,
+            triggers: input.triggerConfigurations === undefined ? undefined : toTriggers(input.triggerConfigurations),
           },
         };
       });
@@ -167,7 +171,7 @@ function toInfo(group: DeploymentGroup, aws: AwsGroupSettings): Value<'Deploymen
     onPremisesTagSet: forms.onPremisesTagSet,
     autoScalingGroups: group.selection.scalingGroups.map((name) => ({ name })),
     serviceRoleArn: forms.serviceRoleArn ?? '',
-    triggerConfigurations: forms.triggerConfigurations ?? [],
+    triggerConfigurations: fromTriggers(group.triggers),
     alarmConfiguration: forms.alarmConfiguration,
     autoRollbackConfiguration: forms.autoRollbackConfiguration ?? { enabled: false, events: [] },
     deploymentStyle: {

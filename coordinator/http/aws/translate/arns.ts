@@ -1,3 +1,4 @@
+import { instanceArn } from '../../../domain/arns.ts';
 import type { TaggedResource } from '../../../services/resource-tags.ts';
 import { AwsException } from '../exceptions.ts';
 
@@ -11,9 +12,9 @@ export interface Arns {
   parseResource(arn: string): TaggedResource;
 }
 
-export function createArns({ region, accountId }: { region: string; accountId: string }): Arns {
+export function createArns(names: { region: string; accountId: string }): Arns {
   return {
-    instance: (name) => `arn:aws:codedeploy:${region}:${accountId}:instance:${name}`,
+    instance: (name) => instanceArn(names, name),
     parseResource(arn) {
       const match = /^arn:[a-z-]+:codedeploy:[a-z0-9-]*:\d*:([a-z]+):(.+)$/.exec(arn);
       if (match === null)

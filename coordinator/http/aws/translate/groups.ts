@@ -3,6 +3,12 @@ import type {
   DeploymentGroupSettings,
   HostSelection,
 } from '../../../../shared/model/deployment-group.ts';
+import {
+  MAX_TRIGGER_NAME,
+  MAX_TRIGGER_TARGET,
+  parseTriggerTarget,
+  type Trigger,
+} from '../../../../shared/model/trigger.ts';
 import type { AwsGroupSettings } from '../../../domain/aws-group-settings.ts';
 import { AwsException } from '../exceptions.ts';
 import type { Value } from '../model.ts';
@@ -16,7 +22,6 @@ export type GroupForms = Pick<
   | 'ec2TagSet'
   | 'onPremisesTagSet'
   | 'serviceRoleArn'
-  | 'triggerConfigurations'
   | 'alarmConfiguration'
   | 'autoRollbackConfiguration'
   | 'deploymentStyle'
@@ -30,7 +35,6 @@ const FORMS = [
   'ec2TagSet',
   'onPremisesTagSet',
   'serviceRoleArn',
-  'triggerConfigurations',
   'alarmConfiguration',
   'autoRollbackConfiguration',
   'deploymentStyle',
@@ -97,6 +101,23 @@ export function toSelection(
     hostNames: [...hostNames],
     scalingGroups: [...scalingGroups],
   };
+}
+
+/** Checked by {@link checkForms}; an event that is given twice counts once. */
+export function toTriggers(given: Value<'TriggerConfigList'>): Trigger[] {
+  return given.map(({ triggerName = '', triggerTargetArn = '', triggerEvents = [] }) => ({
+    name: triggerName,
+    target: triggerTargetArn,
+    events: [...new Set(triggerEvents)],
+  }));
+}
+
+export function fromTriggers(triggers: readonly Trigger[]): Value<'TriggerConfigList'> {
+  return triggers.map(({ name, target, events }) => ({
+    triggerName: name,
+    triggerTargetArn: target,
+    triggerEvents: [...events],
+  }));
 }
 
 /** CodeDeploy's default is no rollback; alarms start none, since none are watched. */
@@ -214,6 +235,16 @@ function checkTriggers(triggers: Value<'TriggerConfigList'>): void {
       throw new AwsException(
         'InvalidTriggerConfigException',
         'a trigger has a triggerName, a triggerTargetArn and at least one event',
+      );
+    else if (triggerName.length > MAX_TRIGGER_NAME || triggerTargetArn.length > MAX_TRIGGER_TARGET)
+      throw new AwsException(
+        'InvalidTriggerConfigException',
+        `a triggerName has at most ${MAX_TRIGGER_NAME} characters, a triggerTargetArn ${MAX_TRIGGER_TARGET}`,
+      );
+    else if (parseTriggerTarget(triggerTargetArn) === null)
+      throw new AwsException(
+        'InvalidTriggerConfigException',
+        `${triggerTargetArn.slice(0, 256)} is neither the ARN of an SNS topic nor an http or https address`,
       );
   if (new Set(names).size !== names.length)
     throw new AwsException('InvalidTriggerConfigException', 'two triggers have the same name');

@@ -17,7 +17,10 @@ function failureOf(source: string): CommandFailure {
 
 describe('group documents', () => {
   it('are read as they were written', () => {
-    const group = aGroup({ hookEnvironment: { STAGE: 'prod' } });
+    const group = aGroup({
+      hookEnvironment: { STAGE: 'prod' },
+      triggers: [{ name: 'chat', target: 'https://chat.example/x', events: ['DeploymentFailure'] }],
+    });
     const [read] = parseGroupDocuments(groupToYaml(group), 'prod.yaml');
     const {
       application,
@@ -27,6 +30,7 @@ describe('group documents', () => {
       autoRollback,
       outdatedInstancesStrategy,
       hookEnvironment,
+      triggers,
     } = group;
     expect(read).to.deep.equal({
       application,
@@ -36,6 +40,7 @@ describe('group documents', () => {
       autoRollback,
       outdatedInstancesStrategy,
       hookEnvironment,
+      triggers,
     });
   });
 

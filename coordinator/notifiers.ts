@@ -1,0 +1,48 @@
+import type { Clock } from '../shared/core/clock.ts';
+import { parseTriggerTarget } from '../shared/model/trigger.ts';
+import { PROGRAM_VERSION } from '../shared/protocol/versions.ts';
+import type { CoordinatorConfig } from './config.ts';
+import { type Notifier, refused } from './notifications/notifier.ts';
+import { createSnsNotifier } from './notifications/sns.ts';
+import { createWebhookNotifier, webhookSecret } from './notifications/webhook.ts';
+import { readSecret } from './secret-file.ts';
+
+const userAgent = `drover-coordinator/${PROGRAM_VERSION}`;
+
+/**
+ * Sends each message by what its target is.
+ * @throws AppError `invalid` when a file with a secret cannot be read
+ */
+export async function createNotifier(
+  { sns, webhooks }: Pick<CoordinatorConfig, 'sns' | 'webhooks'>,
+  clock: Pick<Clock, 'now'>,
+): Promise<Notifier> {
+  const secretFile = webhooks.signingSecretFile;
+  const signingSecret =
+    secretFile === null ? null : webhookSecret(await readSecret('webhooks.signingSecretFile', secretFile));
+  const webhook = createWebhookNotifier({ clock, signingSecret, userAgent });
+  const topic =
+    sns === null
+      ? null
+      : createSnsNotifier({
+          clock,
+          endpoint: sns.endpoint,
+          accessKeyId: sns.accessKeyId,
+          secretAccessKey: await readSecret('sns.secretAccessKeyFile', sns.secretAccessKeyFile),
+          userAgent,
+        });
+  return {
+    async send(message, signal) {
+      switch (parseTriggerTarget(message.target)?.kind) {
+        case 'webhook':
+          return webhook.send(message, signal);
+        case 'sns':
+          return topic === null
+            ? refused("no SNS endpoint is configured: set sns in the coordinator's configuration")
+            : topic.send(message, signal);
+        case undefined:
+          return refused('the target is neither an address nor an SNS topic');
+      }
+    },
+  };
+}

@@ -1,0 +1,273 @@
+import { backoffMs } from '../../shared/core/backoff.ts';
+import type { Clock, Timer } from '../../shared/core/clock.ts';
+import { errorMessage } from '../../shared/core/errors.ts';
+import type { Logger } from '../../shared/core/logger.ts';
+import type { Randomness } from '../../shared/core/randomness.ts';
+import { parseTriggerTarget } from '../../shared/model/trigger.ts';
+import { failed, type Notifier, type SendOutcome } from '../notifications/notifier.ts';
+import type { Database } from '../storage/database.ts';
+import type { TriggerMessageRow } from '../storage/tables.ts';
+
+export interface TriggerDeliverySettings {
+  /** Limit of one attempt, ms. */
+  triggerTimeoutMs: number;
+  /** A message that failed and is older is a dead letter, ms. */
+  triggerGiveUpAfterMs: number;
+  /** Attempts after which a message is a dead letter. */
+  triggerAttempts: number;
+  /** Dead letters that are kept; the oldest go. */
+  deadLetters: number;
+}
+
+export interface TriggerDelivery {
+  start(): Promise<void>;
+  /** Something may have been written: it is looked for soon, a thousand wakes being one look. */
+  wake(): void;
+  /** Gives attempts under way up; they are made again by the next process. */
+  stop(): Promise<void>;
+}
+
+export type DeliveryOutcome = 'delivered' | 'failed' | 'dead' | 'dropped';
+
+interface Parts {
+  database: Database;
+  clock: Clock;
+  randomness: Randomness;
+  logger: Logger;
+  notifier: Notifier;
+  settings: TriggerDeliverySettings;
+  counted(outcome: DeliveryOutcome, messages: number): void;
+}
+
+/** From a wake to the look: what is written meanwhile, and the transaction that woke us, are seen by it. */
+const COALESCE_MS = 20;
+/** A wake that was lost costs at most this long. */
+const TICK_MS = 10_000;
+/** After a failure of the database. */
+const RETRY_MS = 1_000;
+/** Targets that are sent to at the same time; others wait for their turn. */
+const TARGETS_AT_ONCE = 16;
+/** First and largest pause after a failure; the pause doubles, and all but a tenth of it is random. */
+const BACKOFF = { baseMs: 1_000, maxMs: 600_000 };
+
+/**
+ * Delivers triggers' messages: to each target one at a time and in their order, to several targets at once. A message leaves
+ * the table when its target has taken it; one whose process ended in between is sent again, under the same id. What fails is
+ * tried again with growing pauses, and those behind it wait, until it is a dead letter. Nothing of it is waited for by a
+ * deployment. All that it knows is in the table: after a restart it goes on from there.
+ */
+export function createTriggerDelivery(parts: Parts): TriggerDelivery {
+  const { database, clock, randomness, logger, notifier, settings } = parts;
+  const { query } = database;
+  let isStopped = false;
+  const attempts = new Set<AbortController>();
+  const runs = new Map<string, Promise<void>>();
+  let timer: { at: number; timer: Timer } | null = null;
+  let looking: Promise<void> | null = null;
+
+  function lookAt(at: number): void {
+    if (isStopped || (timer !== null && timer.at <= at)) return;
+    timer?.timer.cancel();
+    timer = { at, timer: clock.setTimer(Math.max(0, at - clock.now()), () => void look()) };
+  }
+
+  function look(): Promise<void> {
+    timer = null;
+    if (looking !== null) return looking.then(() => lookAt(clock.now() + COALESCE_MS));
+    looking = lookOnce()
+      .catch((error: unknown) => onError(error))
+      .finally(() => {
+        looking = null;
+      });
+    return looking;
+  }
+
+  async function lookOnce(): Promise<void> {
+    await dropDead();
+    const now = clock.now();
+    let next = now + TICK_MS;
+    for (const { target, next_attempt_at } of await heads()) {
+      if (runs.has(target)) continue;
+      if (next_attempt_at > now) next = Math.min(next, next_attempt_at);
+      // A run that ends looks again, so those that found no place have their turn.
+      else if (runs.size < TARGETS_AT_ONCE && !isStopped) begin(target);
+    }
+    lookAt(next);
+  }
+
+  /** The message of each target whose turn it is. */
+  async function heads(): Promise<Pick<TriggerMessageRow, 'target' | 'next_attempt_at'>[]> {
+    return query
+      .selectFrom('trigger_messages')
+      .select(['target', 'next_attempt_at'])
+      .where('sequence', 'in', (waiting) =>
+        waiting
+          .selectFrom('trigger_messages')
+          .select((e) => e.fn.min('sequence').as('sequence'))
+          .where('dead_at', 'is', null)
+          .groupBy('target'),
+      )
+      .execute();
+  }
+
+  function begin(target: string): void {
+    const run = deliverTo(target).then(
+      () => {
+        runs.delete(target);
+        lookAt(clock.now() + COALESCE_MS);
+      },
+      (error: unknown) => {
+        runs.delete(target);
+        onError(error);
+      },
+    );
+    runs.set(target, run);
+  }
+
+  /** Until nothing is left, or the one whose turn it is has to wait. */
+  async function deliverTo(target: string): Promise<void> {
+    while (!isStopped) {
+      const message = await query
+        .selectFrom('trigger_messages')
+        .selectAll()
+        .where('target', '=', target)
+        .where('dead_at', 'is', null)
+        .orderBy('sequence')
+        .limit(1)
+        .executeTakeFirst();
+      if (message === undefined || message.next_attempt_at > clock.now()) return;
+      const outcome = await attempt(message);
+      // An attempt that was cut off by our own end says nothing of the target.
+      if (isStopped && outcome.kind !== 'delivered') return;
+      await settle(message, outcome);
+    }
+  }
+
+  async function attempt(message: TriggerMessageRow): Promise<SendOutcome> {
+    const giveUp = new AbortController();
+    const limit = clock.setTimer(settings.triggerTimeoutMs, () => giveUp.abort());
+    attempts.add(giveUp);
+    try {
+      return await notifier.send(
+        {
+          id: message.id,
+          target: message.target,
+          event: message.event,
+          deploymentId: message.deployment_id,
+          subject: message.subject,
+          body: message.body,
+        },
+        giveUp.signal,
+      );
+    } catch (error) {
+      return failed(errorMessage(error));
+    } finally {
+      limit.cancel();
+      attempts.delete(giveUp);
+    }
+  }
+
+  async function settle(message: TriggerMessageRow, outcome: SendOutcome): Promise<void> {
+    const now = clock.now();
+    const log = { messageId: message.id, event: message.event, target: targetName(message.target) };
+    if (outcome.kind === 'delivered') {
+      await query.deleteFrom('trigger_messages').where('sequence', '=', message.sequence).execute();
+      parts.counted('delivered', 1);
+      logger.debug(log, 'trigger message delivered');
+      return;
+    }
+    const count = message.attempts + 1;
+    const { reason } = outcome;
+    const isOld = now - message.waiting_since >= settings.triggerGiveUpAfterMs;
+    const isDead = outcome.kind === 'refused' || count >= settings.triggerAttempts || isOld;
+    parts.counted('failed', 1);
+    await query
+      .updateTable('trigger_messages')
+      .set({
+        attempts: count,
+        last_attempt_at: now,
+        last_error: reason,
+        next_attempt_at: isDead ? 0 : now + pauseMs(count, outcome.kind === 'failed' ? outcome.retryAfterMs : null),
+        dead_at: isDead ? now : null,
+      })
+      .where('sequence', '=', message.sequence)
+      .execute();
+    if (!isDead) {
+      logger.info({ ...log, attempts: count, reason }, 'trigger message not delivered');
+      return;
+    }
+    parts.counted('dead', 1);
+    logger.warn({ ...log, attempts: count, reason }, 'trigger message is a dead letter');
+    if (isOld) await buryOld(message.target, reason, now);
+  }
+
+  function pauseMs(failures: number, retryAfterMs: number | null): number {
+    const pause = backoffMs(BACKOFF, failures, randomness.fraction());
+    return Math.max(pause, Math.min(retryAfterMs ?? 0, BACKOFF.maxMs));
+  }
+
+  /** Those that waited behind it as long need not each wait for an attempt to fail. */
+  async function buryOld(target: string, reason: string, now: number): Promise<void> {
+    const { numUpdatedRows } = await query
+      .updateTable('trigger_messages')
+      .set({ dead_at: now, last_error: `waited too long behind others, of which the last failed: ${reason}` })
+      .where('target', '=', target)
+      .where('dead_at', 'is', null)
+      .where('waiting_since', '<=', now - settings.triggerGiveUpAfterMs)
+      .executeTakeFirst();
+    if (numUpdatedRows === 0n) return;
+    parts.counted('dead', Number(numUpdatedRows));
+    logger.warn({ target: targetName(target), messages: Number(numUpdatedRows) }, 'trigger messages are dead letters');
+  }
+
+  /** Dead letters beyond their bound, the oldest first. */
+  async function dropDead(): Promise<void> {
+    const newestTooMany = await query
+      .selectFrom('trigger_messages')
+      .select(['dead_at', 'sequence'])
+      .where('dead_at', 'is not', null)
+      .orderBy('dead_at', 'desc')
+      .orderBy('sequence', 'desc')
+      .offset(settings.deadLetters)
+      .limit(1)
+      .executeTakeFirst();
+    if (newestTooMany === undefined) return;
+    const { dead_at, sequence } = newestTooMany;
+    const { numDeletedRows } = await query
+      .deleteFrom('trigger_messages')
+      .where((e) =>
+        e.or([e('dead_at', '<', dead_at), e.and([e('dead_at', '=', dead_at), e('sequence', '<=', sequence)])]),
+      )
+      .executeTakeFirst();
+    parts.counted('dropped', Number(numDeletedRows));
+    logger.warn({ messages: Number(numDeletedRows), kept: settings.deadLetters }, 'dead letters dropped');
+  }
+
+  function onError(error: unknown): void {
+    if (isStopped) return;
+    logger.error({ error: errorMessage(error) }, 'trigger delivery failed');
+    lookAt(clock.now() + RETRY_MS);
+  }
+
+  return {
+    async start() {
+      await look();
+    },
+    wake() {
+      lookAt(clock.now() + COALESCE_MS);
+    },
+    async stop() {
+      isStopped = true;
+      for (const attempt of attempts) attempt.abort();
+      timer?.timer.cancel();
+      await looking;
+      await Promise.all(runs.values());
+    },
+  };
+}
+
+/** For logs: the path of a webhook's address is often a secret. */
+function targetName(target: string): string {
+  const parsed = parseTriggerTarget(target);
+  return parsed?.kind === 'webhook' ? parsed.url.origin : target;
+}
