@@ -38,7 +38,7 @@ export async function convergeGroup(
       .where('occupies_group', '=', 1)
       .executeTakeFirst();
     const owed = await loadOwed(tx, groupId);
-    const names = new Map(owed.map((host) => [host.hostId as string, host.name]));
+    const byId = new Map(owed.map((host) => [host.hostId as string, host]));
     const created: string[] = [];
     for (const decision of decideScaleOut({
       lastGoodRevisionId: group.last_good_revision_id as RevisionId | null,
@@ -55,11 +55,14 @@ export async function convergeGroup(
         continue;
       }
       const hostIds = decision.kind === 'bring-in' ? [decision.hostId] : decision.hostIds;
-      const targets = hostIds.map((id) => ({
-        hostId: id,
-        hostName: names.get(id) ?? id,
-        wasHealthy: decision.kind === 'follow-on',
-      }));
+      // Those that are down first: healing them costs no service. The sort is stable.
+      const targets = hostIds
+        .map((id) => ({
+          hostId: id,
+          hostName: byId.get(id)?.name ?? id,
+          wasHealthy: decision.kind === 'follow-on' && byId.get(id)?.isHealthy === true,
+        }))
+        .sort((a, b) => Number(a.wasHealthy) - Number(b.wasHealthy));
       const id = await createFor(tx, parts, group, decision, targets, now);
       if (id !== null) created.push(id);
     }
@@ -67,7 +70,10 @@ export async function convergeGroup(
   });
 }
 
-async function loadOwed(tx: DatabaseTransaction, groupId: string): Promise<(OwedHost & { name: string })[]> {
+async function loadOwed(
+  tx: DatabaseTransaction,
+  groupId: string,
+): Promise<(OwedHost & { name: string; isHealthy: boolean })[]> {
   const rows = await tx.selectRaw<{
     host_id: string;
     name: string;
@@ -92,6 +98,8 @@ async function loadOwed(tx: DatabaseTransaction, groupId: string): Promise<(Owed
     converge: row.converge === 'entering' ? 'entering' : 'behind',
     revisionId: row.revision_id as RevisionId | null,
     isUnhealthy: row.instance_health === 'Unhealthy',
+    // One that has never been deployed to is neither.
+    isHealthy: row.instance_health === 'Healthy',
     presence: hostPresence.parse(row.presence),
   }));
 }

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { ALL_AT_ONCE, aFleet, deployed, doing, ONE_AT_A_TIME } from '../../../support/engine-fleet.ts';
-import { createEngineWorld, type EngineWorld } from '../../../support/engine-world.ts';
+import { createEngineWorld, type EngineWorld, type WorldHost } from '../../../support/engine-world.ts';
 
 describe('hosts that a deployment could not reach', () => {
   let world: EngineWorld;
@@ -166,6 +166,33 @@ describe('hosts that joined', () => {
     await world.run(30_000);
     expect((await world.get(followOn)).status).to.equal('Stopped');
     expect(late.slice(1).map((host) => host.started.length)).to.deep.equal([1, 1]);
+  });
+});
+
+describe('hosts that follow on, of which one is down', () => {
+  let world: EngineWorld;
+  beforeEach(async () => {
+    world = await createEngineWorld();
+  });
+  afterEach(() => world.close());
+
+  it('begin with that one, and lose nobody else meanwhile', async () => {
+    const [first] = await aFleet(world, 1, doing({ 2: 'hang' }));
+    await deployed(world, '1');
+    const { id } = await deployed(world, '2', ONE_AT_A_TIME);
+    const late: WorldHost[] = [];
+    for (const i of [5, 6, 7])
+      late.push(await world.addHost(`web-${i}`, { behaviour: doing({ 1: i === 7 ? 'fail' : 'succeed', 2: 'hang' }) }));
+    await world.run(200);
+    world.finish(first!, id, 'succeed');
+    await world.run(200);
+    const followOn = late.flatMap((host) => host.started.slice(1))[0] ?? '';
+    expect(await world.get(followOn)).to.include({ creator: 'CodeDeployAutoUpdate', minimumHealthyCount: 2 });
+    const begun = () => late.filter((host) => host.started.includes(followOn)).map((host) => host.name);
+    expect(begun(), 'web-7 is down').to.deep.equal(['web-7']);
+    world.finish(late[2]!, followOn, 'succeed');
+    await world.run(200);
+    expect(begun()).to.have.length(2);
   });
 });
 
