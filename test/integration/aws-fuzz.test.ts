@@ -1,26 +1,37 @@
-import { createHash, createHmac } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { expect } from 'chai';
 import { OPERATIONS } from '../../coordinator/http/aws/model.ts';
 import { AwsRequests } from '../support/aws-requests.ts';
 import { type AccessKeyPair, newAccessKey } from '../support/aws-tools.ts';
-import { startTestCoordinator, type TestCoordinator } from '../support/coordinator.ts';
+import { type MeasuredCoordinator, startMeasuredCoordinator } from '../support/measured-coordinator.ts';
+import { growthOf, type Sample } from '../support/memory-growth.ts';
 import { enrolHost } from '../support/raw-agent.ts';
+import { sendPlainlySigned } from '../support/signed-requests.ts';
 
 const REQUESTS = Number(process.env['DROVER_TEST_FUZZ'] ?? 1_500);
 const SEED = Number(process.env['DROVER_TEST_SEED'] ?? Date.now() % 1_000_000);
 /** Of the protocol, and for a state that a modelled operation has no name for. */
 const COMMON = ['SerializationException', 'ValidationException', 'InvalidOperationException'];
+const PARALLEL = 5;
+/** Until caches, pools and compiled code are what they stay. */
+const WARM_UP = Math.max(1_000, REQUESTS / 5);
+const SAMPLES = 20;
+/** What memory may grow by after the warm-up. Over 50,000 requests a leak of a hundred bytes each is more. */
+const MAX_HEAP_GROWTH_BYTES = 4 * 1_024 * 1_024;
+const MAX_RESIDENT_GROWTH_BYTES = 32 * 1_024 * 1_024;
+/** A request that is not answered by then hangs. */
+const HANGS_AFTER_MS = 30_000;
 const BUNDLE = Buffer.from('a bundle');
 const DIGEST = createHash('sha256').update(BUNDLE).digest('hex');
 
 describe(`requests made from CodeDeploy's model (DROVER_TEST_FUZZ=${REQUESTS} DROVER_TEST_SEED=${SEED})`, function () {
   this.timeout(60_000 + 30 * REQUESTS);
-  let coordinator: TestCoordinator;
+  let coordinator: MeasuredCoordinator;
   let key: AccessKeyPair;
   /** Grows as deployments are made, up to a bound. */
   const deploymentIds = ['d-000000000', 'x'];
   before(async () => {
-    coordinator = await startTestCoordinator({
+    coordinator = await startMeasuredCoordinator({
       limits: { requestsPerMinute: 10_000_000 },
       // Nobody listens there: what is to be fetched from GitHub fails at once.
       gitHub: { baseUrl: 'http://127.0.0.1:9' },
@@ -30,7 +41,7 @@ describe(`requests made from CodeDeploy's model (DROVER_TEST_FUZZ=${REQUESTS} DR
   });
   after(() => coordinator.remove());
 
-  it('get an answer, or an exception of their operation: never a failure of the coordinator', async () => {
+  it('get an answer, or an exception of their operation: no failure of the coordinator, no wait, no memory that grows', async () => {
     const requests = new AwsRequests(SEED, {
       ApplicationName: ['a', 'b'],
       DeploymentGroupName: ['g', 'h'],
@@ -49,27 +60,41 @@ describe(`requests made from CodeDeploy's model (DROVER_TEST_FUZZ=${REQUESTS} DR
       IamSessionArn: ['arn:aws:sts::123456789012:assumed-role/a/b', 'x'],
     });
     const wrong: string[] = [];
+    const samples: Sample[] = [];
     let answered = 0;
-    for (let number = 0; number < REQUESTS; number++) {
-      // Things to ask about are put back now and then: the requests delete them, too.
-      if (number % 50 === 0) await furnish();
+    const ask = async () => {
       const { operation, body } = requests.next();
       const text = JSON.stringify(body);
-      const { status, answer } = await send(operation, text);
+      const { status, answer } = await sendPlainlySigned(
+        { url: coordinator.url, key, hangsAfterMs: HANGS_AFTER_MS },
+        operation,
+        text,
+      );
       if (status === 200) {
         answered++;
         const { deploymentId } = answer as { deploymentId?: string };
         remember(deploymentId);
-        continue;
+        return;
       }
       const { __type: exception = '' } = answer as { __type?: string };
       const modelled: readonly string[] = OPERATIONS[operation].errors;
       if (status !== 400 || (!modelled.includes(exception) && !COMMON.includes(exception)))
         wrong.push(`${operation} ${text.slice(0, 500)}: ${status} ${JSON.stringify(answer)}`);
+    };
+    for (let number = 0; number < REQUESTS; number += PARALLEL) {
+      // Things to ask about are put back now and then: the requests delete them, too.
+      if (number % (10 * PARALLEL) === 0) await furnish();
+      if (number >= WARM_UP && samples.length < ((number - WARM_UP) * SAMPLES) / (REQUESTS - WARM_UP))
+        samples.push({ after: number, ...(await coordinator.memoryInUse()) });
+      await Promise.all(Array.from({ length: PARALLEL }, ask));
     }
     expect(wrong).to.deep.equal([]);
     expect(deploymentIds, 'deployments to ask about').to.have.length.above(2);
     expect(answered, 'requests that were fine').to.be.above(REQUESTS / 10);
+    const growth = growthOf(samples);
+    const seen = samples.map((one) => `${one.after}: ${one.heapBytes} ${one.residentBytes}`).join('\n');
+    expect(growth.heapBytes, `bytes of the heap\n${seen}`).to.be.below(MAX_HEAP_GROWTH_BYTES);
+    expect(growth.residentBytes, `bytes of the process\n${seen}`).to.be.below(MAX_RESIDENT_GROWTH_BYTES);
   });
 
   function remember(id: string | undefined): void {
@@ -88,34 +113,5 @@ describe(`requests made from CodeDeploy's model (DROVER_TEST_FUZZ=${REQUESTS} DR
       });
       remember((body as { id?: string }).id);
     }
-  }
-
-  /** Signed by the book: an SDK would not send most of these. */
-  async function send(operation: string, body: string): Promise<{ status: number; answer: unknown }> {
-    const at = `${new Date().toISOString().replaceAll(/[-:]/g, '').slice(0, 15)}Z`;
-    const target = `CodeDeploy_20141006.${operation}`;
-    const names = 'host;x-amz-date;x-amz-target';
-    const scope = `${at.slice(0, 8)}/us-east-1/codedeploy/aws4_request`;
-    const sha = (text: string) => createHash('sha256').update(text).digest('hex');
-    const lines = `host:${new URL(coordinator.url).host}\nx-amz-date:${at}\nx-amz-target:${target}\n`;
-    const text = `AWS4-HMAC-SHA256\n${at}\n${scope}\n${sha(`POST\n/\n\n${lines}\n${names}\n${sha(body)}`)}`;
-    const signingKey = scope
-      .split('/')
-      .reduce<Buffer>(
-        (last, part) => createHmac('sha256', last).update(part).digest(),
-        Buffer.from(`AWS4${key.secretAccessKey}`),
-      );
-    const signature = createHmac('sha256', signingKey).update(text).digest('hex');
-    const answer = await fetch(coordinator.url, {
-      method: 'POST',
-      body,
-      headers: {
-        'x-amz-date': at,
-        'x-amz-target': target,
-        authorization: `AWS4-HMAC-SHA256 Credential=${key.accessKeyId}/${scope}, SignedHeaders=${names}, Signature=${signature}`,
-      },
-    });
-    const json = await answer.text();
-    return { status: answer.status, answer: json === '' ? {} : JSON.parse(json) };
   }
 });

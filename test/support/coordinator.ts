@@ -74,7 +74,7 @@ export async function startTestCoordinator(
     },
     dataDirectory,
     adminToken,
-    call: (method, path, options = {}) => call(`${running.url}${path}`, method, { token: adminToken, ...options }),
+    call: (method, path, options = {}) => callApi(`${running.url}${path}`, method, { token: adminToken, ...options }),
     stop: () => running.stop(),
     async restart() {
       await running.stop();
@@ -87,7 +87,8 @@ export async function startTestCoordinator(
   };
 }
 
-async function call(url: string, method: string, { token, body, headers }: CallOptions): Promise<Answer> {
+/** A request to Drover's own API. */
+export async function callApi(url: string, method: string, { token, body, headers }: CallOptions): Promise<Answer> {
   const isBytes = body instanceof Uint8Array;
   const response = await fetch(url, {
     method,

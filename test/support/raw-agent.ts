@@ -37,12 +37,14 @@ export function newKeys(): { publicKey: string; privateKey: KeyObject } {
   return { publicKey: raw.toString('base64'), privateKey };
 }
 
-export async function createJoinToken(coordinator: TestCoordinator, body: object = {}): Promise<string> {
+type Caller = Pick<TestCoordinator, 'call'>;
+
+export async function createJoinToken(coordinator: Caller, body: object = {}): Promise<string> {
   return textAt((await coordinator.call('POST', '/v1/join-tokens', { body })).body, 'secret');
 }
 
 export async function enrolHost(
-  coordinator: TestCoordinator,
+  coordinator: Caller,
   name: string,
   options: { token?: object; facts?: object } = {},
 ): Promise<RawHost> {

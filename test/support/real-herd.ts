@@ -232,7 +232,7 @@ function isRunning(child: ChildProcess | null): child is ChildProcess {
   return child !== null && child.exitCode === null && child.signalCode === null;
 }
 
-async function endProcess(child: ChildProcess | null, signal: NodeJS.Signals): Promise<void> {
+export async function endProcess(child: ChildProcess | null, signal: NodeJS.Signals): Promise<void> {
   if (!isRunning(child)) return;
   const gone = once(child, 'exit');
   child.kill(signal);
