@@ -277,6 +277,25 @@ describe("hosts with AWS's CodeDeploy agent", function () {
     });
   });
 
+  it('are told in the words that they look for when they ask too often', async () => {
+    const busy = await startTestCoordinator({ limits: { requestsPerMinute: 20 } });
+    try {
+      const there = new CodeDeployFleet(busy.url, busy.adminToken);
+      const { agent, iamArn } = await there.addHost('web-1');
+      const asked = { HostIdentifier: iamArn, DeploymentExecutionId: 'a/b/c/d-AAAAAAAAA' };
+      let last = await agent.call('GetDeploymentSpecification', asked);
+      for (let more = 0; more < 20 && last.answer['__type'] === 'DeploymentNotFoundException'; more++)
+        last = await agent.call('GetDeploymentSpecification', asked);
+      expect(last).to.deep.include({
+        status: 400,
+        answer: { __type: 'ThrottlingException', message: 'Rate exceeded' },
+      });
+      await there.close();
+    } finally {
+      await busy.remove();
+    }
+  });
+
   it('find an address that answers something when they look at its certificate first', async () => {
     const { status } = await fetch(fleet.url);
     expect(status).to.equal(404);

@@ -135,6 +135,21 @@ describe('hosts that joined', () => {
     expect((await world.readiness.of(hosts[0]!.id)).isReady).to.equal(true);
   });
 
+  it('stay on the old revision when the strategy for outdated instances is IGNORE', async () => {
+    const first = await world.addHost('web-1', { behaviour: doing({ 2: 'hang' }) });
+    await world.addGroup('prod', { settings: { outdatedInstancesStrategy: 'IGNORE' } });
+    for (const label of ['1', '2']) await world.addRevision(label);
+    await deployed(world, '1');
+    const { id } = await deployed(world, '2');
+    const late = await world.addHost('web-5');
+    await world.run(200);
+    world.finish(first, id, 'succeed');
+    await world.run(60_000);
+    expect((await world.get(id)).status).to.equal('Succeeded');
+    expect(late.installed).to.equal('r-1');
+    expect(late.started).to.have.length(1);
+  });
+
   it('are each tried when one of those that follow on together fails', async () => {
     const hosts = await aFleet(world, 1, doing({ 2: 'hang' }));
     await deployed(world, '1');

@@ -49,6 +49,20 @@ describe('a stop', () => {
     ]);
   });
 
+  it('is answered with Pending while a host is in progress, and with Succeeded when none is', async () => {
+    const hosts = await aFleet(world, 2, () => 'hang');
+    await world.addGroup('other', { selection: { tagFilters: [], hostNames: ['web-1', 'web-2'] } });
+    const first = await deployed(world, '1', ALL_AT_ONCE);
+    // Both hosts are busy: it has begun none.
+    const second = await deployed(world, '1', { ...ALL_AT_ONCE, deploymentGroup: 'other' });
+    expect((await stop(second.id)).stopStatus).to.equal('Succeeded');
+    expect((await stop(first.id)).stopStatus).to.equal('Pending');
+    for (const host of hosts) world.finish(host, first.id, 'succeed');
+    await world.run(200);
+    expect((await world.get(first.id)).status).to.equal('Stopped');
+    expect((await world.get(second.id)).overview).to.include({ Skipped: 2, Failed: 0 });
+  });
+
   it('ends the sending of assignments that is under way', async () => {
     const hosts = await aFleet(world, 30, () => 'ignore');
     const { id } = await deployed(world, '1', ALL_AT_ONCE);

@@ -160,6 +160,16 @@ describe('decide', () => {
       });
     });
 
+    it('may be one of ten with a minimum of eight; the second ends it, unless it is of the last host', () => {
+      const minimum = { type: 'HOST_COUNT', value: 8 } as const;
+      expect(started(decide(aView({ total: 10, minimum, failed: 1, succeeded: 3 }), NOW).decisions)).to.have.length(1);
+      const second = decide(aView({ total: 10, minimum, failed: 2, succeeded: 3 }), NOW).decisions;
+      expect(started(second)).to.deep.equal([]);
+      expect(kinds(second)).to.include('begin-ending');
+      const last = decide(aView({ total: 10, minimum, failed: 2, succeeded: 8 }), NOW).decisions;
+      expect(ended(last)).to.include({ status: 'Succeeded' });
+    });
+
     it('wait for hosts in progress before the end', () => {
       const error = { code: 'HEALTH_CONSTRAINTS', message: 'too many' } as const;
       const ending = { as: 'Failed', error } as const;

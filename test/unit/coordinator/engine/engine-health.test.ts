@@ -1,0 +1,64 @@
+import { expect } from 'chai';
+import { ALL_AT_ONCE, aFleet, deployed, doing } from '../../../support/engine-fleet.ts';
+import { createEngineWorld, type EngineWorld } from '../../../support/engine-world.ts';
+
+describe('what is known of a host after a deployment', () => {
+  let world: EngineWorld;
+  beforeEach(async () => {
+    world = await createEngineWorld();
+  });
+  afterEach(() => world.close());
+
+  /** `web-1: r-1 Healthy`, by name. */
+  async function known(): Promise<string[]> {
+    const rows = await world.database.query
+      .selectFrom('group_hosts as g')
+      .innerJoin('hosts as h', 'h.id', 'g.host_id')
+      .select(['h.name', 'g.revision_id', 'g.instance_health'])
+      .orderBy('h.name')
+      .execute();
+    return rows.map((row) => `${row.name}: ${row.revision_id} ${row.instance_health}`);
+  }
+  const goodRevision = async () =>
+    (
+      await world.database.query
+        .selectFrom('deployment_groups')
+        .select('last_good_revision_id')
+        .executeTakeFirstOrThrow()
+    ).last_good_revision_id;
+
+  it('is its revision and that it is healthy where it succeeded, and is as it was where it was not reached', async () => {
+    const hosts = await aFleet(world, 3);
+    expect(await known()).to.deep.equal(['web-1: null Unknown', 'web-2: null Unknown', 'web-3: null Unknown']);
+    await deployed(world, '1');
+    expect(await known()).to.deep.equal(['web-1: r-1 Healthy', 'web-2: r-1 Healthy', 'web-3: r-1 Healthy']);
+    hosts[0]!.behaviour = doing({ 2: 'fail' });
+    const failed = await deployed(world, '2', { autoRollback: { enabled: false, events: [] } });
+    expect(failed.status).to.equal('Failed');
+    expect((await known()).slice(1)).to.deep.equal(['web-2: r-1 Healthy', 'web-3: r-1 Healthy']);
+    expect((await known())[0]).to.match(/ Unhealthy$/);
+    expect(await goodRevision(), 'a failed deployment does not change the revision of the group').to.equal('r-1');
+  });
+
+  it('is by its own result also when the deployment as a whole went the other way', async () => {
+    const hosts = await aFleet(world, 3);
+    await deployed(world, '1');
+    hosts[2]!.behaviour = doing({ 2: 'fail' });
+    const succeeded = await deployed(world, '2', ALL_AT_ONCE);
+    expect(succeeded.status).to.equal('Succeeded');
+    expect((await known()).slice(0, 2)).to.deep.equal(['web-1: r-2 Healthy', 'web-2: r-2 Healthy']);
+    expect((await known())[2]).to.match(/ Unhealthy$/);
+    expect(await goodRevision()).to.equal('r-2');
+  });
+
+  it('decides who is tried first the next time', async () => {
+    const hosts = await aFleet(world, 3);
+    await deployed(world, '1');
+    hosts[2]!.behaviour = doing({ 2: 'fail' });
+    await deployed(world, '2', ALL_AT_ONCE);
+    for (const host of hosts) host.behaviour = () => 'hang';
+    const { id } = await world.deploy('3', { deploymentConfigName: 'CodeDeployDefault.OneAtATime' });
+    await world.run();
+    expect(hosts.filter((host) => host.started.includes(id)).map((host) => host.name)).to.deep.equal(['web-3']);
+  });
+});
