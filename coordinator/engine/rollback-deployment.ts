@@ -51,6 +51,12 @@ export async function createRollback(
   const wasTouched = (host: (typeof hosts)[number]) => host.started_at !== null && host.status !== 'Skipped';
   // Broken with the good revision on it, and out of reach at its turn: it does not serve, so it must not count as current.
   const isBroken = (host: (typeof hosts)[number]) => host.instance_health === 'Unhealthy';
+  // What it told last, which may be later than the failed deployment's plan and its end on the host. One that has left the group meanwhile
+  // serves what that brought, or what it ran before if its turn did not come.
+  const serves = (host: (typeof hosts)[number]) =>
+    host.instance_health === null
+      ? host.status === 'Succeeded' || (!wasTouched(host) && host.was_healthy === 1)
+      : host.instance_health === 'Healthy';
   const toHeal = hosts.filter((host) => wasTouched(host) || isBroken(host) || host.revision_id !== revisionId);
   if (toHeal.length === 0)
     return { message: 'Every host that was touched has been forgotten: there is nothing to roll back.' };
@@ -60,8 +66,7 @@ export async function createRollback(
     .map((host) => ({
       hostId: host.host_id,
       hostName: host.host_name,
-      // One whose turn did not come serves what it ran before.
-      wasHealthy: host.status === 'Succeeded' || (!wasTouched(host) && !isBroken(host) && host.was_healthy === 1),
+      wasHealthy: serves(host),
     }))
     .sort((a, b) => Number(a.wasHealthy) - Number(b.wasHealthy));
   const row = await insertDeployment(

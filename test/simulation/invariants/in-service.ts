@@ -53,7 +53,7 @@ function isBroughtInFirst(
  * once it was brought in. One that has told that the last deployment on it failed is broken by its own word: after a power cut, or when
  * the wrapper was killed, the outcome of a script is unknown to it, though the script had succeeded, or had never begun. One counts as
  * broken, too, whose last script has succeeded and could tell nobody, on a full disk and without an agent. And a rollback heals: what it
- * counts as broken already costs it nothing.
+ * counts as broken already, and has not told otherwise since, costs it nothing.
  */
 function countsInService(
   { world, truth }: History,
@@ -84,7 +84,7 @@ function countsInService(
       'SELECT was_healthy AS healthy FROM targets WHERE deployment_id = ? AND host_id = ?',
     )
     .get(fleet.id, hostId);
-  return target === undefined || target.healthy === 1;
+  return target === undefined || target.healthy === 1 || member.health === 'Healthy';
 }
 
 function isDownByUs({ world, truth }: History, hostId: string, application: string): boolean {
