@@ -91,5 +91,7 @@ function isDownByUs({ world, truth }: History, hostId: string, application: stri
   const machine = world.machineOfHost(hostId);
   // Whatever is off or gone is down for a reason of its own.
   if (machine === undefined || !machine.isOn) return false;
+  // Forgotten and enrolled again, the machine is another host, which is not of this fleet and is brought in beside it.
+  if (machine.hostId !== null && machine.hostId !== hostId) return false;
   return !truth.isInService(machine, application);
 }
