@@ -1,6 +1,6 @@
 // Bundles the three programs and the SDK into dist/. Bundled because it starts faster and imports only what is used;
 // better-sqlite3 stays outside, since it is a native module.
-// Usage: node .ci/build.mjs [--outdir DIR] [--version VERSION] [--no-sourcemap]
+// Usage: node .ci/build.mjs [--outdir DIR] [--version VERSION] [--protocol MAJOR.MINOR] [--no-sourcemap]
 import { chmodSync, existsSync, mkdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,6 +11,7 @@ const { values: options } = parseArgs({
   options: {
     outdir: { type: 'string', default: 'dist' },
     version: { type: 'string' },
+    protocol: { type: 'string' },
     'no-sourcemap': { type: 'boolean', default: false },
   },
 });
@@ -33,7 +34,10 @@ const common = {
   format: 'esm',
   outdir: options.outdir,
   sourcemap: options['no-sourcemap'] ? false : 'linked',
-  define: options.version === undefined ? {} : { DROVER_BUILD_VERSION: JSON.stringify(options.version) },
+  define: {
+    ...(options.version === undefined ? {} : { DROVER_BUILD_VERSION: JSON.stringify(options.version) }),
+    ...(options.protocol === undefined ? {} : { DROVER_BUILD_PROTOCOL: JSON.stringify(options.protocol) }),
+  },
   legalComments: 'none',
   external: ['better-sqlite3'],
   logLevel: 'warning',

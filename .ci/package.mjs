@@ -1,8 +1,10 @@
 // Builds what hosts install: drover-agent and drover-coordinator as .deb, and both as .tar.gz for other systems. Each brings its own
 // Node, so that a host needs nothing but its C library. Prints sizes; --list prints the contents, too.
-// Usage: node .ci/package.mjs [--outdir DIR] [--version VERSION] [--fast] [--list]
+// Usage: node .ci/package.mjs [--outdir DIR] [--version VERSION] [--protocol MAJOR.MINOR] [--part agent] [--fast] [--list]
 //   --fast      compresses little: for tests
 //   --version   instead of the one in package.json: for tests of upgrades
+//   --protocol  instead of the one in the sources: for tests of other versions beside this one
+//   --part      only that one
 // The same sources and the same Node give the same bytes: times are those of the last commit (SOURCE_DATE_EPOCH), owners are
 // root, and nothing that is packed knows where it was built.
 import { spawnSync } from 'node:child_process';
@@ -17,6 +19,8 @@ const { values: options } = parseArgs({
   options: {
     outdir: { type: 'string', default: 'dist/packages' },
     version: { type: 'string' },
+    protocol: { type: 'string' },
+    part: { type: 'string' },
     fast: { type: 'boolean', default: false },
     list: { type: 'boolean', default: false },
   },
@@ -42,7 +46,8 @@ mkdirSync(outdir, { recursive: true });
 const scratch = mkdtempSync(join(tmpdir(), 'drover-package-'));
 try {
   const programs = join(scratch, 'programs');
-  run(process.execPath, ['.ci/build.mjs', '--outdir', programs, '--version', version, '--no-sourcemap']);
+  const protocol = options.protocol === undefined ? [] : ['--protocol', options.protocol];
+  run(process.execPath, ['.ci/build.mjs', '--outdir', programs, '--version', version, ...protocol, '--no-sourcemap']);
   const node = join(scratch, 'node');
   run('cp', [process.execPath, node]);
   // Symbols are of no use on a host: an eighth of the size.
@@ -54,6 +59,14 @@ try {
   addDocs(agent, ['docs/agent.md', 'docs/appspec.md', 'examples/agent.yaml']);
   const agentFiles = [buildDeb(agent, [node]), buildArchive(agent)];
 
+  const coordinatorFiles = options.part === 'agent' ? [] : packCoordinator(agentFiles, { programs, node });
+  cpSync(join(root, 'systemd/install.sh'), join(outdir, 'install.sh'));
+  for (const file of [...agentFiles, ...coordinatorFiles]) describe(file);
+} finally {
+  rmSync(scratch, { recursive: true, force: true });
+}
+
+function packCoordinator(agentFiles, { programs, node }) {
   const coordinator = packageOf('coordinator', 'Drover coordinator and the drover command');
   addProgram(coordinator, 'drover-coordinator', join(programs, 'drover-coordinator.js'), node);
   addProgram(coordinator, 'drover', join(programs, 'drover.js'), null);
@@ -63,11 +76,7 @@ try {
   // What it offers to hosts.
   for (const file of agentFiles) place(coordinator, file, `usr/share/drover/packages/${file.split('/').at(-1)}`, 0o644);
   place(coordinator, join(root, 'systemd/install.sh'), 'usr/share/drover/packages/install.sh', 0o644);
-  const coordinatorFiles = [buildDeb(coordinator, [node, addOn]), buildArchive(coordinator)];
-  cpSync(join(root, 'systemd/install.sh'), join(outdir, 'install.sh'));
-  for (const file of [...agentFiles, ...coordinatorFiles]) describe(file);
-} finally {
-  rmSync(scratch, { recursive: true, force: true });
+  return [buildDeb(coordinator, [node, addOn]), buildArchive(coordinator)];
 }
 
 function packageOf(part, summary) {
