@@ -5,6 +5,7 @@ import type { Logger } from '../shared/core/logger.ts';
 import { systemClock } from '../shared/core/system-clock.ts';
 import { systemRandomness } from '../shared/core/system-randomness.ts';
 import { createSystemd, type Systemd, watchdogMsOf, withoutSystemd } from '../shared/core/systemd.ts';
+import type { HostFacts } from '../shared/model/host.ts';
 import { PROGRAM_VERSION } from '../shared/protocol/versions.ts';
 import { startAgent } from './agent.ts';
 import { type CliActions, type GlobalOptions, runCli } from './cli.ts';
@@ -64,7 +65,7 @@ const actions: CliActions = {
           coordinatorUrl,
           joinToken: await readJoinToken(request),
           name: request.name ?? config.name ?? nameFromHostname(),
-          facts: await collectFacts(disk, config.stateDirectory),
+          facts: await hostFacts(config),
           force: request.force,
         },
       );
@@ -144,6 +145,10 @@ process.exitCode = await runCli(process.argv.slice(2), actions, {
 });
 clearInterval(keepAlive);
 
+function hostFacts({ stateDirectory }: AgentConfig): Promise<HostFacts> {
+  return collectFacts(disk, { stateDirectory, program: process.execPath });
+}
+
 async function runAgent(global: GlobalOptions): Promise<number> {
   const { config, layout } = await open(global);
   const identity = await loadIdentity(disk, layout.identity);
@@ -174,7 +179,7 @@ async function runAgent(global: GlobalOptions): Promise<number> {
       longPoll: createLongPollTransport({ http, clock: systemClock }),
     },
     createDownload: (sessionToken) => createBundleDownload({ http, clock: systemClock, sessionToken }),
-    facts: () => collectFacts(disk, config.stateDirectory),
+    facts: () => hostFacts(config),
     loadOfLastMinute,
     ownAccount: ownAccount(),
     ownProcess: await processes.findSelf(),

@@ -5,19 +5,25 @@ import type { HostFacts } from '../../shared/model/host.ts';
 import type { Disk } from './disk.ts';
 
 const MAX_FACT_FILE_BYTES = 16 * 1_024;
+/** Where .ci/package.mjs puts it. */
+const PACKAGED_NODE = '/usr/lib/drover-agent/node';
+/** There while dpkg knows the package. systemd/agent-update/place.sh looks at the same file. */
+const DPKG_LIST = '/var/lib/dpkg/info/drover-agent.list';
 
 /**
  * What this host says of itself. Read from the kernel and /etc directly: `systeminformation` tells the same and costs 4 MB
  * of an idle agent's memory. What cannot be read is left out.
+ * @param at program: the file that this process runs
  */
 export async function collectFacts(
-  disk: Pick<Disk, 'readPart' | 'freeBytes'>,
-  stateDirectory: string,
+  disk: Pick<Disk, 'readPart' | 'freeBytes' | 'status'>,
+  { stateDirectory, program }: { stateDirectory: string; program: string },
 ): Promise<HostFacts> {
-  const [osRelease, machineId, bootId, diskFreeBytes] = await Promise.all([
+  const [osRelease, machineId, bootId, agentPackage, diskFreeBytes] = await Promise.all([
     readText(disk, '/etc/os-release'),
     readText(disk, '/etc/machine-id'),
     readText(disk, '/proc/sys/kernel/random/boot_id'),
+    packageOf(disk, program),
     // A fact is worth less than a connection, so one that fails is simply missing.
     disk.freeBytes(stateDirectory).catch(() => undefined),
   ]);
@@ -33,7 +39,15 @@ export async function collectFacts(
     ...(diskFreeBytes === undefined ? {} : { diskFreeBytes }),
     ...(machineId === '' ? {} : { machineId: createHash('sha256').update(machineId).digest('hex') }),
     ...(bootId === '' ? {} : { bootId: clip(bootId, 64) }),
+    ...(agentPackage === null ? {} : { agentPackage }),
   };
+}
+
+/** What installed the Node that runs the agent: only what comes from a package has one of its own. */
+async function packageOf(disk: Pick<Disk, 'status'>, program: string): Promise<'deb' | 'archive' | null> {
+  if (program !== PACKAGED_NODE) return null;
+  const list = await disk.status(DPKG_LIST).catch(() => null);
+  return list === null ? 'archive' : 'deb';
 }
 
 /** NAME and VERSION_ID. Source: os-release(5). */

@@ -52,6 +52,8 @@ export const hostFacts = z.object({
   machineId: z.string().max(64).optional(),
   /** Changes with every boot. */
   bootId: z.string().max(64).optional(),
+  /** How the agent was installed: `deb`, or `archive` for that of other systems. Absent: not from a package. */
+  agentPackage: z.string().max(32).optional(),
 });
 export type HostFacts = z.infer<typeof hostFacts>;
 
