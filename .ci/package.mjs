@@ -8,7 +8,7 @@
 // The same sources and the same Node give the same bytes: times are those of the last commit (SOURCE_DATE_EPOCH), owners are
 // root, and nothing that is packed knows where it was built.
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -61,6 +61,7 @@ try {
 
   const coordinatorFiles = options.part === 'agent' ? [] : packCoordinator(agentFiles, { programs, node });
   cpSync(join(root, 'systemd/install.sh'), join(outdir, 'install.sh'));
+  cpSync(join(root, 'systemd/agent-update'), join(outdir, 'agent-update'), { recursive: true });
   for (const file of [...agentFiles, ...coordinatorFiles]) describe(file);
 } finally {
   rmSync(scratch, { recursive: true, force: true });
@@ -76,6 +77,13 @@ function packCoordinator(agentFiles, { programs, node }) {
   // What it offers to hosts.
   for (const file of agentFiles) place(coordinator, file, `usr/share/drover/packages/${file.split('/').at(-1)}`, 0o644);
   place(coordinator, join(root, 'systemd/install.sh'), 'usr/share/drover/packages/install.sh', 0o644);
+  for (const name of readdirSync(join(root, 'systemd/agent-update')))
+    place(
+      coordinator,
+      join(root, 'systemd/agent-update', name),
+      `usr/share/drover/packages/agent-update/${name}`,
+      name.endsWith('.sh') ? 0o755 : 0o644,
+    );
   return [buildDeb(coordinator, [node, addOn]), buildArchive(coordinator)];
 }
 

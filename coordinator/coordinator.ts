@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
+import { join } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import type { FastifyInstance } from 'fastify';
 import type { Clock } from '../shared/core/clock.ts';
@@ -12,6 +13,7 @@ import type { Logger } from '../shared/core/logger.ts';
 import type { Randomness } from '../shared/core/randomness.ts';
 import type { Role } from '../shared/model/operator.ts';
 import { PROGRAM_VERSION } from '../shared/protocol/versions.ts';
+import { createAgentPackages } from './agent-packages.ts';
 import { ACCESS_KEY_MASTER_BYTES } from './auth/access-key-secrets.ts';
 import type { CoordinatorConfig } from './config.ts';
 import { type Core, createCore } from './core.ts';
@@ -22,6 +24,7 @@ import { createSignatures } from './http/aws/signatures.ts';
 import { createCommandService } from './http/codedeploy-command/command-service.ts';
 import { createEnvelopeSigner, newSigningIdentity } from './http/codedeploy-command/envelope.ts';
 import { accessKeyHandlers } from './http/rest/access-keys.ts';
+import { agentUpdateHandlers } from './http/rest/agent-updates.ts';
 import { agentHandlers } from './http/rest/agents.ts';
 import { applicationHandlers } from './http/rest/applications.ts';
 import { type BundleDownloads, createBundleDownloads } from './http/rest/bundle-downloads.ts';
@@ -70,6 +73,8 @@ export const FIRST_TOKEN_FILE = 'first-operator-token';
 const SIGNING_FILE = 'specification-signing.pem';
 /** Name of the file in the data directory that the secrets of access keys are computed with. */
 const ACCESS_KEY_FILE = 'access-key-secret';
+/** Name of the directory in the data directory in which bundles of agent updates are made. */
+const AGENT_BUNDLE_DIRECTORY = 'agent-update';
 /** How long a stop waits for answers that are under way. */
 const CLOSE_TIMEOUT_MS = 2_000;
 
@@ -156,6 +161,10 @@ async function startOn(parts: OpenParts): Promise<{ url: string; stop(): Promise
     fatal,
     fetchBundle: (url, signal) =>
       fetchBundle(url, { maxRedirects: MAX_REDIRECTS, idleTimeoutMs: config.timings.bundleFetchIdleMs, signal }),
+    agentPackages: createAgentPackages({
+      directory: config.packagesDirectory,
+      scratch: join(config.dataDirectory, AGENT_BUNDLE_DIRECTORY),
+    }),
     locateRevision: await createRevisionSources(config),
     notifier: await createNotifier(config, clock),
   });
@@ -266,6 +275,7 @@ function allHandlers(parts: {
     ...operatorHandlers({ ...services, clock, coordinatorId }),
     ...accessKeyHandlers(services),
     ...triggerMessageHandlers(services),
+    ...agentUpdateHandlers(services),
   };
 }
 

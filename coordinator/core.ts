@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '../shared/core/clock.ts';
+import { AppError } from '../shared/core/errors.ts';
 import type { InvariantViolation } from '../shared/core/invariant.ts';
 import type { Logger } from '../shared/core/logger.ts';
 import type { Randomness } from '../shared/core/randomness.ts';
@@ -12,6 +13,8 @@ import { createHub, type Hub } from './hub/hub.ts';
 import type { Notifier } from './notifications/notifier.ts';
 import type { RevisionStore } from './revision-stores/revision-store.ts';
 import { createAccessKeys } from './services/access-keys.ts';
+import type { AgentPackages } from './services/agent-updates/agent-packages.ts';
+import { createAgentUpdates } from './services/agent-updates/agent-updates.ts';
 import { createApplications } from './services/applications.ts';
 import { createAudit } from './services/audit.ts';
 import { type CommandHosts, createCommandHosts } from './services/command-hosts/command-hosts.ts';
@@ -56,6 +59,8 @@ export interface CoreParts {
   locateRevision(location: RevisionLocation, signal: AbortSignal): Promise<LocatedObject>;
   /** Sends triggers' messages. */
   notifier: Notifier;
+  /** What is offered to hosts; nothing when it is not given. */
+  agentPackages?: AgentPackages;
   metrics: CoreMetrics;
   /** A broken invariant: the process must end and recover from what is stored. */
   fatal(error: InvariantViolation): void;
@@ -69,6 +74,12 @@ export interface CoreMetrics {
 }
 
 const SESSION_SWEEP_MS = 60_000;
+const NO_AGENT_PACKAGES: AgentPackages = {
+  list: async () => [],
+  withBundle: async (version) => {
+    throw new AppError('not_found', `there is no package of ${version}`);
+  },
+};
 
 /**
  * The coordinator without its sockets and files: services, engine and hub, wired. The HTTP server stands on it, and a
@@ -99,6 +110,10 @@ export async function createCore(parts: CoreParts) {
   // Both ways to hosts are made below, of what the engine is a part of: nothing is sent before `start`.
   const send = (hostId: string, message: CoordinatorMessage) =>
     commandHosts.send(hostId, message) ?? hub.send(hostId, message);
+  const deploymentChanged = (id: string) => {
+    feed.changed(id);
+    agentUpdates.deploymentChanged(id);
+  };
   const engine = createEngine({
     database,
     changes,
@@ -108,7 +123,7 @@ export async function createCore(parts: CoreParts) {
     settings: timings,
     triggers,
     send,
-    changed: feed.changed,
+    changed: deploymentChanged,
     fatal,
     decided: parts.decided,
   });
@@ -242,6 +257,17 @@ export async function createCore(parts: CoreParts) {
     fetchBundle: parts.fetchBundle,
     maxBundleBytes: limits.bundleBytes,
   });
+  const agentUpdates = createAgentUpdates({
+    database,
+    clock,
+    randomness,
+    logger: logger('agent-updates'),
+    insertParts: { randomness, changes, triggers, deploymentTimeoutMs: timings.deploymentTimeoutMs },
+    packages: parts.agentPackages ?? NO_AGENT_PACKAGES,
+    revisions,
+    deployments,
+    wakeDeployment,
+  });
   const accessKeys = createAccessKeys({
     database,
     clock,
@@ -251,6 +277,7 @@ export async function createCore(parts: CoreParts) {
   });
   const services = {
     accessKeys,
+    agentUpdates,
     applications: createApplications({ database, clock, randomness }),
     audit: createAudit({ database }),
     commandHostRegistration: createCommandHostRegistration({
@@ -300,6 +327,7 @@ export async function createCore(parts: CoreParts) {
       await presence.start();
       await engine.start();
       await triggerDelivery.start();
+      agentUpdates.begin();
       sweepTimer = clock.setTimer(SESSION_SWEEP_MS, sweep);
     },
     /** Nothing new is read; what was read is committed and acknowledged; then the hosts are told goodbye. */
@@ -309,6 +337,7 @@ export async function createCore(parts: CoreParts) {
       hostDrift.stop();
       await commandHosts.stop();
       await reports.drained();
+      await agentUpdates.end();
       await engine.stop();
       await triggerDelivery.stop();
       await presence.settled();

@@ -95,6 +95,12 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
     'Hosts, and tokens for enrolling them',
     async () => (await import('./commands/hosts.ts')).hostsCommands,
   ),
+  entry(
+    'Set up',
+    'agents',
+    'Versions of the agent on the hosts, and updates of it',
+    async () => (await import('./commands/agents.ts')).agentsCommands,
+  ),
   entry('Set up', 'tokens', 'Tokens of operators', async () => (await import('./commands/tokens.ts')).tokensCommands),
   entry(
     'Set up',

@@ -7,6 +7,7 @@ import type { Randomness } from '../../shared/core/randomness.ts';
 import type { Application } from '../../shared/model/application.ts';
 import type { Caller } from '../auth/caller.ts';
 import { decodeCursor, nameCursor, toPage } from '../domain/cursor.ts';
+import { refuseReserved } from '../domain/reserved-names.ts';
 import type { Database, Queryable } from '../storage/database.ts';
 import { applicationRow, toApplication } from '../storage/rows/applications.ts';
 import { insertAudit } from '../storage/rows/audit.ts';
@@ -39,6 +40,7 @@ export function createApplications({ database, clock, randomness }: Parts) {
     /** @throws AppError `conflict` */
     create(body: z.output<Routes['createApplication']['body']>, caller: Caller): Promise<Application> {
       return database.transaction(async ({ query }) => {
+        refuseReserved(body.name);
         await refuseTaken(query, body.name);
         const row = {
           id: newUuid(randomness),
@@ -59,6 +61,7 @@ export function createApplications({ database, clock, randomness }: Parts) {
         const after = { ...before, name: body.name ?? name, description: body.description ?? before.description };
         if (after.name === name && after.description === before.description) return toApplication(before);
         if (after.name !== name) {
+          for (const one of [name, after.name]) refuseReserved(one);
           await refuseTaken(query, after.name);
           const renamed = { application: after.name };
           await query.updateTable('deployment_groups').set(renamed).where('application', '=', name).execute();
@@ -88,6 +91,7 @@ export function createApplications({ database, clock, randomness }: Parts) {
      */
     delete(name: string, caller: Caller): Promise<void> {
       return database.transaction(async ({ query }) => {
+        refuseReserved(name);
         const row = await applicationRow(query, name);
         const active = await query
           .selectFrom('deployments')

@@ -10,6 +10,7 @@ import { type GroupHost, hostPresence, instanceHealth } from '../../shared/model
 import type { Caller } from '../auth/caller.ts';
 import type { AwsGroupSettings } from '../domain/aws-group-settings.ts';
 import { decodeCursor, nameCursor, toPage } from '../domain/cursor.ts';
+import { refuseReserved } from '../domain/reserved-names.ts';
 import type { Database, Queryable } from '../storage/database.ts';
 import { applicationRow } from '../storage/rows/applications.ts';
 import { insertAudit } from '../storage/rows/audit.ts';
@@ -71,6 +72,7 @@ export function createDeploymentGroups({ database, clock, randomness, groupChang
     ): Promise<DeploymentGroup> {
       const { name, ...settings } = body;
       const row = await database.transaction(async ({ query }) => {
+        refuseReserved(params.application);
         await applicationRow(query, params.application);
         await findDeploymentConfig(query, settings.deploymentConfigName);
         const subject = `${params.application}/${name}`;
@@ -115,6 +117,7 @@ export function createDeploymentGroups({ database, clock, randomness, groupChang
       },
     ): Promise<DeploymentGroup> {
       const row = await database.transaction(async ({ query }) => {
+        refuseReserved(params.application);
         const before = await deploymentGroupRow(query, params);
         const { body, aws } = change({ settings: settingsOf(before), aws: awsSettingsOf(before) });
         const { name = before.name, ...rest } = body;
@@ -165,6 +168,7 @@ export function createDeploymentGroups({ database, clock, randomness, groupChang
     /** What is deployed stays on the hosts. @throws AppError `not_found`, `conflict` while a deployment runs */
     delete(params: GroupParams, caller: Caller): Promise<void> {
       return database.transaction(async ({ query }) => {
+        refuseReserved(params.application);
         const row = await deploymentGroupRow(query, params);
         const subject = `${params.application}/${params.group}`;
         const active = await query

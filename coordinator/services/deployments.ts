@@ -5,6 +5,7 @@ import { AppError } from '../../shared/core/errors.ts';
 import type { Randomness } from '../../shared/core/randomness.ts';
 import { type Deployment, deploymentCan } from '../../shared/model/deployment.ts';
 import { type Caller, callerName } from '../auth/caller.ts';
+import { refuseReserved } from '../domain/reserved-names.ts';
 import type { Engine } from '../engine/engine.ts';
 import { insertDeployment } from '../engine/new-deployment.ts';
 import type { TriggerOutbox } from '../engine/trigger-outbox.ts';
@@ -77,6 +78,7 @@ export function createDeployments(parts: DeploymentsParts): Deployments {
     revisionOf: (tx: DatabaseTransaction, group: DeploymentGroupRow) => Promise<string>,
   ): Promise<Deployment> {
     const { row, isNew } = await database.transaction(async (tx) => {
+      refuseReserved(body.application);
       const earlier = await findByKey(tx, body.idempotencyKey);
       if (earlier !== undefined) {
         checkSameRequest(earlier, body);

@@ -20,6 +20,7 @@ export interface RetentionSettings {
 
 export interface RetentionOutcome {
   deployments: number;
+  agentUpdates: number;
   outputs: number;
   revisions: number;
   bundles: number;
@@ -55,6 +56,7 @@ export function createRetention(parts: {
       const outcome = {
         outputs: await clearOutput(now - settings.outputDays * DAY_MS),
         deployments: await deleteDeployments(now - settings.deploymentDays * DAY_MS),
+        agentUpdates: await deleteAgentUpdates(now - settings.deploymentDays * DAY_MS),
         revisions: await deleteRevisions(now - settings.revisionDays * DAY_MS),
         bundles: await deleteBundles(now - BUNDLE_GRACE_MS),
         tokens: await deleteTokens(now, now - settings.tokenDays * DAY_MS),
@@ -152,6 +154,25 @@ export function createRetention(parts: {
       await step(rows.map((row) => row.id));
       after = last.id;
     }
+  }
+
+  /** Once none of their deployments is kept any more. */
+  async function deleteAgentUpdates(endedBefore: number): Promise<number> {
+    const { numDeletedRows } = await query
+      .deleteFrom('agent_updates')
+      .where('completed_at', '<', endedBefore)
+      .where('id', 'not in', (waves) =>
+        waves
+          .selectFrom('agent_update_waves')
+          .innerJoin('deployments', 'deployments.id', 'agent_update_waves.deployment_id')
+          .select('agent_update_waves.update_id'),
+      )
+      .executeTakeFirst();
+    await query
+      .deleteFrom('agent_update_waves')
+      .where('update_id', 'not in', (updates) => updates.selectFrom('agent_updates').select('id'))
+      .execute();
+    return Number(numDeletedRows);
   }
 
   async function deleteRevisions(unusedSince: number): Promise<number> {

@@ -24,6 +24,8 @@ export interface Tables {
   event_output: { target_id: number; event: string; offset: number; data: Buffer };
   trigger_messages: TriggerMessageRow;
   audit: AuditRow;
+  agent_updates: AgentUpdateRow;
+  agent_update_waves: AgentUpdateWaveRow;
 }
 
 export interface RevisionRow {
@@ -286,4 +288,30 @@ export interface AuditRow {
   subject: string;
   details: string;
   remote_address: string | null;
+}
+
+export interface AgentUpdateRow {
+  id: string;
+  /** Grows by creation. */
+  number: number;
+  version: string;
+  revision_id: string;
+  /** AgentUpdateSettings as JSON. */
+  settings: string;
+  downgrade: number;
+  total_hosts: number;
+  status: string;
+  message: string | null;
+  created_by: string;
+  created_at: number;
+  completed_at: number | null;
+  stop_requested_by: string | null;
+}
+
+export interface AgentUpdateWaveRow {
+  update_id: string;
+  /** From 1. */
+  number: number;
+  deployment_id: string;
+  hosts: number;
 }

@@ -1,4 +1,5 @@
 import { accessKeyRoutes } from './access-keys.ts';
+import { agentUpdateRoutes } from './agent-updates.ts';
 import { applicationRoutes } from './applications.ts';
 import { deploymentGroupRoutes } from './deployment-groups.ts';
 import { deploymentRoutes } from './deployments.ts';
@@ -16,5 +17,6 @@ export const routes = {
   ...operatorRoutes,
   ...accessKeyRoutes,
   ...triggerMessageRoutes,
+  ...agentUpdateRoutes,
 } as const;
 export type RouteName = keyof typeof routes;

@@ -20,6 +20,11 @@ export function newRevisionId(randomness: Randomness): RevisionId {
   return `r-${randomText(randomness, LOWER, 12)}` as RevisionId;
 }
 
+/** `u-` and nine of A-Z0-9: an agent update. */
+export function newAgentUpdateId(randomness: Randomness): string {
+  return `u-${randomText(randomness, UPPER, 9)}`;
+}
+
 export function newHostId(randomness: Randomness): HostId {
   return `h-${randomText(randomness, LOWER, 12)}` as HostId;
 }

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { accessKeyRoutes } from '../api/access-keys.ts';
+import { agentUpdateRoutes } from '../api/agent-updates.ts';
 import { applicationRoutes } from '../api/applications.ts';
 import { deploymentGroupRoutes } from '../api/deployment-groups.ts';
 import { deploymentRoutes } from '../api/deployments.ts';
@@ -21,6 +22,7 @@ import type { CallableRoute, CallOptions, ItemOf, PagedRoute, RouteInput, RouteM
 
 export { AppError, type ErrorCode, isAppError } from '../core/errors.ts';
 export type { AccessKey } from '../model/access-key.ts';
+export type { AgentUpdate, AgentUpdateStatus, AgentUpdateWave, AgentVersions } from '../model/agent-update.ts';
 export type { Application } from '../model/application.ts';
 export type { Deployment, DeploymentOverview, DeploymentStatus } from '../model/deployment.ts';
 export { deploymentCan, isTerminal } from '../model/deployment.ts';
@@ -83,6 +85,7 @@ const callableRoutes: Readonly<Record<CallableRoute, Route>> = (() => {
     ...operatorRoutes,
     ...accessKeyRoutes,
     ...triggerMessageRoutes,
+    ...agentUpdateRoutes,
   };
 })();
 

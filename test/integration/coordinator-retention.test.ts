@@ -83,6 +83,48 @@ describe('retention', () => {
     expect(await database.query.selectFrom('lifecycle_events').selectAll().execute()).to.have.length(5);
   });
 
+  it('removes old agent updates once none of their deployments is kept', async () => {
+    const addUpdate = async (id: string, number: number, fields: { completed_at: number | null; wave: string }) => {
+      const { wave, ...rest } = fields;
+      await database.query
+        .insertInto('agent_updates')
+        .values({
+          id,
+          number,
+          version: '0.2.0',
+          revision_id: 'r-1',
+          settings: '{}',
+          downgrade: 0,
+          total_hosts: 1,
+          status: rest.completed_at === null ? 'InProgress' : 'Succeeded',
+          message: null,
+          created_by: 'ana',
+          created_at: 0,
+          stop_requested_by: null,
+          ...rest,
+        })
+        .execute();
+      await database.query
+        .insertInto('agent_update_waves')
+        .values({ update_id: id, number: 1, deployment_id: wave, hosts: 1 })
+        .execute();
+    };
+    await addDeployment('d-good', 1, { completed_at: daysAgo(300) });
+    await addUpdate('u-old', 1, { completed_at: daysAgo(200), wave: 'd-gone' });
+    await addUpdate('u-kept', 2, { completed_at: daysAgo(200), wave: 'd-good' });
+    await addUpdate('u-young', 3, { completed_at: daysAgo(99), wave: 'd-gone' });
+    await addUpdate('u-running', 4, { completed_at: null, wave: 'd-gone' });
+
+    expect((await run()).agentUpdates).to.equal(1);
+
+    const waves = await database.query
+      .selectFrom('agent_update_waves')
+      .select('update_id')
+      .orderBy('update_id')
+      .execute();
+    expect(waves.map((wave) => wave.update_id)).to.deep.equal(['u-kept', 'u-running', 'u-young']);
+  });
+
   it('removes the output of deployments that ended long ago, and nothing else of them', async () => {
     await addDeployment('d-good', 1, { completed_at: daysAgo(11) });
     await addDeployment('d-young', 2, { completed_at: daysAgo(9) });

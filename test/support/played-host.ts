@@ -34,6 +34,8 @@ export class PlayedHost {
   readonly fails = new Set<string>();
   /** The lifecycle event before which the host waits until `release`; null: none. */
   holdAt: string | null = null;
+  /** Awaited before each lifecycle event. */
+  beforeEvent: (event: string, assignment: Assignment) => Promise<void> = async () => {};
   /** Added to the host's clock, ms. */
   clockErrorMs = 0;
   /** True: frames are read, and nothing is reported. */
@@ -174,6 +176,7 @@ export class PlayedHost {
     this.report({ kind: 'accepted', deploymentId, at: this.#now() });
     for (const event of assignment.lifecycleEvents) {
       if (event === this.holdAt) await new Promise<void>((resolve) => this.#release.push(resolve));
+      await this.beforeEvent(event, assignment);
       if (this.#ended.has(deploymentId)) return;
       this.#begun.add(deploymentId);
       const isFailure = event === 'ValidateService' && this.fails.has(revision.label);

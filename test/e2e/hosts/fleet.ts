@@ -25,6 +25,14 @@ export const NEXT_VERSION = VERSION.replace(/\d+$/, (patch) => String(Number(pat
 /** The last output is shown when a story fails. */
 const MAX_TOLD = 20_000;
 
+export interface PackageBuild {
+  version: string;
+  /** Another one than that of the sources. */
+  protocol?: string;
+  /** Default: both. */
+  part?: 'agent';
+}
+
 export interface SiteOptions {
   /** Its AfterInstall waits on each host until `openGate`. */
   isGated?: boolean;
@@ -44,18 +52,27 @@ export class Fleet {
   #told = '';
   #pin = '';
 
-  /** Builds the packages of two versions, and boots the hosts. */
-  async start(names: readonly string[], say: (text: string) => void): Promise<void> {
+  /** Builds packages, and boots the hosts. */
+  async start(
+    names: readonly string[],
+    say: (text: string) => void,
+    builds: readonly PackageBuild[] = [{ version: VERSION }, { version: NEXT_VERSION }],
+  ): Promise<void> {
     this.hosts.start(say);
-    for (const version of [VERSION, NEXT_VERSION]) {
-      const outdir = join(this.#scratch, version);
-      execFileSync(process.execPath, ['.ci/package.mjs', '--fast', '--version', version, '--outdir', outdir], {
-        cwd: ROOT,
-      });
+    for (const { version, protocol, part } of builds) {
+      const options = ['--fast', '--version', version, '--outdir', this.packagesOf(version)];
+      if (protocol !== undefined) options.push('--protocol', protocol);
+      if (part !== undefined) options.push('--part', part);
+      execFileSync(process.execPath, ['.ci/package.mjs', ...options], { cwd: ROOT });
     }
     this.hosts.install('coordinator', `${ADDRESS}/24`);
     for (const name of names) this.#install(name);
     await Promise.all(['coordinator', ...names].map((name) => this.hosts.boot(name)));
+  }
+
+  /** Where the packages of a version are, on this machine. */
+  packagesOf(version: string): string {
+    return join(this.#scratch, version);
   }
 
   /** Puts a host into the rack without switching it on. */
@@ -90,13 +107,40 @@ WantedBy=multi-user.target
   }
 
   /** Copies a package of this version into a host; answers its path there. */
-  putPackage(part: 'agent' | 'coordinator', version: string, name: string): string {
-    const file = readdirSync(join(this.#scratch, version)).find(
-      (entry) => entry.startsWith(`drover-${part}_`) && entry.endsWith('.deb'),
+  putPackage(part: 'agent' | 'coordinator', version: string, name: string, suffix = '.deb'): string {
+    const file = readdirSync(this.packagesOf(version)).find(
+      (entry) => entry.startsWith(`drover-${part}_`) && entry.endsWith(suffix),
     );
     if (file === undefined) throw new Error(`no package of ${part} ${version} was built`);
-    this.hosts.put(join(this.#scratch, version, file), name, `/root/${file}`);
+    this.hosts.put(join(this.packagesOf(version), file), name, `/root/${file}`);
     return `/root/${file}`;
+  }
+
+  /** Packages of an agent that ends as soon as it is started, whatever it is asked. */
+  breakAgent(version: string, from: string): void {
+    const tree = join(this.#scratch, `broken-${version}`);
+    const name = readdirSync(this.packagesOf(from)).find((entry) => /^drover-agent_.*\.deb$/.test(entry));
+    if (name === undefined) throw new Error(`no package of agent ${from} was built`);
+    execFileSync('dpkg-deb', ['--raw-extract', join(this.packagesOf(from), name), tree]);
+    writeFileSync(
+      join(tree, 'usr/lib/drover-agent/drover-agent.js'),
+      "process.stderr.write('no such luck\\n');\nprocess.exit(1);\n",
+    );
+    const control = join(tree, 'DEBIAN/control');
+    writeFileSync(control, readFileSync(control, 'utf8').replace(`Version: ${from}\n`, `Version: ${version}\n`));
+    mkdirSync(this.packagesOf(version));
+    const path = join(this.packagesOf(version), name.replace(from, version));
+    execFileSync('dpkg-deb', ['--root-owner-group', '-Zgzip', '-z1', '-b', tree, path]);
+    const archive = path.replace(/\.deb$/, '.tar.gz');
+    execFileSync('tar', ['-czf', archive, '--exclude=./DEBIAN', '--exclude=./etc', '-C', tree, '.']);
+  }
+
+  /** The coordinator offers the packages of another version of the agent from now on. */
+  async offerAgent(version: string): Promise<void> {
+    for (const suffix of ['.deb', '.tar.gz']) {
+      const offered = this.putPackage('agent', version, 'coordinator', suffix);
+      await this.must('coordinator', `install -m 644 ${offered} /usr/share/drover/packages/ && rm ${offered}`);
+    }
   }
 
   /** As docs/install.md says, with a certificate of its own and little patience for hosts that are away. */

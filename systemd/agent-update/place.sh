@@ -1,0 +1,24 @@
+#!/bin/sh
+# shellcheck disable=SC2034
+# What this host has, and where. Read by the other scripts, which run in the bundle's root:
+# STATE/deployments/GROUP/DEPLOYMENT/deployment-archive
+
+state=${PWD%/deployments/*}
+work=$state/agent-update
+version=$(cat VERSION)
+unit=drover-agent-update.service
+
+case $(uname -m) in
+  x86_64) architecture=amd64 ;;
+  aarch64) architecture=arm64 ;;
+  *) architecture=$(uname -m) ;;
+esac
+if [ -e /var/lib/dpkg/info/drover-agent.list ]; then kind=deb suffix=deb; else kind=archive suffix=tar.gz; fi
+package=packages/drover-agent_${version}_$architecture.$suffix
+
+installed_version() { /usr/bin/drover-agent --version 2> /dev/null || echo 'of no known version'; }
+
+fail() {
+  echo "drover-agent: $*" >&2
+  exit 1
+}
