@@ -298,6 +298,8 @@ export interface AgentUpdateRow {
   revision_id: string;
   /** AgentUpdateSettings as JSON. */
   settings: string;
+  /** Names of its packages' files when it began, as a JSON array: what is offered may change meanwhile. */
+  packages: string;
   downgrade: number;
   total_hosts: number;
   status: string;

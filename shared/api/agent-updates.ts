@@ -14,7 +14,11 @@ export const agentUpdateRoutes = {
     summary:
       "Versions of Drover's agent: those that the coordinator offers, those that hosts run, and who is left out.",
     caller: 'viewer',
-    query: z.strictObject({ version: agentVersion.optional() }),
+    query: z.strictObject({
+      version: agentVersion.optional(),
+      /** Count hosts that have a newer version as outdated, too. */
+      downgrade: z.stringbool().optional(),
+    }),
     reply: agentVersions,
     errors: ['not_found'],
   }),

@@ -42,6 +42,18 @@ systemctl daemon-reload
 systemctl enable --quiet --no-reload "$unit"
 systemctl start --no-block "$unit"
 
-while [ ! -e "$work/verdict" ]; do sleep 1; done
+# Started again by systemd it is never away for longer than some seconds.
+absent=0
+while [ ! -e "$work/verdict" ]; do
+  sleep 1
+  case $(systemctl is-active "$unit") in
+    inactive | failed) absent=$((absent + 1)) ;;
+    *) absent=0 ;;
+  esac
+  if [ "$absent" -ge 10 ]; then
+    [ ! -e "$work/log" ] || cat "$work/log"
+    fail "$unit ended without a verdict: journalctl -u $unit"
+  fi
+done
 cat "$work/log"
 [ "$(cat "$work/verdict")" = updated ]

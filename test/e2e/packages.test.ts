@@ -19,7 +19,9 @@ describe(`npm run package${missing.length === 0 ? '' : ` (skipped: needs ${missi
       env: { ...process.env, SOURCE_DATE_EPOCH: '1767225600' },
     });
     return Object.fromEntries(
-      readdirSync(outdir).map((name) => [name.replace(/_[^_]*_(amd64|arm64)/, ''), join(outdir, name)]),
+      readdirSync(outdir, { withFileTypes: true })
+        .filter((entry) => entry.isFile())
+        .map(({ name }) => [name.replace(/_[^_]*_(amd64|arm64)/, ''), join(outdir, name)]),
     );
   };
   let built: Record<string, string>;
@@ -88,5 +90,10 @@ describe(`npm run package${missing.length === 0 ? '' : ` (skipped: needs ${missi
     const offered = readdirSync(join(directory, 'drover-coordinator.deb/usr/share/drover/packages'));
     expect(offered.filter((name) => name.endsWith('.deb') || name.endsWith('.tar.gz'))).to.have.lengthOf(2);
     expect(offered).to.include('install.sh');
+    const scripts = join(directory, 'drover-coordinator.deb/usr/share/drover/packages/agent-update');
+    expect(readdirSync(scripts)).to.deep.equal(readdirSync(join(directory, 'first/agent-update')));
+    expect(readdirSync(scripts)).to.include.members(['appspec.yml', 'update.sh', 'updater.sh']);
+    for (const name of readdirSync(scripts).filter((file) => file.endsWith('.sh')))
+      expect(spawnSync('sh', ['-n', join(scripts, name)]).status, name).to.equal(0);
   });
 });

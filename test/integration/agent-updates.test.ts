@@ -252,6 +252,19 @@ describe('agent updates', function () {
     ]);
   });
 
+  it('go on when what the coordinator offers changes in the middle', async () => {
+    const hosts = await addAgents(3);
+    offer('0.2.0');
+    for (const host of hosts) host.holdAt = 'ApplicationStart';
+    const { id } = await herd.client.startAgentUpdate({});
+    await until('the first is in the middle', WAIT_MS, () => hosts[0]?.assigned.length === 1);
+    rmSync(join(packages, 'drover-agent_0.2.0_amd64.deb'));
+    offer('0.3.0');
+    for (const host of hosts) host.release();
+    const update = await ended(id);
+    expect(update).to.deep.include({ status: 'Succeeded', message: '3 hosts run 0.2.0' });
+  });
+
   it('leave the fleet to its own deployments: no host enters the group, and none waits for it', async () => {
     await addAgents(2);
     offer('0.2.0');
@@ -335,6 +348,15 @@ describe('agent updates', function () {
       expect(status).to.have.nested.property('update.status', 'Succeeded');
       expect((await drover('agents', 'ls', '--quiet')).stdout).to.equal(`${status.update.id}\n`);
       expect((await drover('agents', 'status')).stdout).to.match(/^2 +d-\w{9} +Succeeded +2 +2 of 2$/m);
+    });
+
+    it('ask before they set a host back', async () => {
+      await addAgent('web-1', '0.2.0');
+      expect((await drover('agents', 'update', '0.1.0', '--yes')).exit).to.equal(4);
+      const asked = await drover('agents', 'update', '0.1.0', '--downgrade');
+      expect(asked.exit).to.equal(64);
+      expect(asked.stderr).to.include('the agents of 1 host to 0.1.0');
+      expect((await drover('agents', 'update', '0.1.0', '--downgrade', '--yes')).exit).to.equal(0);
     });
 
     it('end with 5 for a version that fails, and name where to read on', async () => {

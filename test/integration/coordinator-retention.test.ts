@@ -94,6 +94,7 @@ describe('retention', () => {
           version: '0.2.0',
           revision_id: 'r-1',
           settings: '{}',
+          packages: '[]',
           downgrade: 0,
           total_hosts: 1,
           status: rest.completed_at === null ? 'InProgress' : 'Succeeded',

@@ -69,7 +69,7 @@ const start = defineCommand({
     const waves =
       options.waves === undefined ? undefined : options.waves.split(',').map((one) => shareOf('--waves', one));
     const budget = options.budget === undefined ? undefined : shareOf('--budget', options.budget);
-    const found = await client.getAgentVersions({ version: args.version });
+    const found = await client.getAgentVersions({ version: args.version, downgrade: options.downgrade });
     for (const line of leftOutLines(found.leftOut)) cli.output.note(line);
     await cli.confirm(
       `Update the agents of ${plural(found.outdatedHosts, 'host')} to ${found.version ?? 'nothing'} ${inContext(await cli.chosen())}`,

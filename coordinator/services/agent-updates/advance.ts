@@ -8,12 +8,11 @@ import {
   type WaveProgress,
 } from '../../rollout/agent-update.ts';
 import type { DatabaseTransaction, Queryable } from '../../storage/database.ts';
-import { settingsOfUpdate } from '../../storage/rows/agent-updates.ts';
+import { packagesOfUpdate, settingsOfUpdate } from '../../storage/rows/agent-updates.ts';
 import { insertAudit } from '../../storage/rows/audit.ts';
 import { deploymentGroupRow } from '../../storage/rows/deployment-groups.ts';
 import type { AgentUpdateRow } from '../../storage/tables.ts';
 import { judgeFleet } from './agent-fleet.ts';
-import type { AgentPackages } from './agent-packages.ts';
 
 /** Names in the sentence about hosts that did not connect. */
 const MAX_UNCONFIRMED = 5;
@@ -28,23 +27,18 @@ export interface Advanced {
 
 interface Parts {
   insertParts: InsertParts;
-  packages: AgentPackages;
   logger: Logger;
 }
 
 /** Loads what there is to know about the update that is under way, decides, and writes the decision. Null: there is none. */
-export async function advanceAgentUpdate(
-  tx: DatabaseTransaction,
-  parts: Parts & { packagesOffered: Awaited<ReturnType<AgentPackages['list']>> },
-  now: number,
-): Promise<Advanced | null> {
+export async function advanceAgentUpdate(tx: DatabaseTransaction, parts: Parts, now: number): Promise<Advanced | null> {
   const row = await tx.query
     .selectFrom('agent_updates')
     .selectAll()
     .where('status', '=', 'InProgress')
     .executeTakeFirst();
   if (row === undefined) return null;
-  const { view, waiting } = await loadView(tx.query, row, parts.packagesOffered);
+  const { view, waiting } = await loadView(tx.query, row);
   const decision = decideAgentUpdate(view, now);
   const last = view.progress.at(-1);
   const watched = last !== undefined && last.ended === null ? last.deploymentId : null;
@@ -83,7 +77,6 @@ interface WaitingHost {
 async function loadView(
   query: Queryable,
   row: AgentUpdateRow,
-  packages: Awaited<ReturnType<AgentPackages['list']>>,
 ): Promise<{ view: AgentUpdateView; waiting: WaitingHost[] }> {
   const { waves, budget } = settingsOfUpdate(row);
   const progress = await loadProgress(query, row);
@@ -101,6 +94,7 @@ async function loadView(
   if (last !== undefined && last.ended === null) return { view, waiting: [] };
   const hadTheirTurn = await hostsOfWaves(query, row.id);
   const waiting: WaitingHost[] = [];
+  const packages = packagesOfUpdate(row);
   for (const one of await judgeFleet(query, { version: row.version, packages, downgrade: row.downgrade === 1 })) {
     if (one.judgement !== 'outdated' || hadTheirTurn.has(one.hostId)) continue;
     if (one.presence === 'Online') waiting.push({ hostId: one.hostId, hostName: one.hostName });

@@ -40,13 +40,14 @@ export async function judgeFleet(query: Queryable, wanted: Wanted): Promise<Judg
   });
 }
 
-/** What an operator is told before an update. @param version null: nothing is offered */
+/** What an operator is told before an update. @param wanted version: null when nothing is offered */
 export async function describeFleet(
   query: Queryable,
   packages: readonly AgentPackage[],
-  version: string | null,
+  wanted: { version: string | null; downgrade: boolean },
 ): Promise<AgentVersions> {
-  const hosts = await judgeFleet(query, { version: version ?? '', packages, downgrade: false });
+  const { version, downgrade } = wanted;
+  const hosts = await judgeFleet(query, { version: version ?? '', packages, downgrade });
   const ours = hosts.filter((one) => one.judgement !== 'aws-agent');
   const byVersion = new Map<string | null, number>();
   for (const one of ours) byVersion.set(one.version, (byVersion.get(one.version) ?? 0) + 1);

@@ -71,10 +71,7 @@ export function createAgentUpdates(parts: Parts) {
 
   async function look(): Promise<void> {
     for (let round = 0; round < MAX_DECISIONS && isRunning; round++) {
-      const packagesOffered = await packages.list();
-      const advanced = await database.transaction((tx) =>
-        advanceAgentUpdate(tx, { ...parts, packagesOffered }, clock.now()),
-      );
+      const advanced = await database.transaction((tx) => advanceAgentUpdate(tx, parts, clock.now()));
       watched = advanced?.watched ?? null;
       if (advanced === null) return;
       const { decision, deploymentId } = advanced;
@@ -115,6 +112,7 @@ export function createAgentUpdates(parts: Parts) {
         version,
         revision_id: revision.id,
         settings: JSON.stringify(settings),
+        packages: JSON.stringify(offered.filter((one) => one.version === version).map((one) => one.file)),
         downgrade: downgrade ? 1 : 0,
         total_hosts: totalHosts,
         status: 'InProgress',
@@ -160,7 +158,7 @@ export function createAgentUpdates(parts: Parts) {
       const offered = await packages.list();
       const version =
         query.version === undefined ? (offeredVersions(offered)[0] ?? null) : chooseVersion(offered, query.version);
-      return describeFleet(database.query, offered, version);
+      return describeFleet(database.query, offered, { version, downgrade: query.downgrade ?? false });
     },
     /** @throws AppError `not_found` for a version that is not offered; `conflict` with `details.reason` */
     start,

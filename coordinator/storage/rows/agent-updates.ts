@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { AppError } from '../../../shared/core/errors.ts';
 import {
   type AgentUpdate,
@@ -5,6 +6,7 @@ import {
   agentUpdate,
   agentUpdateSettings,
 } from '../../../shared/model/agent-update.ts';
+import { type AgentPackage, parseAgentPackage } from '../../domain/agent-packages.ts';
 import type { Queryable } from '../database.ts';
 import type { AgentUpdateRow } from '../tables.ts';
 
@@ -31,6 +33,12 @@ export async function agentUpdateRow(query: Queryable, reference: string): Promi
 
 export function settingsOfUpdate(row: Pick<AgentUpdateRow, 'settings'>) {
   return agentUpdateSettings.parse(JSON.parse(row.settings));
+}
+
+/** The packages that it began with. */
+export function packagesOfUpdate(row: Pick<AgentUpdateRow, 'packages'>): AgentPackage[] {
+  const files = z.array(z.string()).parse(JSON.parse(row.packages));
+  return files.flatMap((file) => parseAgentPackage(file) ?? []);
 }
 
 /** With their waves, as their deployments are now. */
