@@ -6,6 +6,12 @@ import { acceptedReport, assignment, eventReport, finishedReport, report } from 
 /**
  * What the journal holds. docs/agent.md tells the story; `state.ts` says what each record changes. Records that are
  * committed together are one line, and so are there together or not at all.
+ *
+ * An agent must be able to read what one of the minor version after it has written, since that may be replaced by it: a version
+ * that does not connect is. So the journal only grows. Unknown fields pass, and are gone with the next compaction. A record of a
+ * kind that this version does not know is passed over when it says `optional: true`, and else stops the agent. A kind that an
+ * older agent cannot do without is therefore read one minor version before it is written; and no field gets
+ * values that the version before refuses.
  */
 
 const instant = z.number().int();
@@ -116,8 +122,12 @@ const journalRecord = z.discriminatedUnion('kind', [
 ]);
 export type JournalRecord = z.infer<typeof journalRecord>;
 
+const KNOWN_KINDS: ReadonlySet<string> = new Set(journalRecord.options.map((option) => option.shape.kind.value));
+/** What any version's records have in common. */
+const anyRecord = z.looseObject({ kind: z.string(), optional: z.boolean().optional() });
+
 const HASH_LENGTH = 16;
-const batch = z.array(journalRecord).min(1);
+const batch = z.array(anyRecord).min(1);
 
 /**
  * One line: 16 hex digits of the SHA-256 of what follows the second space, its length in bytes, the records as a JSON array,
@@ -145,9 +155,35 @@ function decodeLine(line: string): DecodedLine {
     return { ok: false, isTorn: true, message: 'the checksum or the length does not match' };
   // The checksum vouches for the bytes, so what JSON.parse or the schema refuses was written by another version.
   const parsed = batch.safeParse(JSON.parse(json));
-  if (parsed.success) return { ok: true, records: parsed.data };
-  const issue = parsed.error.issues[0];
-  return { ok: false, isTorn: false, message: `${issue?.path.map(String).join('.')}: ${issue?.message}` };
+  if (!parsed.success) return { ok: false, isTorn: false, message: placeOf(parsed.error) };
+  const records: JournalRecord[] = [];
+  for (const [index, record] of parsed.data.entries()) {
+    const decoded = decodeRecord(record);
+    if (!decoded.ok) return { ok: false, isTorn: false, message: `${index}.${decoded.message}` };
+    if (decoded.record !== null) records.push(decoded.record);
+  }
+  return { ok: true, records };
+}
+
+/** Null for one that this version may pass over. */
+function decodeRecord(
+  record: z.infer<typeof anyRecord>,
+): { ok: true; record: JournalRecord | null } | { ok: false; message: string } {
+  if (!KNOWN_KINDS.has(record.kind)) {
+    if (record.optional === true) return { ok: true, record: null };
+    const kind = JSON.stringify(record.kind.slice(0, 64));
+    return {
+      ok: false,
+      message: `kind: ${kind} was written by a newer agent, and cannot be passed over: install that agent again`,
+    };
+  }
+  const parsed = journalRecord.safeParse(record);
+  return parsed.success ? { ok: true, record: parsed.data } : { ok: false, message: placeOf(parsed.error) };
+}
+
+function placeOf(error: z.ZodError): string {
+  const issue = error.issues[0];
+  return `${issue?.path.map(String).join('.')}: ${issue?.message}`;
 }
 
 export type ReadJournal =

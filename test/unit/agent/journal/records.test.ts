@@ -47,9 +47,39 @@ describe('readLines', () => {
     expect(readLines(Buffer.from(encodeLine([acknowledged(1)])))).to.include({ ok: false, offset: 0 });
   });
 
-  it('refuses a record that another version wrote rather than passing over it', () => {
-    // A kind that this version does not have.
-    const future = encodeLine([{ kind: 'moon-phase' } as unknown as JournalRecord]);
-    expect(readLines(Buffer.from(`${lines[0]}${future}${lines[2]}`))).to.include({ ok: false, offset: ends[0] });
+  describe('of an agent of the next minor version', () => {
+    /** Kinds and fields that this version does not have. */
+    const written = (...records: object[]) => encodeLine(records as JournalRecord[]);
+    const read = (line: string) => readLines(Buffer.from(`${lines[0]}${line}${lines[2]}`));
+
+    it('refuses a record that it may not pass over, and says what to do', () => {
+      const future = read(written({ kind: 'moon-phase' }));
+      expect(future).to.include({ ok: false, offset: ends[0] });
+      expect(future).to.have.property('message').that.includes('"moon-phase"').and.includes('install that agent again');
+      for (const optional of [false, 'yes', 1])
+        expect(read(written({ kind: 'moon-phase', optional })).ok, String(optional)).to.equal(false);
+    });
+
+    it('passes over records that say that they may be, also when nothing else is in their line', () => {
+      const moon = { kind: 'moon-phase', optional: true, phase: { of: 'the moon' } };
+      for (const line of [written(moon), written(moon, moon)])
+        expect(read(line)).to.deep.include({ ok: true, records: [checkpoint, acknowledged(3)] });
+      expect(read(written(acknowledged(1), moon, acknowledged(2)))).to.deep.include({
+        ok: true,
+        records: [checkpoint, acknowledged(1), acknowledged(2), acknowledged(3)],
+      });
+    });
+
+    it('passes fields that it does not know, wherever they are', () => {
+      const state = { ...emptyState('journal-1'), novelty: [1] };
+      const all = Buffer.from(
+        written({ kind: 'checkpoint', state }) + written({ ...acknowledged(1), by: 'the next version' }),
+      );
+      expect(readLines(all)).to.deep.include({ ok: true, records: [checkpoint, acknowledged(1)] });
+    });
+
+    it('still refuses a known kind that it does not understand, passable or not', () => {
+      expect(read(written({ kind: 'acknowledged', sequence: 'one', optional: true }))).to.include({ ok: false });
+    });
   });
 });
