@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { PROTOCOL_VERSION } from '../../shared/protocol/versions.ts';
 import { until } from '../support/real-herd.ts';
 import { Fleet, NEXT_VERSION, VERSION } from './hosts/fleet.ts';
 import { whyNoHosts } from './hosts/systemd-hosts.ts';
@@ -9,6 +10,7 @@ const ENDS_AT_ONCE = '0.1.2';
 const NEVER_CONNECTS = '0.1.3';
 const GOOD_AGAIN = '0.1.4';
 const ALL_AT_ONCE = '--config CodeDeployDefault.AllAtOnce';
+const { major, minor } = PROTOCOL_VERSION;
 const whyNot = whyNoHosts();
 
 describe(`agent updates on real hosts${whyNot === null ? '' : ` (skipped: ${whyNot})`}`, function () {
@@ -27,9 +29,9 @@ describe(`agent updates on real hosts${whyNot === null ? '' : ` (skipped: ${whyN
     await fleet.start(FIVE, console.log, [
       { version: VERSION },
       // Agents one minor version of the protocol newer than the coordinator, too far from it, and one older.
-      { version: NEXT_VERSION, protocol: '1.2', part: 'agent' },
-      { version: NEVER_CONNECTS, protocol: '1.9', part: 'agent' },
-      { version: GOOD_AGAIN, protocol: '1.0', part: 'agent' },
+      { version: NEXT_VERSION, protocol: `${major}.${minor + 1}`, part: 'agent' },
+      { version: NEVER_CONNECTS, protocol: `${major}.${minor + 2}`, part: 'agent' },
+      { version: GOOD_AGAIN, protocol: `${major}.${minor - 1}`, part: 'agent' },
     ]);
     fleet.breakAgent(ENDS_AT_ONCE, NEXT_VERSION);
     await fleet.setUpCoordinator();

@@ -50,6 +50,8 @@ export class AgentProcess {
   readonly directory: string;
   readonly #coordinator: ItsCoordinator;
   readonly #children: ChildProcess[] = [];
+  /** Another build than that of the sources. */
+  #program: string | null = null;
   #current: ChildProcess | null = null;
   #log = '';
 
@@ -106,7 +108,12 @@ export class AgentProcess {
 
   /** The program itself, for scripts that call it: `node <program> …`. */
   get program(): string {
-    return agentProgram();
+    return this.#program ?? agentProgram();
+  }
+
+  /** What is started from now on. @param program null: that of the sources */
+  use(program: string | null): void {
+    this.#program = program;
   }
 
   /** @param within a command that the agent is run by, `unshare` for one */
@@ -143,7 +150,7 @@ export class AgentProcess {
   }
 
   #spawn(args: string[], environment: Record<string, string>, within: readonly string[] = []): ChildProcess {
-    const agent = [process.execPath, agentProgram(), '--config', join(this.directory, 'agent.yaml'), ...args];
+    const agent = [process.execPath, this.program, '--config', join(this.directory, 'agent.yaml'), ...args];
     const [file = process.execPath, ...words] = [...within, ...agent];
     const child = spawn(file, words, {
       cwd: ROOT,
