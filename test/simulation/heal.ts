@@ -1,5 +1,6 @@
 import type { History } from './history.ts';
 import { checkConverged } from './invariants/converged.ts';
+import { checkInstalled } from './invariants/told.ts';
 import { checkUnreached } from './invariants/unreached.ts';
 import { OPERATOR } from './world/world.ts';
 
@@ -38,6 +39,7 @@ export async function healAndFinish(history: History, until: Until): Promise<voi
   }
   checkConverged(history);
   checkUnreached(history);
+  checkInstalled(history);
   await remakeGroups(history, until);
   await deployLastRevision(history, until, limitMs);
 }

@@ -113,6 +113,25 @@ export const TIMED_SCENES: Readonly<Record<string, Scene>> = {
       at(ms + chance.whole(0, 30_000), { kind: 'clone', machine, hasOwnMachineId: false }),
     );
   },
+  /** Hosts join on which the good revision does not work: each is tried once. */
+  'joins-and-fails'(chance, plan) {
+    plan.spareMachines = Math.max(plan.spareMachines, 2);
+    const label = extraRevision(plan, 'some-hosts');
+    const ms = atTheEnd(plan, 60_000);
+    return [
+      at(ms, { ...deploy(chance), revision: label, configName: 'CodeDeployDefault.AllAtOnce' }),
+      at(ms + 8_000, { kind: 'scale-out', count: 3, role: 'web' }),
+    ];
+  },
+  /** The last hosts wait longer for their turn than a host may take to accept. */
+  'long-queue'(chance, plan) {
+    plan.machines = Math.max(plan.machines, 4);
+    plan.deploymentTimeoutMs = Math.max(plan.deploymentTimeoutMs, 600_000);
+    plan.hostLostAfterMs = 60_000;
+    const label = extraRevision(plan, 'slow');
+    const ms = atTheEnd(plan, 240_000);
+    return [at(ms, { ...deploy(chance), revision: label, configName: 'CodeDeployDefault.OneAtATime' })];
+  },
   /** The coordinator dies over the reports of a host, before they are committed. */
   'dies-with-reports'(chance, plan) {
     const ms = someTime(chance, plan);

@@ -1,4 +1,5 @@
 import type { History } from '../history.ts';
+import { installedOn } from '../truth.ts';
 import { LAYOUT, type Machine } from '../world/machine.ts';
 
 /** I6 on the wire: what a host tells is on its disk, so that it cannot have to tell something else after a power cut. */
@@ -14,6 +15,37 @@ export function checkIsDurable({ violate }: History, machine: Machine, frame: st
 export function checkTold(history: History): void {
   checkCounts(history);
   checkEventsTold(history);
+  checkTimeToAccept(history);
+}
+
+/** I6, when all is mended and quiet: the revision that a host is said to have is the one that lies on its disk. */
+export function checkInstalled({ world, violate }: History): void {
+  const rows = world.database.look
+    .prepare<[], { hostId: string; application: string; said: string }>(
+      `SELECT m.host_id AS hostId, g.application, r.label AS said FROM group_hosts m
+       JOIN hosts h ON h.id = m.host_id AND h.presence = 'Online'
+       JOIN deployment_groups g ON g.id = m.group_id JOIN revisions r ON r.id = m.revision_id`,
+    )
+    .all();
+  for (const { hostId, application, said } of rows) {
+    const machine = world.machineOfHost(hostId);
+    if (machine?.hostId !== hostId) continue;
+    const installed = installedOn(machine, application);
+    if (installed !== said)
+      violate('I6', `${machine.name} is said to have ${said} of ${application}, and has ${installed}`);
+  }
+}
+
+/** I4: a host is given up for not accepting only after all of its time, which begins when it is started. */
+function checkTimeToAccept({ world, violate }: History): void {
+  const rows = world.database.look
+    .prepare<[number], { deploymentId: string; name: string; tookMs: number }>(
+      `SELECT deployment_id AS deploymentId, host_name AS name, completed_at - started_at AS tookMs FROM targets
+       WHERE status = 'Failed' AND error_code = 'NOT_ACCEPTED' AND completed_at - started_at < ?`,
+    )
+    .all(world.coordinator.config.timings.acceptTimeoutMs);
+  for (const { deploymentId, name, tookMs } of rows)
+    violate('I4', `${deploymentId} gave ${name} up as not accepting after ${tookMs} ms`);
 }
 
 const COUNTS = ['Pending', 'InProgress', 'Succeeded', 'Failed', 'Skipped'] as const;

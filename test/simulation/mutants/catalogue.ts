@@ -203,7 +203,7 @@ export const MUTANTS: readonly Mutant[] = [
     'coordinator/rollout/rollout.ts',
     [
       'acceptBy: now + view.settings.acceptTimeoutMs',
-      'acceptBy: deployment.deadlineAt - 43_200_000 + view.settings.acceptTimeoutMs',
+      'acceptBy: view.deployment.deadlineAt - view.settings.deploymentTimeoutMs + view.settings.acceptTimeoutMs',
     ],
   ),
 
@@ -249,6 +249,11 @@ export const MUTANTS: readonly Mutant[] = [
     `        await file.append(line);
         await file.sync();`,
     '        await file.append(line);',
+  ]),
+  one('left-unsynced', 'what an agent that died had only written is told', 'agent/journal/journal.ts', [
+    `  // An agent that died between a write and its sync has left what may be told, but not what is safe, before this.
+  await file.sync();`,
+    '',
   ]),
   one('torn-end-kept', 'the journal goes on after half a record', 'agent/journal/journal.ts', [
     'if (file.length > replayed.wholeBytes) {',

@@ -1,20 +1,25 @@
 import { generatePlan } from '../generator.ts';
 import { runPlan } from '../run-plan.ts';
 
-/** What a mutant's process prints, as JSON: the first seed that caught it, or null after all of them. */
+/** The first seed that breaks a promise. */
 export interface FirstFailure {
   seed: number;
   invariant: string;
   message: string;
 }
 
-// Usage: first-failure.ts SEEDS [SKIPPED,...]. The skipped ones break a promise without any bug.
-const seeds = Number(process.argv[2]);
-const skipped = new Set((process.argv[3] ?? '').split(',').map(Number));
+/** A line of what this process prints, as JSON: what it plays, and in the end what it found, or null after all seeds. */
+export type Progress = { plays: number } | { found: FirstFailure | null };
+
+// Usage: first-failure.ts SEED,...
+const seeds = (process.argv[2] ?? '').split(',').map(Number);
+const say = (progress: Progress) => process.stdout.write(`${JSON.stringify(progress)}\n`);
 let found: FirstFailure | null = null;
-for (let seed = 1; seed <= seeds && found === null; seed++) {
-  if (skipped.has(seed)) continue;
+for (const seed of seeds) {
+  say({ plays: seed });
   const [violation] = (await runPlan(generatePlan(seed))).violations;
-  if (violation !== undefined) found = { seed, invariant: violation.invariant, message: violation.message };
+  if (violation === undefined) continue;
+  found = { seed, invariant: violation.invariant, message: violation.message };
+  break;
 }
-process.stdout.write(`${JSON.stringify(found)}\n`);
+say({ found });

@@ -1,19 +1,21 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import type { Mutant } from './catalogue.ts';
-import type { FirstFailure } from './first-failure.ts';
+import type { FirstFailure, Progress } from './first-failure.ts';
 
 /** What the simulator needs of the project. */
 const COPIED = ['agent', 'coordinator', 'shared', 'test', 'package.json', 'tsconfig.json'];
-/** A mutant that goes in circles between two steps never comes to the simulator's own bounds. */
-const MAX_MS = 20 * 60_000;
+/** A history in which a mutant goes in circles between two steps never comes to the simulator's own bounds, ms. */
+const MAX_SEED_MS = 10 * 60_000;
 
 /** A copy of the project in which the source may be broken. */
 export interface Scratch {
-  /** Plants the bug, plays seeds until one catches it, and puts the source right again. `skipped`: seeds that prove nothing. */
-  play(mutant: Mutant, seeds: number, skipped: readonly number[]): Promise<FirstFailure | null>;
+  /** Plants the bug (none: null), plays the seeds until one breaks a promise, and puts the source right again. */
+  play(mutant: Mutant | null, seeds: readonly number[]): Promise<FirstFailure | null>;
+  /** Also in the middle of a play. */
   remove(): void;
 }
 
@@ -21,10 +23,55 @@ export function createScratch(root: string): Scratch {
   const directory = mkdtempSync(join(tmpdir(), 'drover-mutants-'));
   for (const name of COPIED) cpSync(join(root, name), join(directory, name), { recursive: true });
   symlinkSync(join(root, 'node_modules'), join(directory, 'node_modules'));
+  let child: ChildProcess | null = null;
+
+  function firstFailure(seeds: readonly number[]): Promise<FirstFailure | null> {
+    const player = spawn(
+      process.execPath,
+      ['--import=tsx', 'test/simulation/mutants/first-failure.ts', seeds.join(',')],
+      { cwd: directory, stdio: ['ignore', 'pipe', 'pipe'] },
+    );
+    child = player;
+    return new Promise((resolve, reject) => {
+      let seed = seeds[0] ?? 0;
+      let found: FirstFailure | null = null;
+      let isStuck = false;
+      let complaints = '';
+      const giveUp = () => {
+        isStuck = true;
+        player.kill('SIGKILL');
+      };
+      let patience = setTimeout(giveUp, MAX_SEED_MS);
+      createInterface({ input: player.stdout }).on('line', (line) => {
+        // Our own program speaks: what it prints has our type.
+        const said = JSON.parse(line) as Progress;
+        if ('found' in said) found = said.found;
+        else {
+          seed = said.plays;
+          clearTimeout(patience);
+          patience = setTimeout(giveUp, MAX_SEED_MS);
+        }
+      });
+      player.stderr.on('data', (text) => {
+        complaints = (complaints + text).slice(-4_000);
+      });
+      player.once('error', reject);
+      player.once('close', (code) => {
+        clearTimeout(patience);
+        child = null;
+        if (isStuck) resolve({ seed, invariant: 'I4', message: `no end within ${MAX_SEED_MS / 60_000} min` });
+        else if (code === 0) resolve(found);
+        // A process that dies is caught too: the simulator itself never does.
+        else resolve({ seed, invariant: 'assertion', message: complaints.trim().split('\n').at(-1) ?? '' });
+      });
+    });
+  }
+
   return {
-    async play(mutant, seeds, skipped) {
+    async play(mutant, seeds) {
+      if (seeds.length === 0) return null;
       const originals = new Map<string, string>();
-      for (const { file, find, replace } of mutant.edits) {
+      for (const { file, find, replace } of mutant?.edits ?? []) {
         const path = join(directory, file);
         const text = readFileSync(path, 'utf8');
         if (!originals.has(path)) originals.set(path, text);
@@ -35,39 +82,14 @@ export function createScratch(root: string): Scratch {
         );
       }
       try {
-        return await firstFailure(directory, seeds, skipped);
+        return await firstFailure(seeds);
       } finally {
         for (const [path, text] of originals) writeFileSync(path, text);
       }
     },
-    remove: () => rmSync(directory, { recursive: true, force: true }),
+    remove() {
+      child?.kill('SIGKILL');
+      rmSync(directory, { recursive: true, force: true });
+    },
   };
-}
-
-function firstFailure(directory: string, seeds: number, skipped: readonly number[]): Promise<FirstFailure | null> {
-  return new Promise((resolve, reject) => {
-    const program = 'test/simulation/mutants/first-failure.ts';
-    const child = spawn(process.execPath, ['--import=tsx', program, String(seeds), skipped.join(',')], {
-      cwd: directory,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    let out = '';
-    let complaints = '';
-    child.stdout.on('data', (text) => {
-      out += text;
-    });
-    child.stderr.on('data', (text) => {
-      complaints = (complaints + text).slice(-4_000);
-    });
-    const patience = setTimeout(() => child.kill('SIGKILL'), MAX_MS);
-    child.once('error', reject);
-    child.once('close', (code, signal) => {
-      clearTimeout(patience);
-      if (signal === 'SIGKILL')
-        resolve({ seed: seeds, invariant: 'I4', message: `nothing within ${MAX_MS / 60_000} min` });
-      else if (code === 0) resolve(JSON.parse(out));
-      // A process that dies is caught too: the simulator itself never does.
-      else resolve({ seed: seeds, invariant: 'assertion', message: complaints.trim().split('\n').at(-1) ?? '' });
-    });
-  });
 }
