@@ -1,4 +1,5 @@
 import type { History } from '../history.ts';
+import { installedOn } from '../truth.ts';
 import { installedDirectory, ownFile } from '../world/bundle.ts';
 import type { Machine } from '../world/machine.ts';
 import type { ScriptRun } from '../world/processes.ts';
@@ -22,7 +23,11 @@ export function checkScriptStart({ truth, violate }: History, machine: Machine, 
 
 /** I6 when what was installed is tried: the revision's own files are there, and none of another one. */
 export function checkInstalledFiles({ world, violate }: History, machine: Machine, run: ScriptRun): void {
-  if (run.event !== 'ValidateService' || world.plan.items.some(({ action }) => LEAVES_FILES.has(action.kind))) return;
+  if (run.event !== 'ValidateService') return;
+  const content = installedOn(machine, run.script.application);
+  if (content !== run.script.revision)
+    violate('I6', `${machine.name} validates ${run.script.revision}, and what is installed says ${content}`);
+  if (world.plan.items.some(({ action }) => LEAVES_FILES.has(action.kind))) return;
   const { application, revision } = run.script;
   const directory = installedDirectory(application);
   const found = machine.files.find(directory) === null ? [] : machine.files.list(directory).sort();
