@@ -71,6 +71,7 @@ function packCoordinator(agentFiles, { programs, node }) {
   const coordinator = packageOf('coordinator', 'Drover coordinator and the drover command');
   addProgram(coordinator, 'drover-coordinator', join(programs, 'drover-coordinator.js'), node);
   addProgram(coordinator, 'drover', join(programs, 'drover.js'), null);
+  place(coordinator, join(programs, 'drover-aws.js'), `usr/lib/${coordinator.name}/drover-aws.js`, 0o644);
   const addOn = addNativeModule(coordinator);
   addSystemd(coordinator, ['tmpfiles', 'sysusers']);
   addDocs(coordinator, ['docs/configuration.md', 'docs/rollout.md', 'docs/cli.md', 'examples/coordinator.yaml']);

@@ -115,6 +115,12 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
     async () => (await import('./commands/triggers.ts')).triggersCommands,
   ),
   entry(
+    'Set up',
+    'import',
+    'Bring over what AWS CodeDeploy has',
+    async () => (await import('./commands/import.ts')).importCommands,
+  ),
+  entry(
     'This command',
     'login',
     'Log in to a coordinator',

@@ -9,6 +9,9 @@ import type { OutStream, World } from './world.ts';
 // A reader that has seen enough (`drover ls | head`) is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 
+// AWS's client says on stderr that it will want a later Node one day: nobody who calls this command can do anything about it.
+process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
+
 const world: World = {
   argv: process.argv.slice(2),
   env: process.env,

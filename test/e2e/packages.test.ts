@@ -75,6 +75,15 @@ describe(`npm run package${missing.length === 0 ? '' : ` (skipped: needs ${missi
     }
   });
 
+  it('has what the command loads late beside it', () => {
+    const library = join(directory, 'drover-coordinator.deb/usr/lib/drover-coordinator');
+    // Nobody listens there: it gets as far as that once it has loaded AWS's clients.
+    const env = { DROVER_URL: 'http://127.0.0.1:1', DROVER_TOKEN: 'x', AWS_REGION: 'eu-west-1', HOME: directory };
+    const args = [join(library, 'drover.js'), 'import', 'codedeploy', '--dry-run'];
+    const ran = spawnSync(join(library, 'node'), args, { cwd: '/', env, encoding: 'utf8' });
+    expect(ran.status, ran.stderr).to.equal(12);
+  });
+
   it('declares the configuration as such, and scripts that a shell can read', () => {
     for (const part of ['agent', 'coordinator']) {
       const control = join(directory, `drover-${part}.deb`, 'DEBIAN');
