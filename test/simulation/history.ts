@@ -6,7 +6,19 @@ import type { Machine } from './world/machine.ts';
 import type { World } from './world/world.ts';
 
 /** The promises of docs/architecture.md, and two that stand beside them. */
-export type Invariant = 'I1' | 'I2' | 'I3' | 'I4' | 'I5' | 'I6' | 'I7' | 'I8' | 'assertion' | 'readiness' | 'clones';
+export type Invariant =
+  | 'I1'
+  | 'I2'
+  | 'I3'
+  | 'I4'
+  | 'I5'
+  | 'I6'
+  | 'I7'
+  | 'I8'
+  | 'assertion'
+  | 'readiness'
+  | 'clones'
+  | 'triggers';
 
 export interface Violation {
   invariant: Invariant;

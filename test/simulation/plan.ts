@@ -24,6 +24,8 @@ export interface Plan {
   restartAfterMs: number;
   /** Makes a port break its word, so that a promise cannot be kept: for seeing that this is noticed. */
   sabotage: 'lying-sync' | 'forgotten-starts' | null;
+  /** Groups have a trigger for everything that happens. */
+  hasTriggers?: true;
   groups: PlannedGroup[];
   revisions: { application: string; label: string; flaw: Flaw; scriptsPerEvent: number }[];
   items: PlanItem[];

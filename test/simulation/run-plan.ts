@@ -9,6 +9,7 @@ import { checkEnd } from './invariants/end.ts';
 import { createProgressCheck } from './invariants/progress.ts';
 import { createStartCheck } from './invariants/starts.ts';
 import { checkTold } from './invariants/told.ts';
+import { checkTriggersTold } from './invariants/triggers.ts';
 import { Observer } from './observer.ts';
 import { createOperators } from './operators.ts';
 import type { Plan } from './plan.ts';
@@ -146,6 +147,7 @@ export async function runPlan(plan: Plan, options: RunOptions = { keepsLines: fa
     if (history.violations.length === 0) await healAndFinish(history, until);
     if (history.violations.length === 0) await checkEnd(history);
     if (history.violations.length === 0) checkTold(history);
+    if (history.violations.length === 0 && plan.hasTriggers) checkTriggersTold(history);
     if (timeline.steps > MAX_STEPS) history.violate('I4', `the history does not end within ${MAX_STEPS} steps`);
     hasSeenEnd = true;
     return outcome();

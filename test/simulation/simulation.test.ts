@@ -9,6 +9,7 @@ import { shrink } from './shrink.ts';
 
 /** Few enough for a busy machine; `npm run simulate` plays a thousand and more. */
 const SEEDS = 20;
+const TOLD_SEEDS = 10;
 
 describe('the simulation', function () {
   this.timeout(600_000);
@@ -17,6 +18,13 @@ describe('the simulation', function () {
     const totals = await playInWorkers({ from: 1, count: SEEDS }, 2, () => {});
     expect(totals.failed.map(({ seed, violations }) => `seed ${seed}: ${violations[0]?.message}`)).to.deep.equal([]);
     expect(totals.deployments).to.be.above(4 * SEEDS);
+  });
+
+  it(`tells triggers all that happens, once and in order, in ${TOLD_SEEDS} histories`, async () => {
+    for (let seed = 1; seed <= TOLD_SEEDS; seed++) {
+      const { violations } = await runPlan({ ...generatePlan(seed), hasTriggers: true });
+      expect(violations, `seed ${seed}`).to.deep.equal([]);
+    }
   });
 
   it('tells the same story for the same seed, byte for byte, also in another process', async () => {

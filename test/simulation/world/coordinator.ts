@@ -12,6 +12,7 @@ import type { Chance } from './chance.ts';
 import type { DurableDatabase } from './durable-database.ts';
 import type { Network } from './network.ts';
 import { createProcess, type SimulatedProcess } from './process.ts';
+import type { Receiver } from './receiver.ts';
 import { processClock, type Timeline } from './timeline.ts';
 
 export const COORDINATOR_ID = 'c-simulated';
@@ -22,6 +23,7 @@ export interface CoordinatorParts {
   database: DurableDatabase;
   bundles: MemoryPlace;
   chance: Chance;
+  receiver: Receiver;
   logger: Logger;
   timings: Partial<ReturnType<typeof coordinatorConfig.parse>['timings']>;
   ended(why: string): void;
@@ -84,7 +86,7 @@ export class CoordinatorMachine {
         logger: aliveOnly(logger, process),
         fetchBundle: () => Promise.reject(new Error('no revision of the simulation has a URL')),
         locateRevision: () => Promise.reject(new Error('no revision of the simulation has a location')),
-        notifier: { send: () => Promise.reject(new Error('no group of the simulation has a trigger')) },
+        notifier: this.#parts.receiver.notifierFor(clock),
         metrics: { hubEvent() {}, reportsCommitted() {}, triggerMessages() {} },
         fatal: (error) => {
           if (process.isAlive) this.#parts.fatal(error);

@@ -5,6 +5,7 @@ import type { Core } from '../../../coordinator/core.ts';
 import { AppError, errorMessage } from '../../../shared/core/errors.ts';
 import type { Logger } from '../../../shared/core/logger.ts';
 import { once } from '../../../shared/core/once.ts';
+import { triggerEvent } from '../../../shared/model/trigger.ts';
 import type { MemoryPlace } from '../../support/memory-store.ts';
 import type { Plan, PlannedGroup } from '../plan.ts';
 import { makeBundle, type Script } from './bundle.ts';
@@ -18,6 +19,7 @@ import { Machine } from './machine.ts';
 import { Network } from './network.ts';
 import { createProcess } from './process.ts';
 import type { ScriptEnd, ScriptRun } from './processes.ts';
+import { RECEIVER, Receiver } from './receiver.ts';
 import { createTimeline, type Timeline } from './timeline.ts';
 import type { Trace } from './trace.ts';
 
@@ -44,6 +46,7 @@ export interface World {
   readonly network: Network;
   readonly database: DurableDatabase;
   readonly coordinator: CoordinatorMachine;
+  readonly receiver: Receiver;
   /** For what happens by itself while the history runs. */
   readonly chance: Chance;
   readonly applications: readonly string[];
@@ -82,8 +85,10 @@ export async function createWorld(
     events: { sent: events.frameSent },
   });
   network.damagedDownloads = plan.damagedDownloads ?? [];
+  const receiver = new Receiver(chanceOf(seed, 'receiver'));
   const coordinator = new CoordinatorMachine({
     timeline,
+    receiver,
     network,
     database,
     bundles,
@@ -152,6 +157,7 @@ export async function createWorld(
     network,
     database,
     coordinator,
+    receiver,
     chance: chanceOf(seed, 'fate'),
     applications: [...new Set(plan.groups.map((group) => group.application))],
     machines,
@@ -204,7 +210,7 @@ export async function createWorld(
           autoRollback: group.autoRollback,
           outdatedInstancesStrategy: group.outdatedInstancesStrategy,
           hookEnvironment: {},
-          triggers: [],
+          triggers: plan.hasTriggers ? [{ name: 'all', target: RECEIVER, events: [...triggerEvent.options] }] : [],
         },
         OPERATOR,
       );
