@@ -103,7 +103,10 @@ describe("hosts with AWS's CodeDeploy agent", function () {
     });
     const output = await fleet.client.getOutput({ deployment: bad, host: 'web-1', event: 'ValidateService' });
     expect(output.text).to.equal('[stdout]no answer\n');
-    await until('the rollback has ended', 20_000, () => fleet.installed(host, 'opt/app/VERSION') === '1\n');
+    // The file itself is away for a moment while the agent replaces it.
+    const { rollbackInfo } = await fleet.client.getDeployment({ deployment: bad });
+    expect((await fleet.ended(rollbackInfo.rollbackDeploymentId ?? '')).status).to.equal('Succeeded');
+    expect(fleet.installed(host, 'opt/app/VERSION')).to.equal('1\n');
     const failures = host.agent.exchanges.filter(({ body }) => body.CommandStatus === 'Failed');
     expect(
       failures.map(({ status }) => status),
