@@ -136,11 +136,20 @@ function subjectOf(text: string): string {
   return text.length <= MAX_SUBJECT ? text : `${text.slice(0, MAX_SUBJECT - 3)}...`;
 }
 
-/** `Thu Oct 13 15:50:45 UTC 2022`, in UTC. */
+const WEEKDAYS = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'];
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+
+/** `Thu Oct 13 15:50:45 UTC 2022`. By hand, since a host's message has sixteen and a fleet has thousands of hosts. */
 function timeText(at: number): string;
 function timeText(at: number | null): string | null;
 function timeText(at: number | null): string | null {
   if (at === null) return null;
-  const [weekday = '', day = '', month = '', year = '', time = ''] = new Date(at).toUTCString().split(' ');
-  return `${weekday.slice(0, 3)} ${month} ${day} ${time} UTC ${year}`;
+  const date = new Date(at);
+  const day = `${WEEKDAYS[date.getUTCDay()]} ${MONTHS[date.getUTCMonth()]} ${two(date.getUTCDate())}`;
+  const time = `${two(date.getUTCHours())}:${two(date.getUTCMinutes())}:${two(date.getUTCSeconds())}`;
+  return `${day} ${time} UTC ${date.getUTCFullYear()}`;
+}
+
+function two(value: number): string {
+  return value < 10 ? `0${value}` : String(value);
 }

@@ -12,7 +12,7 @@ import type { DatabaseTransaction, SqlValue } from '../storage/database.ts';
 import { triggersOf } from '../storage/rows/deployment-groups.ts';
 import { toDeployment } from '../storage/rows/deployments.ts';
 import { lifecycleEventsOf } from '../storage/rows/targets.ts';
-import type { DeploymentRow, LifecycleEventRow, TargetRow } from '../storage/tables.ts';
+import type { DeploymentRow, LifecycleEventRow } from '../storage/tables.ts';
 
 /**
  * Where triggers' messages wait until they are delivered. They are written in the transaction of the fact that they tell, so
@@ -41,12 +41,12 @@ export interface TriggerOutboxParts {
 const GROUP_TRIGGERS = 'SELECT settings, aws_settings FROM deployment_groups WHERE id = ?';
 const COUNT_WAITING = `SELECT count(*) AS waiting FROM (
     SELECT 1 FROM trigger_messages WHERE target = ? AND dead_at IS NULL LIMIT ?)`;
-const SELECT_TARGET = `SELECT t.*, d.application, d.group_name FROM targets t
-  JOIN deployments d ON d.id = t.deployment_id WHERE t.id = ?`;
-const SELECT_EVENTS = 'SELECT * FROM lifecycle_events WHERE target_id = ?';
 const INSERT = `INSERT INTO trigger_messages (id, target, event, trigger_name, application, group_name, deployment_id, host_name,
     subject, body, created_at, waiting_since, attempts, last_error, next_attempt_at, dead_at)
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, 0, ?)`;
+
+/** Targets that are read by one question. */
+const TARGETS_AT_ONCE = 250;
 
 interface Place {
   application: string;
@@ -122,30 +122,49 @@ export function createTriggerOutbox(parts: TriggerOutboxParts): TriggerOutbox {
       const triggers = await triggersFor(tx, groupId, event);
       if (triggers.length === 0) return;
       const facts = [];
-      for (const id of ids) {
-        const [target] = await tx.selectRaw<TargetRow & { application: string; group_name: string }>(SELECT_TARGET, [
-          id,
-        ]);
-        if (target === undefined) continue;
-        const events = await tx.selectRaw<LifecycleEventRow>(SELECT_EVENTS, [id]);
-        const instance = {
-          deploymentId: target.deployment_id,
-          hostName: target.host_name,
-          status: targetModel.shape.status.parse(target.status),
-          updatedAt: now,
-          lifecycleEvents: lifecycleEventsOf(target, events),
-        };
-        facts.push({
-          place: {
-            application: target.application,
-            groupName: target.group_name,
-            deploymentId: target.deployment_id,
-            hostName: target.host_name,
-          },
-          textFor: (name: string) => instanceMessage(names, name, instance),
-        });
-      }
+      for (let at = 0; at < ids.length; at += TARGETS_AT_ONCE)
+        for (const target of await targetsWithEvents(tx, ids.slice(at, at + TARGETS_AT_ONCE))) {
+          const { deployment_id: deploymentId, host_name: hostName } = target.row;
+          const instance = {
+            deploymentId,
+            hostName,
+            status: targetModel.shape.status.parse(target.row.status),
+            updatedAt: now,
+            lifecycleEvents: lifecycleEventsOf(target.row, target.events),
+          };
+          const { application, group_name: groupName } = target.row;
+          facts.push({
+            place: { application, groupName, deploymentId, hostName },
+            textFor: (name: string) => instanceMessage(names, name, instance),
+          });
+        }
       await write(tx, event, triggers, facts, now);
     },
   };
+}
+
+/** In the order of the ids; those that are not there are left out. */
+async function targetsWithEvents(tx: DatabaseTransaction, ids: readonly number[]) {
+  const rows = await tx.query
+    .selectFrom('targets')
+    .innerJoin('deployments', 'deployments.id', 'targets.deployment_id')
+    .select([
+      'targets.id',
+      'targets.deployment_id',
+      'targets.host_name',
+      'targets.status',
+      'targets.started_at',
+      'deployments.application',
+      'deployments.group_name',
+    ])
+    .where('targets.id', 'in', ids)
+    .execute();
+  const events = await tx.query.selectFrom('lifecycle_events').selectAll().where('target_id', 'in', ids).execute();
+  const eventsOf = new Map<number, LifecycleEventRow[]>(ids.map((id) => [id, []]));
+  for (const event of events) eventsOf.get(event.target_id)?.push(event);
+  const rowOf = new Map(rows.map((row) => [row.id, row]));
+  return ids.flatMap((id) => {
+    const row = rowOf.get(id);
+    return row === undefined ? [] : [{ row, events: eventsOf.get(id) ?? [] }];
+  });
 }
