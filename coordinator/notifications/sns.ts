@@ -25,7 +25,7 @@ export function createSnsNotifier(parts: SnsParts): Notifier {
     async send(message, signal) {
       const topic = parseTriggerTarget(message.target);
       if (topic?.kind !== 'sns') return refused('the target is no SNS topic');
-      const url = new URL(parts.endpoint ?? `https://sns.${topic.region}.amazonaws.com/`);
+      const url = new URL(parts.endpoint ?? awsEndpoint(message.target, topic.region));
       const body = new URLSearchParams({
         Action: 'Publish',
         Version: API_VERSION,
@@ -44,6 +44,11 @@ export function createSnsNotifier(parts: SnsParts): Notifier {
       return 'kind' in answer ? answer : outcomeOf(answer);
     },
   };
+}
+
+/** Where AWS itself publishes to a topic. Source: AWS General Reference, "Amazon SNS endpoints and quotas". */
+export function awsEndpoint(topicArn: string, region: string): string {
+  return `https://sns.${region}.amazonaws.com${topicArn.startsWith('arn:aws-cn:') ? '.cn' : ''}/`;
 }
 
 async function signed(parts: SnsParts, region: string, url: URL, body: string): Promise<Record<string, string>> {
