@@ -296,10 +296,8 @@ export interface AgentUpdateRow {
   number: number;
   version: string;
   revision_id: string;
-  /** AgentUpdateSettings as JSON. */
+  /** AgentUpdateSettings as JSON, and the packages that there were. */
   settings: string;
-  /** Names of its packages' files when it began, as a JSON array: what is offered may change meanwhile. */
-  packages: string;
   downgrade: number;
   total_hosts: number;
   status: string;

@@ -94,7 +94,6 @@ describe('retention', () => {
           version: '0.2.0',
           revision_id: 'r-1',
           settings: '{}',
-          packages: '[]',
           downgrade: 0,
           total_hosts: 1,
           status: rest.completed_at === null ? 'InProgress' : 'Succeeded',

@@ -13,7 +13,7 @@ import { nearNamesHint } from '../../domain/near-names.ts';
 import type { InsertParts } from '../../engine/new-deployment.ts';
 import { createSingleFlight } from '../../engine/single-flight.ts';
 import type { Database, Queryable } from '../../storage/database.ts';
-import { agentUpdateRow, toAgentUpdates } from '../../storage/rows/agent-updates.ts';
+import { agentUpdateRow, type StoredSettings, toAgentUpdates } from '../../storage/rows/agent-updates.ts';
 import { insertAudit } from '../../storage/rows/audit.ts';
 import type { AgentUpdateRow } from '../../storage/tables.ts';
 import type { Deployments } from '../deployments.ts';
@@ -98,6 +98,7 @@ export function createAgentUpdates(parts: Parts) {
     const revision = await ensureAgentRevision(parts, version, caller);
     const { waves, budget, healthyWithinSeconds, downgrade } = body;
     const settings: AgentUpdateSettings = { waves, budget, healthyWithinSeconds };
+    const packageFiles = offered.filter((one) => one.version === version).map((one) => one.file);
     const row = await database.transaction(async ({ query }) => {
       await refuseSecond(query);
       const totalHosts = await hostsThatItConcerns(query, { version, packages: offered, downgrade });
@@ -111,8 +112,7 @@ export function createAgentUpdates(parts: Parts) {
         number: Number(highest?.number ?? 0) + 1,
         version,
         revision_id: revision.id,
-        settings: JSON.stringify(settings),
-        packages: JSON.stringify(offered.filter((one) => one.version === version).map((one) => one.file)),
+        settings: JSON.stringify({ ...settings, packageFiles } satisfies StoredSettings),
         downgrade: downgrade ? 1 : 0,
         total_hosts: totalHosts,
         status: 'InProgress',

@@ -4,7 +4,7 @@ export const agentUpdates = {
   statements: [
     `CREATE TABLE agent_updates (
       id TEXT PRIMARY KEY, number BIGINT NOT NULL UNIQUE, version TEXT NOT NULL, revision_id TEXT NOT NULL,
-      settings TEXT NOT NULL, packages TEXT NOT NULL, downgrade INTEGER NOT NULL, total_hosts INTEGER NOT NULL, status TEXT NOT NULL, message TEXT,
+      settings TEXT NOT NULL, downgrade INTEGER NOT NULL, total_hosts INTEGER NOT NULL, status TEXT NOT NULL, message TEXT,
       created_by TEXT NOT NULL, created_at BIGINT NOT NULL, completed_at BIGINT, stop_requested_by TEXT)`,
     // Two at a time would each take the other's hosts for outdated.
     `CREATE UNIQUE INDEX one_active_agent_update ON agent_updates (status) WHERE status = 'InProgress'`,

@@ -31,14 +31,17 @@ export async function agentUpdateRow(query: Queryable, reference: string): Promi
   );
 }
 
-export function settingsOfUpdate(row: Pick<AgentUpdateRow, 'settings'>) {
-  return agentUpdateSettings.parse(JSON.parse(row.settings));
+/** Also what was offered when it began: that may change meanwhile. */
+const storedSettings = agentUpdateSettings.extend({ packageFiles: z.array(z.string()).default([]) });
+export type StoredSettings = z.output<typeof storedSettings>;
+
+export function settingsOfUpdate(row: Pick<AgentUpdateRow, 'settings'>): StoredSettings {
+  return storedSettings.parse(JSON.parse(row.settings));
 }
 
 /** The packages that it began with. */
-export function packagesOfUpdate(row: Pick<AgentUpdateRow, 'packages'>): AgentPackage[] {
-  const files = z.array(z.string()).parse(JSON.parse(row.packages));
-  return files.flatMap((file) => parseAgentPackage(file) ?? []);
+export function packagesOfUpdate(row: Pick<AgentUpdateRow, 'settings'>): AgentPackage[] {
+  return settingsOfUpdate(row).packageFiles.flatMap((file) => parseAgentPackage(file) ?? []);
 }
 
 /** With their waves, as their deployments are now. */
@@ -52,7 +55,7 @@ export async function toAgentUpdates(query: Queryable, rows: readonly AgentUpdat
     version: row.version,
     status: agentUpdate.shape.status.parse(row.status),
     message: row.message,
-    ...settingsOfUpdate(row),
+    ...agentUpdateSettings.parse(settingsOfUpdate(row)),
     totalHosts: row.total_hosts,
     progress: waves.get(row.id) ?? [],
     createdBy: row.created_by,
