@@ -4,6 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import type { Bench, Figure, Line } from './figure.ts';
+import { awsAgent } from './figures/aws-agent.ts';
 import { bundle } from './figures/bundle.ts';
 import { decide } from './figures/decide.ts';
 import { delta } from './figures/delta.ts';
@@ -13,7 +14,7 @@ import { oneHost } from './figures/one-host.ts';
 import { isMet, renderLine } from './print.ts';
 import { machineBusyShare } from './support/processes.ts';
 
-const FIGURES: readonly Figure[] = [oneHost, decide, fleet, idle, bundle, delta];
+const FIGURES: readonly Figure[] = [oneHost, awsAgent, decide, fleet, idle, bundle, delta];
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..');
 const USAGE = `npm run bench -- [figure...] [--json] [--quick] [--programs DIRECTORY]
 

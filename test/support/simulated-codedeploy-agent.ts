@@ -83,7 +83,8 @@ export class SimulatedCodeDeployAgent {
         'x-amz-codedeploy-agent-version': 'OFFICIAL_1.8.1-0_deb',
       },
       body: JSON.stringify(body),
-      signal: this.#stopping.signal,
+      // One of its own for each: thousands of requests on one signal are told as a leak.
+      signal: AbortSignal.any([this.#stopping.signal]),
     });
     const answer = (await response.json()) as Record<string, unknown>;
     const exchanged = { operation, body, status: response.status, answer };
