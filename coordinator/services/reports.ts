@@ -1,11 +1,11 @@
 import type { Clock, Timer } from '../../shared/core/clock.ts';
-import { errorMessage } from '../../shared/core/errors.ts';
+import { AppError, errorMessage } from '../../shared/core/errors.ts';
 import { invariant } from '../../shared/core/invariant.ts';
 import type { Logger } from '../../shared/core/logger.ts';
 import type { CoordinatorMessage, OutputChunk, Report, RunningEvent } from '../../shared/protocol/messages.ts';
 import type { TriggerOutbox } from '../engine/trigger-outbox.ts';
 import type { ChangeSequence } from '../storage/change-sequence.ts';
-import type { Database } from '../storage/database.ts';
+import type { Database, DatabaseTransaction } from '../storage/database.ts';
 import { type OutputAcknowledgement, writeOutput } from './output-batch.ts';
 import { type BatchOutcome, type BatchSettings, type Delivery, writeBatch } from './report-batch.ts';
 
@@ -40,7 +40,19 @@ export interface Reports {
    */
   openJournal(hostId: string, journalId: string): Promise<number>;
   closeJournal(hostId: string): void;
-  receive(hostId: string, items: readonly Report[], running: readonly RunningEvent[]): void;
+  /** @param isAwaited somebody waits for the commit: it does not wait for others, unless a fleet is at work */
+  receive(hostId: string, items: readonly Report[], running: readonly RunningEvent[], isAwaited?: boolean): void;
+  /**
+   * Awaited reports that are kept only if `admit` says so, which is asked in their own transaction, writes there what belongs
+   * to them, and may be asked again when a commit fails. Resolves with what it said, once that is committed.
+   * @throws AppError `unavailable` when the host's channel has ended before
+   */
+  receiveIf(
+    hostId: string,
+    items: readonly Report[],
+    running: readonly RunningEvent[],
+    admit: (tx: DatabaseTransaction) => Promise<boolean>,
+  ): Promise<boolean>;
   receiveOutput(hostId: string, chunks: readonly OutputChunk[]): void;
   /** False while more is queued than the bound: stop reading from hosts until it is true again. */
   hasRoom(): boolean;
@@ -52,7 +64,12 @@ interface Journal {
   journalId: string;
   acknowledged: number;
 }
-type QueuedDelivery = Delivery & { journal: Journal };
+interface Condition {
+  admit(tx: DatabaseTransaction): Promise<boolean>;
+  resolve(isAdmitted: boolean): void;
+  reject(error: Error): void;
+}
+type QueuedDelivery = Delivery & { journal: Journal; condition: Condition | null };
 
 /** Beyond this many queued reports a flush does not wait for its window. */
 const FULL_BATCH = 500;
@@ -79,17 +96,39 @@ export function createReports(parts: ReportParts): Reports {
   const chunks: { hostId: string; chunk: OutputChunk }[] = [];
   let queuedItems = 0;
   let timer: Timer | null = null;
+  /** The timer is one that does not wait for others. */
+  let isDue = false;
   let isFlushing = false;
   let windowMs = settings.commitWindowMs;
   let drainWaiters: (() => void)[] = [];
 
-  function schedule(): void {
+  function schedule(isAwaited = false): void {
     if (isFlushing) return;
     if (queuedItems >= FULL_BATCH) {
       timer?.cancel();
       timer = null;
       void flush();
-    } else timer ??= clock.setTimer(windowMs, () => void flush());
+      return;
+    }
+    // Not at once: what comes in the same turn of the event loop is committed together.
+    const isUrgent = isAwaited && windowMs === settings.commitWindowMs;
+    if (isUrgent && !isDue) {
+      timer?.cancel();
+      timer = null;
+      isDue = true;
+    }
+    timer ??= clock.setTimer(isUrgent ? 0 : windowMs, () => void flush());
+  }
+
+  function enqueue(delivery: Omit<QueuedDelivery, 'journal'>, isAwaited: boolean): void {
+    const journal = journals.get(delivery.hostId);
+    if (journal === undefined) {
+      delivery.condition?.reject(channelEnded());
+      return;
+    }
+    deliveries.push({ ...delivery, journal });
+    queuedItems += Math.max(1, delivery.items.length, delivery.running.length);
+    schedule(isAwaited);
   }
 
   async function flush(): Promise<void> {
@@ -97,6 +136,7 @@ export function createReports(parts: ReportParts): Reports {
     isFlushing = true;
     timer?.cancel();
     timer = null;
+    isDue = false;
     while (deliveries.length > 0 || chunks.length > 0) {
       const batch = takeBatch();
       try {
@@ -129,28 +169,39 @@ export function createReports(parts: ReportParts): Reports {
   async function commit(batch: ReturnType<typeof takeBatch>): Promise<void> {
     const startedAt = clock.now();
     // What an earlier channel brought is dropped: the host says it again on the new one, from what it was told there.
-    const current = batch.deliveries.filter((delivery) => journals.get(delivery.hostId) === delivery.journal);
+    const isCurrent = (delivery: QueuedDelivery) => journals.get(delivery.hostId) === delivery.journal;
+    const current = batch.deliveries.filter(isCurrent);
+    const gone = batch.deliveries.filter((delivery) => !isCurrent(delivery));
     const written = new Map(current.map(({ hostId, journal }) => [hostId, journal]));
     const journalOf = (hostId: string) => {
       const journal = written.get(hostId);
       invariant(journal !== undefined, `${hostId} has reports in a batch but no journal`);
       return journal;
     };
-    const { outcome, output } = await database.transaction(async (tx) => ({
-      outcome: await writeBatch(
-        tx,
-        { changes: parts.changes, triggers: parts.triggers, settings, journalOf },
-        current,
-        clock.now(),
-      ),
-      output: await writeOutput(tx, batch.chunks, settings.maxOutputBytes),
-    }));
+    const { refused, outcome, output } = await database.transaction(async (tx) => {
+      const refused = new Set<QueuedDelivery>();
+      for (const delivery of current)
+        if (delivery.condition !== null && !(await delivery.condition.admit(tx))) refused.add(delivery);
+      const admitted = current.filter((delivery) => !refused.has(delivery));
+      return {
+        refused,
+        outcome: await writeBatch(
+          tx,
+          { changes: parts.changes, triggers: parts.triggers, settings, journalOf },
+          admitted,
+          clock.now(),
+        ),
+        output: await writeOutput(tx, batch.chunks, settings.maxOutputBytes),
+      };
+    });
     const durationMs = clock.now() - startedAt;
     windowMs =
       current.length > BUSY_DELIVERIES
         ? Math.max(settings.commitWindowMs, Math.min(MAX_WINDOW_MS, 2 * durationMs))
         : settings.commitWindowMs;
     acknowledge(outcome, output, written);
+    for (const delivery of current) delivery.condition?.resolve(!refused.has(delivery));
+    for (const delivery of gone) delivery.condition?.reject(channelEnded());
     parts.metrics.committed(outcome.committedReports, outcome.ignoredReports, durationMs);
     for (const id of outcome.wake) parts.wakeDeployment(id);
     for (const id of outcome.changed) parts.changed(id);
@@ -205,13 +256,12 @@ export function createReports(parts: ReportParts): Reports {
       return acknowledged;
     },
     closeJournal: (hostId) => void journals.delete(hostId),
-    receive(hostId, items, running) {
-      const journal = journals.get(hostId);
-      if (journal === undefined) return;
-      deliveries.push({ hostId, items, running, journal });
-      queuedItems += Math.max(1, items.length, running.length);
-      schedule();
-    },
+    receive: (hostId, items, running, isAwaited = false) =>
+      enqueue({ hostId, items, running, condition: null }, isAwaited),
+    receiveIf: (hostId, items, running, admit) =>
+      new Promise((resolve, reject) =>
+        enqueue({ hostId, items, running, condition: { admit, resolve, reject } }, true),
+      ),
     receiveOutput(hostId, received) {
       for (const chunk of received) chunks.push({ hostId, chunk });
       queuedItems += received.length;
@@ -225,4 +275,8 @@ export function createReports(parts: ReportParts): Reports {
       await done;
     },
   };
+}
+
+function channelEnded(): AppError {
+  return new AppError('unavailable', 'the host counts as gone: what it said was not kept', { hint: 'Say it again.' });
 }

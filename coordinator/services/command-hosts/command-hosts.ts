@@ -26,7 +26,7 @@ export interface CommandHostsParts {
     reportSlackMs: number;
   };
   presence: Pick<Presence, 'connected' | 'disconnected'>;
-  reports: Pick<Reports, 'openJournal' | 'closeJournal' | 'receive' | 'receiveOutput'>;
+  reports: Pick<Reports, 'openJournal' | 'closeJournal' | 'receive' | 'receiveIf' | 'receiveOutput'>;
 }
 
 export interface CommandHosts {

@@ -18,7 +18,7 @@ export interface ContactsParts {
   settings: { commandPollSilenceMs: number };
   presence: Pick<Presence, 'connected' | 'disconnected'>;
   reports: Pick<Reports, 'openJournal' | 'closeJournal'>;
-  walks: Pick<HostWalks, 'accept'>;
+  walks: Pick<HostWalks, 'beginAgain'>;
 }
 
 /** Which hosts are connected: those that have a request open, or had one a while ago. */
@@ -73,8 +73,8 @@ export function createContacts({ database, clock, settings, presence, reports, w
     session.hasAccepted = progress.walk !== null && progress.walk.ended.size > 0;
     sessions.set(hostId, session);
     const { walk, command } = session;
-    // What was told of it before may have been lost: the acknowledgement is what is committed.
-    if (walk !== null && command !== null) walks.accept(session, walk.assignment.deploymentId, command);
+    // Known already, unless an earlier version committed the acknowledgement alone.
+    if (walk !== null && command !== null) walks.beginAgain(session, walk.assignment.deploymentId, command);
     presence.connected(hostId, {
       agentVersion: agentVersion.slice(0, 64),
       at: clock.now() + clockOffsetMs,

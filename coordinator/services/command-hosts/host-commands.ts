@@ -9,7 +9,7 @@ import type { Reports } from '../reports.ts';
 import type { CommandOutcome, CommandStatus, HostCommand } from './command.ts';
 import type { CommandSession, HeldPoll } from './command-session.ts';
 import { type HostWalks, leaveMessage } from './host-walks.ts';
-import { permissionFor, storeCommand } from './progress.ts';
+import { type Permission, permissionFor, storeCommand } from './progress.ts';
 
 /** After this long without a word the command was lost on its way: it is offered again, under another id. */
 const OFFER_AGAIN_MS = 60_000;
@@ -74,18 +74,19 @@ export function createHostCommands(parts: HostCommandsParts) {
     if (command.acknowledgedAt === null) {
       const at = clock.now();
       const { id, event } = command;
-      const permission = await database.transaction(async (tx) => {
-        const answer = await permissionFor(tx.query, hostId, deploymentId, session.hasAccepted);
-        if (answer === 'go')
-          await storeCommand(tx, { host_id: hostId, id, deployment_id: deploymentId, event, acknowledged_at: at });
-        return answer;
+      const answer: { permission: Permission } = { permission: 'over' };
+      await walks.begin(session, deploymentId, event, async (tx) => {
+        answer.permission = await permissionFor(tx.query, hostId, deploymentId, session.hasAccepted);
+        if (answer.permission !== 'go') return false;
+        await storeCommand(tx, { host_id: hostId, id, deployment_id: deploymentId, event, acknowledged_at: at });
+        return true;
       });
+      const { permission } = answer;
       if (permission !== 'go') {
         await walks.leave(session, leaveMessage(permission));
         return 'Failed';
       }
       command.acknowledgedAt = at;
-      walks.accept(session, deploymentId, command);
     }
     if (!isNoop || NEVER_NOOP.has(command.event)) return 'InProgress';
     await walks.finishEvent(session, { status: 'Succeeded', diagnostics: null });

@@ -2,7 +2,7 @@ import type { Clock } from '../../../shared/core/clock.ts';
 import type { Diagnostics } from '../../../shared/model/lifecycle-event.ts';
 import type { Assignment, Report, RunningEvent } from '../../../shared/protocol/messages.ts';
 import { endEvent, leaveWalk, nextEvent, type UnnumberedReport } from '../../domain/command-walk.ts';
-import type { Database } from '../../storage/database.ts';
+import type { Database, DatabaseTransaction } from '../../storage/database.ts';
 import type { Reports } from '../reports.ts';
 import type { CommandSession, PresentCommand } from './command-session.ts';
 import { loadWalk, type Permission, permissionFor } from './progress.ts';
@@ -11,16 +11,19 @@ export interface HostWalksParts {
   database: Database;
   clock: Pick<Clock, 'now'>;
   settings: { acceptTimeoutMs: number; eventTimeoutMs: number };
-  reports: Pick<Reports, 'receive'>;
+  reports: Pick<Reports, 'receive' | 'receiveIf'>;
 }
 export type HostWalks = ReturnType<typeof createHostWalks>;
 
 /** A host's way through its assignments: which it is in, and what is reported of it, as Drover's own agent would. */
 export function createHostWalks({ database, clock, settings, reports }: HostWalksParts) {
   function report(session: CommandSession, items: UnnumberedReport[], running: RunningEvent[] = []): Promise<void> {
-    const numbered = items.map((item) => ({ ...item, sequence: ++session.sequence }) as Report);
-    reports.receive(session.hostId, numbered, running);
+    reports.receive(session.hostId, numbered(session, items), running, true);
     return session.committed();
+  }
+
+  function numbered(session: CommandSession, items: readonly UnnumberedReport[]): Report[] {
+    return items.map((item) => ({ ...item, sequence: ++session.sequence }) as Report);
   }
 
   function runningEvent(deploymentId: string, event: string, timeoutMs: number): RunningEvent {
@@ -86,12 +89,38 @@ export function createHostWalks({ database, clock, settings, reports }: HostWalk
     session.poll?.wake();
   }
 
-  function accept(session: CommandSession, deploymentId: string, { event, acknowledgedAt }: PresentCommand): void {
-    const items: UnnumberedReport[] = session.hasAccepted ? [] : [{ kind: 'accepted', deploymentId, at: clock.now() }];
+  /**
+   * The host begins with an event, as its acknowledgement says: one commit for that and for what `admit` writes.
+   * @returns false when `admit` refused, and nothing has happened
+   */
+  async function begin(
+    session: CommandSession,
+    deploymentId: string,
+    event: string,
+    admit: (tx: DatabaseTransaction) => Promise<boolean>,
+  ): Promise<boolean> {
+    const { hostId, sequence } = session;
+    const items = numbered(session, acceptance(session, deploymentId));
+    const running = [runningEvent(deploymentId, event, settings.eventTimeoutMs)];
+    const isAdmitted = await reports.receiveIf(hostId, items, running, admit);
+    if (isAdmitted) session.hasAccepted = true;
+    // The host's requests are dealt with one by one: nobody has taken the next number meanwhile.
+    else session.sequence = sequence;
+    return isAdmitted;
+  }
+
+  /** The same once more for what was acknowledged on an earlier connection. */
+  function beginAgain(session: CommandSession, deploymentId: string, { event, acknowledgedAt }: PresentCommand): void {
+    const items = acceptance(session, deploymentId);
     session.hasAccepted = true;
     const remainingMs = Math.max(1, (acknowledgedAt ?? clock.now()) + settings.eventTimeoutMs - clock.now());
-    // The acknowledgement itself is committed: if this is lost, the event's own report says as much.
+    // If this is lost, the event's own report says as much.
     void report(session, items, [runningEvent(deploymentId, event, remainingMs)]).catch(ignoreGone);
+  }
+
+  /** The first event that the host begins with says, too, that it has accepted the assignment. */
+  function acceptance({ hasAccepted }: CommandSession, deploymentId: string): UnnumberedReport[] {
+    return hasAccepted ? [] : [{ kind: 'accepted', deploymentId, at: clock.now() }];
   }
 
   async function cancel(session: CommandSession, deploymentId: string): Promise<void> {
@@ -105,7 +134,7 @@ export function createHostWalks({ database, clock, settings, reports }: HostWalk
     if (walk !== null) await report(session, leaveWalk(walk, clock.now(), leaveMessage('stopped')));
   }
 
-  return { take, leave, finishEvent, accept, cancel };
+  return { take, leave, finishEvent, begin, beginAgain, cancel };
 }
 
 function hasCommandUnderWay({ command }: CommandSession): boolean {

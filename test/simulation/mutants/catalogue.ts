@@ -209,12 +209,12 @@ export const MUTANTS: readonly Mutant[] = [
 
   // From report to fact
   one('acknowledged-before-commit', 'a report is acknowledged and lost in a crash', 'coordinator/services/reports.ts', [
-    '    const { outcome, output } = await database.transaction(async (tx) => ({',
+    '    const { refused, outcome, output } = await database.transaction(async (tx) => {',
     `    for (const delivery of current) {
       const last = delivery.items.at(-1);
       if (last !== undefined) parts.acknowledge(delivery.hostId, { kind: 'acknowledged', sequence: last.sequence });
     }
-    const { outcome, output } = await database.transaction(async (tx) => ({`,
+    const { refused, outcome, output } = await database.transaction(async (tx) => {`,
   ]),
   one(
     'reports-of-another-journal',

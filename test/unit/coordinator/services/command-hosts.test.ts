@@ -47,6 +47,28 @@ describe("hosts with AWS's agent", () => {
     expect((await world.host(host)).agentVersion).to.equal('OFFICIAL_1.8.1');
   });
 
+  it('cost two commits for each event, of its beginning and of its end, which wait for no others', async () => {
+    await deployed();
+    await host.carryOut();
+    let commits = 0;
+    const { transaction } = world.database;
+    world.database.transaction = (work) => {
+      commits++;
+      return transaction(work);
+    };
+    const command = await host.take();
+    commits = 0;
+    const begunAt = world.clock.now();
+    await host.acknowledge(command);
+    expect(commits).to.equal(1);
+    await host.complete(command);
+    expect(commits).to.equal(2);
+    // The clock moves by a millisecond for each of the two; to wait for others would be three.
+    expect(world.clock.now() - begunAt).to.equal(2);
+    await world.settle();
+    expect(commits).to.equal(2);
+  });
+
   it('are answered the moment there is work, and with nothing when the poll has been held long enough', async () => {
     const poll = await world.online(host);
     await world.clock.advance(44_000);

@@ -1,0 +1,83 @@
+import { expect } from 'chai';
+import type { Report } from '../../../../shared/protocol/messages.ts';
+import { ALL_AT_ONCE, aFleet, deployed } from '../../../support/engine-fleet.ts';
+import { createEngineWorld, type EngineWorld, type WorldHost } from '../../../support/engine-world.ts';
+
+describe('reports', () => {
+  let world: EngineWorld;
+  let host: WorldHost;
+  let deploymentId: string;
+  beforeEach(async () => {
+    world = await createEngineWorld();
+    const [first] = await aFleet(world, 2, () => 'ignore');
+    if (first === undefined) throw new Error('no host');
+    host = first;
+    deploymentId = (await deployed(world, '1', ALL_AT_ONCE)).id;
+  });
+  afterEach(() => world.close());
+
+  const accepted = (sequence: number): Report[] => [{ kind: 'accepted', deploymentId, at: 0, sequence }];
+  const isAccepted = async () => {
+    const row = await world.database.query
+      .selectFrom('targets')
+      .select('accepted_at')
+      .where('host_id', '=', host.id)
+      .executeTakeFirstOrThrow();
+    return row.accepted_at !== null;
+  };
+  const settled = <T>(promise: Promise<T>) =>
+    Promise.race([
+      promise.then(String, (error: Error) => error.message),
+      new Promise((resolve) => setImmediate(resolve, 'not yet')),
+    ]);
+
+  it('are committed with others after a moment, and at once when somebody waits for them', async () => {
+    world.reports.receive(host.id, accepted(host.sequence + 1), []);
+    await world.clock.advance(2);
+    expect(await isAccepted()).to.equal(false);
+    await world.clock.advance(1);
+    expect(await isAccepted()).to.equal(true);
+    world.reports.receive(host.id, [event(host.sequence + 2)], []);
+    world.reports.receive(host.id, [event(host.sequence + 3, 'DownloadBundle')], [], true);
+    await world.clock.advance(0);
+    const { lifecycleEvents } = await world.history.getTarget(deploymentId, host.name);
+    expect(lifecycleEvents.slice(0, 2).map((one) => one.status)).to.deep.equal(['Succeeded', 'Succeeded']);
+  });
+
+  it('that depend on something are committed together with it, or not at all', async () => {
+    const refused = world.reports.receiveIf(host.id, accepted(host.sequence + 1), [], async () => false);
+    await world.clock.advance(0);
+    expect(await settled(refused)).to.equal('false');
+    expect(await isAccepted()).to.equal(false);
+    // The number is free again.
+    const admitted = world.reports.receiveIf(host.id, accepted(host.sequence + 1), [], async ({ query }) => {
+      await query.updateTable('hosts').set({ agent_version: 'noted' }).where('id', '=', host.id).execute();
+      return true;
+    });
+    expect(await settled(admitted)).to.equal('not yet');
+    await world.clock.advance(0);
+    expect(await settled(admitted)).to.equal('true');
+    expect(await isAccepted()).to.equal(true);
+    const row = await world.database.query
+      .selectFrom('hosts')
+      .select('agent_version')
+      .where('id', '=', host.id)
+      .executeTakeFirst();
+    expect(row?.agent_version).to.equal('noted');
+  });
+
+  it('that depend on something are given up with the channel that brought them', async () => {
+    const given = world.reports.receiveIf(host.id, accepted(host.sequence + 1), [], async () => true);
+    given.catch(() => undefined);
+    world.reports.closeJournal(host.id);
+    await world.clock.advance(0);
+    expect(await settled(given)).to.match(/counts as gone/);
+    expect(await isAccepted()).to.equal(false);
+    const afterwards = world.reports.receiveIf(host.id, accepted(host.sequence + 1), [], async () => true);
+    expect(await settled(afterwards)).to.match(/counts as gone/);
+  });
+
+  function event(sequence: number, name = 'ApplicationStop'): Report {
+    return { kind: 'event', deploymentId, event: name, status: 'Succeeded', startedAt: 0, durationMs: 1, sequence };
+  }
+});
