@@ -57,6 +57,9 @@ describe("hosts with AWS's CodeDeploy agent", function () {
       ...IN_PLACE_EVENTS,
       ...IN_PLACE_EVENTS,
     ]);
+    // No poll was answered with nothing: each command came with the one that was held.
+    const polls = host.agent.exchanges.filter(({ operation }) => operation === 'PollHostCommand');
+    expect(polls).to.have.length(2 * IN_PLACE_EVENTS.length);
     expect(host.agent.errors).to.deep.equal([]);
   });
 
