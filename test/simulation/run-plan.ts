@@ -42,6 +42,8 @@ export interface RunOptions {
 
 /** More than any history takes; one that takes more goes in circles. */
 const MAX_STEPS = 400_000;
+/** So many within a simulated second are steps that only bring about each other; a busy second has some thousand. */
+const MAX_STEPS_A_SECOND = 20_000;
 
 /** Plays one history from its beginning to its end, or to the first broken promise. */
 export async function runPlan(plan: Plan, options: RunOptions = { keepsLines: false }): Promise<Outcome> {
@@ -119,6 +121,9 @@ export async function runPlan(plan: Plan, options: RunOptions = { keepsLines: fa
   async function step(): Promise<boolean> {
     if (history.violations.length > 0 || timeline.steps > MAX_STEPS) return false;
     if (!(await timeline.step())) return false;
+    if (timeline.now - second.at >= 1_000) second = { at: timeline.now, steps: timeline.steps };
+    else if (timeline.steps - second.steps > MAX_STEPS_A_SECOND)
+      history.violate('I4', `it goes in circles: ${MAX_STEPS_A_SECOND} steps in less than a second`);
     history.observer.look();
     checkProgress();
     for (const machine of history.begun.splice(0)) await checkNotReady(history, machine);
@@ -129,6 +134,7 @@ export async function runPlan(plan: Plan, options: RunOptions = { keepsLines: fa
     return true;
   }
   let startsSeen = 1;
+  let second = { at: 0, steps: 0 };
 
   /** Steps until the condition holds. False when it does not within the time. */
   async function until(isIt: () => boolean, limitMs: number): Promise<boolean> {

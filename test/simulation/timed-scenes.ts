@@ -132,6 +132,17 @@ export const TIMED_SCENES: Readonly<Record<string, Scene>> = {
     const ms = atTheEnd(plan, 240_000);
     return [at(ms, { ...deploy(chance), revision: label, configName: 'CodeDeployDefault.OneAtATime' })];
   },
+  /** The first host is done and away for long, so that no other one may start: the deployment waits for it, and gives up. */
+  'away-after-its-turn'(chance, plan) {
+    plan.machines = Math.max(plan.machines, 4);
+    plan.deploymentTimeoutMs = Math.max(plan.deploymentTimeoutMs, plan.hostLostAfterMs + 600_000);
+    const label = extraRevision(plan, 'slow');
+    const ms = atTheEnd(plan, plan.hostLostAfterMs + 200_000);
+    return [
+      at(ms, { ...deploy(chance), revision: label, configName: 'CodeDeployDefault.OneAtATime' }),
+      { trigger: since(ms, 'host-began', 2, 0), action: cut([0], plan.hostLostAfterMs + 150_000) },
+    ];
+  },
   /** The coordinator dies over the reports of a host, before they are committed. */
   'dies-with-reports'(chance, plan) {
     const ms = someTime(chance, plan);
