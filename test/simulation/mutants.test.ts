@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { MUTANTS } from './mutants/catalogue.ts';
+import { readCaughtBy } from './mutants/record.ts';
 import { createScratch, type Scratch } from './mutants/scratch.ts';
 
 /** Of each kind one that a few seeds catch; `npm run simulate:mutants` plants all of them. */
@@ -29,6 +30,11 @@ describe('the planted bugs', () => {
   it('are fifty-four or more, each with a name of its own', () => {
     expect(new Set(MUTANTS.map((mutant) => mutant.name)).size).to.equal(MUTANTS.length);
     expect(MUTANTS.length).to.be.at.least(54);
+  });
+
+  it('have all been caught when they were counted last', () => {
+    const caughtBy = readCaughtBy();
+    expect(Object.keys(caughtBy).sort()).to.deep.equal(MUTANTS.map((mutant) => mutant.name).sort());
   });
 });
 

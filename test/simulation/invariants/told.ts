@@ -16,6 +16,7 @@ export function checkTold(history: History): void {
   checkCounts(history);
   checkEventsTold(history);
   checkTimeToAccept(history);
+  checkInstalls(history);
 }
 
 /** I6, when all is mended and quiet: the revision that a host is said to have is the one that lies on its disk. */
@@ -46,6 +47,24 @@ function checkTimeToAccept({ world, violate }: History): void {
     .all(world.coordinator.config.timings.acceptTimeoutMs);
   for (const { deploymentId, name, tookMs } of rows)
     violate('I4', `${deploymentId} gave ${name} up as not accepting after ${tookMs} ms`);
+}
+
+/** What may keep an install from working. */
+const HARMS_INSTALLS: ReadonlySet<string> = new Set(['disk-full', 'power', 'disk-hangs', 'remove-journal']);
+
+/** I4: an agent's end alone fails no install that may overwrite what it finds; what was cut off is done again. */
+function checkInstalls({ world, violate }: History): void {
+  const { items, damagedDownloads } = world.plan;
+  if (damagedDownloads !== undefined || items.some(({ action }) => HARMS_INSTALLS.has(action.kind))) return;
+  const rows = world.database.look
+    .prepare<[], { deploymentId: string; name: string; diagnostics: string | null }>(
+      `SELECT t.deployment_id AS deploymentId, t.host_name AS name, e.diagnostics FROM lifecycle_events e
+       JOIN targets t ON t.id = e.target_id JOIN deployments d ON d.id = t.deployment_id
+       WHERE e.name = 'Install' AND e.status = 'Failed' AND d.file_exists_behavior = 'OVERWRITE'`,
+    )
+    .all();
+  for (const { deploymentId, name, diagnostics } of rows)
+    violate('I4', `Install of ${deploymentId} failed on ${name}, with nothing wrong there: ${diagnostics ?? ''}`);
 }
 
 const COUNTS = ['Pending', 'InProgress', 'Succeeded', 'Failed', 'Skipped'] as const;
