@@ -16,7 +16,11 @@ esac
 if [ -e /var/lib/dpkg/info/drover-agent.list ]; then kind=deb suffix=deb; else kind=archive suffix=tar.gz; fi
 package=packages/drover-agent_${version}_$architecture.$suffix
 
-installed_version() { /usr/bin/drover-agent --version 2> /dev/null || echo 'of no known version'; }
+# What is installed may be broken, and say anything.
+installed_version() {
+  said=$(/usr/bin/drover-agent --version 2> /dev/null | head -n 1 | tr -cd '0-9A-Za-z.+~-' | cut -c 1-64)
+  echo "${said:-unknown}"
+}
 
 fail() {
   echo "drover-agent: $*" >&2

@@ -15,11 +15,11 @@ mkdir -m 700 "$work"
 cp updater.sh "$work/"
 cp "$package" "$work/new.$suffix"
 cat > "$work/job" << JOB
-kind=$kind
-package=$work/new.$suffix
-version=$version
-previous=$(installed_version)
-healthy_within_seconds=${DROVER_HEALTHY_WITHIN_SECONDS:-120}
+kind='$kind'
+package='$work/new.$suffix'
+version='$version'
+previous='$(installed_version)'
+healthy_within_seconds='${DROVER_HEALTHY_WITHIN_SECONDS:-120}'
 JOB
 cat > "/etc/systemd/system/$unit" << UNIT
 [Unit]
@@ -28,7 +28,7 @@ After=network-online.target
 
 [Service]
 Type=exec
-ExecStart=/bin/sh $work/updater.sh
+ExecStart=/bin/sh "$work/updater.sh"
 # It goes on where it was.
 Restart=on-failure
 RestartSec=2

@@ -156,7 +156,7 @@ describe(`agent updates on real hosts${whyNot === null ? '' : ` (skipped: ${whyN
     await must('coordinator', 'drover agents update --yes --detach --waves 100% --budget 100%');
     /** How far the updater is with this version; nothing of an earlier one. */
     const phaseOf = async (name: string) => {
-      const look = `cd /var/lib/drover-agent/agent-update && grep -q version=${GOOD_AGAIN} job && cat phase || true`;
+      const look = `cd /var/lib/drover-agent/agent-update && grep -qF "version='${GOOD_AGAIN}'" job && cat phase || true`;
       return (await hosts.run(name, look)).stdout.trim();
     };
     await Promise.all([

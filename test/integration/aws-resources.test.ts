@@ -68,6 +68,9 @@ describe('CodeDeploy resources by the SDK', function () {
       expect(await failure(aws.createApplication({ applicationName: 'x', computePlatform: 'Lambda' }))).to.match(
         /^InvalidComputePlatformException: .*Lambda is not served/,
       );
+      expect(await failure(aws.createApplication({ applicationName: 'drover-agent' }))).to.match(
+        /^InvalidOperationException: drover-agent is kept by the coordinator itself/,
+      );
     });
 
     it('are listed in pages of a hundred', async () => {
