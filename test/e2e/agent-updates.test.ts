@@ -5,10 +5,11 @@ import { Fleet, NEXT_VERSION, VERSION } from './hosts/fleet.ts';
 import { whyNoHosts } from './hosts/systemd-hosts.ts';
 
 const FIVE = ['web-1', 'web-2', 'web-3', 'web-4', 'web-5'];
-const [FIRST = '', ...OTHERS] = FIVE;
+const [FIRST = ''] = FIVE;
 const ENDS_AT_ONCE = '0.1.2';
 const NEVER_CONNECTS = '0.1.3';
 const GOOD_AGAIN = '0.1.4';
+const BROKEN_ARCHIVE = '0.1.5';
 const ALL_AT_ONCE = '--config CodeDeployDefault.AllAtOnce';
 const { major, minor } = PROTOCOL_VERSION;
 const whyNot = whyNoHosts();
@@ -33,7 +34,7 @@ describe(`agent updates on real hosts${whyNot === null ? '' : ` (skipped: ${whyN
       { version: NEVER_CONNECTS, protocol: `${major}.${minor + 2}`, part: 'agent' },
       { version: GOOD_AGAIN, protocol: `${major}.${minor - 1}`, part: 'agent' },
     ]);
-    fleet.breakAgent(ENDS_AT_ONCE, NEXT_VERSION);
+    for (const version of [ENDS_AT_ONCE, BROKEN_ARCHIVE]) fleet.breakAgent(version, NEXT_VERSION);
     await fleet.setUpCoordinator();
     const token = await fleet.joinToken(5);
     await must('web-5', installedFromArchive(fleet));
@@ -113,9 +114,14 @@ describe(`agent updates on real hosts${whyNot === null ? '' : ` (skipped: ${whyN
     await fleet.expectSite('1.2.0', FIVE);
   });
 
-  async function expectPutBack(version: string, options: string, lastWords: RegExp): Promise<void> {
-    await fleet.offerAgent(version);
-    const [before, configuration] = [await pids(OTHERS), await configurations()];
+  async function expectPutBack(
+    version: string,
+    options: string,
+    { lastWords, first = FIRST, suffixes }: { lastWords: RegExp; first?: string; suffixes?: readonly string[] },
+  ): Promise<void> {
+    await fleet.offerAgent(version, suffixes);
+    const others = FIVE.filter((name) => name !== first);
+    const [before, configuration] = [await pids(others), await configurations()];
     const output = await fleet.mustFail('coordinator', `drover agents update --yes ${options}`, 5);
     expect(output).to.match(/Failed: wave 1 \(d-\w+\): 1 of 1 host failed; no other host is touched/);
     const { status, progress } = await lastUpdate();
@@ -125,9 +131,9 @@ describe(`agent updates on real hosts${whyNot === null ? '' : ` (skipped: ${whyN
     expect(why)
       .to.match(/ApplicationStart > update\.sh/)
       .and.match(lastWords);
-    expect(why).to.include(`${NEXT_VERSION} is back, and is connected`).and.to.include(FIRST);
+    expect(why).to.include(`${NEXT_VERSION} is back, and is connected`).and.to.include(first);
     await expectVersion(NEXT_VERSION, FIVE);
-    expect(await pids(OTHERS), 'agents of the hosts that were not touched').to.deep.equal(before);
+    expect(await pids(others), 'agents of the hosts that were not touched').to.deep.equal(before);
     expect(await configurations()).to.deep.equal(configuration);
     await expectNothingLeft();
     // What dpkg believes is what is there.
@@ -137,11 +143,17 @@ describe(`agent updates on real hosts${whyNot === null ? '' : ` (skipped: ${whyN
   }
 
   it('puts an agent back that ends at once, on the first host, and stops', async () => {
-    await expectPutBack(ENDS_AT_ONCE, '--healthy-within 15s', /no such luck/);
+    await expectPutBack(ENDS_AT_ONCE, '--healthy-within 15s', { lastWords: /no such luck/ });
   });
 
   it('puts an agent back that runs and does not connect, on the first host, and stops', async () => {
-    await expectPutBack(NEVER_CONNECTS, '--healthy-within 15s', /protocol/);
+    await expectPutBack(NEVER_CONNECTS, '--healthy-within 15s', { lastWords: /protocol/ });
+  });
+
+  it('puts an agent back that was installed from the archive', async () => {
+    // Nobody else has a package then.
+    const only = { suffixes: ['.tar.gz'], first: 'web-5' };
+    await expectPutBack(BROKEN_ARCHIVE, '--healthy-within 15s', { lastWords: /no such luck/, ...only });
   });
 
   it('deploys to the host that had another version for a while', async () => {
@@ -153,7 +165,7 @@ describe(`agent updates on real hosts${whyNot === null ? '' : ` (skipped: ${whyN
   it('goes on after its updater was killed, and after the power was cut in the middle', async () => {
     await fleet.offerAgent(GOOD_AGAIN);
     const configuration = await configurations();
-    await must('coordinator', 'drover agents update --yes --detach --waves 100% --budget 100%');
+    await must('coordinator', `drover agents update ${GOOD_AGAIN} --yes --detach --waves 100% --budget 100%`);
     /** How far the updater is with this version; nothing of an earlier one. */
     const phaseOf = async (name: string) => {
       const look = `cd /var/lib/drover-agent/agent-update && grep -qF "version='${GOOD_AGAIN}'" job && cat phase || true`;

@@ -136,8 +136,8 @@ WantedBy=multi-user.target
   }
 
   /** The coordinator offers the packages of another version of the agent from now on. */
-  async offerAgent(version: string): Promise<void> {
-    for (const suffix of ['.deb', '.tar.gz']) {
+  async offerAgent(version: string, suffixes: readonly string[] = ['.deb', '.tar.gz']): Promise<void> {
+    for (const suffix of suffixes) {
       const offered = this.putPackage('agent', version, 'coordinator', suffix);
       await this.must('coordinator', `install -m 644 ${offered} /usr/share/drover/packages/ && rm ${offered}`);
     }
