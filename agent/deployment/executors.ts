@@ -219,6 +219,7 @@ async function runOneScript(
   const previous = known === undefined ? undefined : findEvent(known, event)?.scripts[index];
   return runScript(parts.hooks, {
     script,
+    inTransientUnit: assignment.transientUnits === true,
     archiveRoot: step.source.archiveRoot,
     outputPath: files.eventLog(event),
     environmentOf: (user) =>

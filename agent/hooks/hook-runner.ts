@@ -35,6 +35,8 @@ export interface HookRunnerParts {
 
 export interface ScriptRun {
   script: HookScript;
+  /** Also without limits. */
+  inTransientUnit: boolean;
   /** The bundle's root: scripts are found from here and run in here. */
   archiveRoot: string;
   outputPath: string;
@@ -122,8 +124,9 @@ async function prepare(
     return { ok: false, errorCode: 'ScriptMissing', message: `Script does not exist at specified location: ${file}` };
   const notExecutable = found.isExecutable ? null : await makeExecutable(parts, run, { file, mode: found.mode });
   if (notExecutable !== null) return { ok: false, errorCode: 'ScriptNotExecutable', message: notExecutable };
-  const unlimited = script.limits === null ? null : await whyUnlimited(parts);
-  if (unlimited !== null) return { ok: false, errorCode: 'ScriptFailed', message: `${placeOf(run)}: ${unlimited}` };
+  const limits = script.limits ?? (run.inTransientUnit ? NO_LIMITS : null);
+  const noUnit = limits === null ? null : await whyNoUnit(parts, script);
+  if (noUnit !== null) return { ok: false, errorCode: 'ScriptFailed', message: `${placeOf(run)}: ${noUnit}` };
   const user = await resolveUser(parts, script.runas);
   if ('refusal' in user) return { ok: false, errorCode: 'ScriptFailed', message: `${placeOf(run)}: ${user.refusal}` };
   return {
@@ -134,7 +137,7 @@ async function prepare(
       workingDirectory: run.archiveRoot,
       environment: run.environmentOf(user),
       ...(user.switchTo === null ? {} : { user: user.switchTo }),
-      ...(script.limits === null ? {} : { limits: script.limits }),
+      ...(limits === null ? {} : { limits }),
       outputPath: run.outputPath,
       statusPath: run.statusPathOf(attempt),
     },
@@ -175,12 +178,15 @@ async function makeExecutable(
   return null;
 }
 
-/** A script that is to be held to limits does not run without them. */
-async function whyUnlimited(parts: HookRunnerParts): Promise<string | null> {
-  if (parts.ownAccount.uid !== 0) return 'only an agent that runs as root can hold a script to limits';
-  if ((await parts.disk.status(SYSTEMD_BOOTED)) === null) return 'limits need systemd as the init of this host';
+/** A script that is to have a unit of its own, or to be held to limits in it, does not run without. */
+async function whyNoUnit(parts: HookRunnerParts, script: HookScript): Promise<string | null> {
+  const what = script.limits === null ? 'the transient unit that the deployment group asks for' : 'limits';
+  if (parts.ownAccount.uid !== 0) return `${what} can be had of an agent that runs as root only`;
+  if ((await parts.disk.status(SYSTEMD_BOOTED)) === null) return `${what}: systemd must be the init of this host`;
   return null;
 }
+
+const NO_LIMITS = { memoryMaxBytes: null, cpuPercent: null, maxTasks: null };
 
 type RunAs =
   | { name: string; home: string; switchTo: NonNullable<StartRequest['user']> | null }

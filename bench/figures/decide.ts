@@ -173,6 +173,7 @@ async function openWorld(bench: Bench, size: number, state: State): Promise<Worl
         file_exists_behavior: 'DISALLOW',
         auto_rollback: '{"enabled":true,"events":["DEPLOYMENT_FAILURE"]}',
         hook_environment: '{}',
+        transient_units: 0,
         occupies_group: 1,
         is_partial: 0,
         is_active: 1,

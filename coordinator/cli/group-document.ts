@@ -12,7 +12,8 @@ export type GroupDocument = z.output<typeof groupDocument>;
 
 /** The settings of a group as YAML that `drover groups apply` reads. */
 export function groupToYaml(
-  group: Omit<GroupDocument, 'hookEnvironment' | 'triggers'> & Pick<DeploymentGroup, 'hookEnvironment' | 'triggers'>,
+  group: Omit<GroupDocument, 'hookEnvironment' | 'triggers' | 'transientUnits'> &
+    Pick<DeploymentGroup, 'hookEnvironment' | 'triggers' | 'transientUnits'>,
 ): string {
   const {
     application,
@@ -23,6 +24,7 @@ export function groupToYaml(
     outdatedInstancesStrategy,
     hookEnvironment,
     triggers,
+    transientUnits,
   } = group;
   return stringify({
     application,
@@ -33,6 +35,7 @@ export function groupToYaml(
     outdatedInstancesStrategy,
     hookEnvironment,
     triggers,
+    transientUnits,
   });
 }
 

@@ -24,6 +24,7 @@ export async function loadAssignment(
       'd.file_exists_behavior',
       'd.ignore_application_stop_failures',
       'd.hook_environment',
+      'd.transient_units',
       'r.id as revision_id',
       'r.label',
       'r.digest',
@@ -51,5 +52,6 @@ export async function loadAssignment(
     fileExistsBehavior: row.file_exists_behavior,
     ignoreApplicationStopFailures: row.ignore_application_stop_failures === 1,
     hookEnvironment: JSON.parse(row.hook_environment),
+    ...(row.transient_units === 1 ? { transientUnits: true } : {}),
   });
 }

@@ -6,6 +6,7 @@ import type { AutoRollback, FileExistsBehavior } from '../../shared/model/deploy
 import { minimumHealthyCount } from '../rollout/minimum-healthy.ts';
 import type { ChangeSequence } from '../storage/change-sequence.ts';
 import type { DatabaseTransaction } from '../storage/database.ts';
+import { settingsOf } from '../storage/rows/deployment-groups.ts';
 import type { DeploymentGroupRow, DeploymentRow, RevisionRow } from '../storage/tables.ts';
 import type { TriggerOutbox } from './trigger-outbox.ts';
 
@@ -101,6 +102,7 @@ export async function insertDeployment(
     file_exists_behavior: request.fileExistsBehavior,
     auto_rollback: JSON.stringify(request.autoRollback),
     hook_environment: JSON.stringify(request.hookEnvironment),
+    transient_units: settingsOf(request.group).transientUnits ? 1 : 0,
     occupies_group: request.creator === 'autoscaling' ? 0 : 1,
     is_partial: request.isPartial ? 1 : 0,
     is_active: 1,

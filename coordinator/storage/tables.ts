@@ -194,6 +194,8 @@ export interface DeploymentRow {
   file_exists_behavior: string;
   auto_rollback: string;
   hook_environment: string;
+  /** 1: each script of a hook runs in a transient unit of systemd. */
+  transient_units: number;
   /** 1 for all but one-host scale-out deployments: at most one active per group. */
   occupies_group: number;
   /** 1 when only a part of the group was asked for: its success does not make a last good revision by itself. */

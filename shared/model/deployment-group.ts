@@ -50,6 +50,8 @@ export const deploymentGroupSettings = z.object({
   hookEnvironment: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/), z.string().max(4_096)),
   /** Whom the group's deployments tell what happens. */
   triggers: triggers.default([]),
+  /** Each script of a hook runs in a transient unit of systemd, also one without limits. */
+  transientUnits: z.boolean().default(false),
 });
 export type DeploymentGroupSettings = z.infer<typeof deploymentGroupSettings>;
 

@@ -48,6 +48,8 @@ export const assignment = z.object({
   appSpecFilename: z.string().default('appspec.yml'),
   /** Variables for every hook, beside the CodeDeploy ones and the host's own. */
   hookEnvironment: z.record(z.string(), z.string()).default({}),
+  /** Each script runs in a transient unit of systemd; absent: only those with limits. */
+  transientUnits: z.boolean().optional(),
 });
 export type Assignment = z.infer<typeof assignment>;
 

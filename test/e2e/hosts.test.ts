@@ -153,6 +153,46 @@ describe(`real hosts with the built packages${whyNot === null ? '' : ` (skipped:
     await fleet.expectSite('1.2.2', FIVE);
   });
 
+  it('asks systemd to hold hooks to their limits, and for a unit of each where the group wants it', async () => {
+    const names = FIVE.slice(0, 2);
+    const limits = '{ memoryMaxBytes: 64M, cpuPercent: 50, maxTasks: 40 }';
+    const files = {
+      'appspec.yml': `version: 0.0
+os: linux
+hooks:
+  BeforeInstall:
+    - location: plain.sh
+  AfterInstall:
+    - location: limited.sh
+      limits: ${limits}
+`,
+      'plain.sh': '#!/bin/sh\ncat /proc/self/cgroup > /var/tmp/unit-of-plain\n',
+      // The kernel of a machine that runs this suite need not have the controllers: systemd's word is what can be had everywhere.
+      'limited.sh': `#!/bin/sh
+unit=$(sed -n 's|.*/\\(run-[^/]*\\.scope\\)$|\\1|p' /proc/self/cgroup | head -n 1)
+systemctl show -p MemoryMax -p CPUQuotaPerSecUSec -p TasksMax "$unit" > /var/tmp/limits
+`,
+    };
+    await must('coordinator', 'mkdir limits && drover apps create limits');
+    for (const [file, text] of Object.entries(files))
+      await must('coordinator', `cat > limits/${file} << 'END'\n${text}END`);
+    await must('coordinator', 'drover push limits --app limits --label 1');
+    const selection = names.map((name) => `--host ${name}`).join(' ');
+    await must('coordinator', `drover groups create limits/some ${selection} --config CodeDeployDefault.AllAtOnce`);
+    const unitsOfPlain = () => Promise.all(names.map((name) => must(name, 'cat /var/tmp/unit-of-plain')));
+
+    await must('coordinator', 'drover deploy limits/some 1 --yes');
+    for (const name of names)
+      expect((await must(name, 'cat /var/tmp/limits')).split('\n').sort().join(' ').trim(), name).to.equal(
+        'CPUQuotaPerSecUSec=500ms MemoryMax=67108864 TasksMax=40',
+      );
+    for (const unit of await unitsOfPlain()) expect(unit).to.match(/\/drover-agent\.service$/m);
+
+    await must('coordinator', 'drover groups edit limits/some --hooks-in transient-unit --yes');
+    await must('coordinator', 'drover redeploy limits/some 1 --yes');
+    for (const unit of await unitsOfPlain()) expect(unit).to.match(/\/run-[^/]*\.scope$/m);
+  });
+
   it('loses the network for 30 s in the middle of a deployment: the host walks on, and tells afterwards', async () => {
     const version = '1.3.0';
     const id = await fleet.deployIntoGate(version, FIVE, ALL_AT_ONCE);

@@ -67,6 +67,7 @@ describe('running a hook', function () {
     secrets?: Secrets;
     disk?: Disk;
     uid?: number;
+    inTransientUnit?: boolean;
     onStarting?: (start: PreviousRun) => void;
   }
   function run(hook: HookScript, options: Options = {}): Promise<ScriptResult> {
@@ -84,6 +85,7 @@ describe('running a hook', function () {
       },
       {
         script: hook,
+        inTransientUnit: options.inTransientUnit ?? false,
         archiveRoot: join(root, 'archive'),
         outputPath: outputPath(),
         environmentOf: (user) =>
@@ -168,6 +170,7 @@ describe('running a hook', function () {
       },
       {
         script: hook,
+        inTransientUnit: false,
         archiveRoot: join(root, 'archive'),
         outputPath: outputPath(),
         environmentOf: () => ({}),
@@ -299,10 +302,24 @@ describe('running a hook', function () {
       await gone(pid);
     });
 
+    it('runs in one, too, when its group asks for it, and does not run without', async () => {
+      const hook = script('a.sh', '#!/bin/sh\nexit 0\n');
+      const options = { runner: fakeSystemdRun(), disk: underSystemd, inTransientUnit: true };
+      expect(await run(hook, { ...options, uid: 0 })).to.deep.equal({ kind: 'succeeded' });
+      expect(readFileSync(file('scopes'), 'utf8')).to.match(
+        /^--scope --quiet --collect --description=Drover hook -- .*a\.sh\n$/,
+      );
+      expect(diagnosticsOf(await run(hook, { ...options, uid: 1_000 }))?.message).to.contain(
+        'the transient unit that the deployment group asks for can be had of an agent that runs as root only',
+      );
+    });
+
     it('does not run without them', async () => {
       const hook = script('a.sh', '#!/bin/sh\n', { limits });
       const bare: Disk = { ...disk, status: async (path) => (path === SYSTEMD_BOOTED ? null : disk.status(path)) };
-      expect(diagnosticsOf(await run(hook, { disk: bare, uid: 0 }))?.message).to.contain('limits need systemd');
+      expect(diagnosticsOf(await run(hook, { disk: bare, uid: 0 }))?.message).to.contain(
+        'limits: systemd must be the init of this host',
+      );
       expect(diagnosticsOf(await run(hook, { disk: underSystemd, uid: 1_000 }))?.message).to.contain('runs as root');
     });
   });

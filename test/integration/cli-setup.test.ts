@@ -163,6 +163,7 @@ describe('drover sets things up', function () {
         '--config=careful',
         '--rollback=failure-or-stop',
         '--env=STAGE=prod',
+        '--hooks-in=transient-unit',
       ]);
       expect(exit).to.equal(0);
       expect(stdout).to.equal('web/edge created. It selects 1 now.\n');
@@ -171,6 +172,7 @@ describe('drover sets things up', function () {
         deploymentConfigName: 'careful',
         autoRollback: { enabled: true, events: ['DEPLOYMENT_FAILURE', 'DEPLOYMENT_STOP_ON_REQUEST'] },
         hookEnvironment: { STAGE: 'prod' },
+        transientUnits: true,
         selection: {
           tagFilters: [
             { type: 'KEY_AND_VALUE', key: 'role', value: 'web' },

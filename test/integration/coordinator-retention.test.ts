@@ -282,6 +282,7 @@ describe('retention', () => {
         file_exists_behavior: 'DISALLOW',
         auto_rollback: '{}',
         hook_environment: '{}',
+        transient_units: 0,
         occupies_group: 1,
         is_partial: 0,
         is_active: 0,

@@ -36,6 +36,24 @@ describe('creating a deployment', () => {
     for (const host of herd.hosts) expect(host.assigned.map((a) => a.revision.label)).to.deep.equal(['v1', 'v2']);
   });
 
+  it('tells hosts what the group says of hooks at that moment, and what is under way keeps it', async () => {
+    const place = { application: 'app', group: 'all' };
+    await herd.client.updateDeploymentGroup({ ...place, hookEnvironment: { STAGE: 'prod' }, transientUnits: true });
+    hold('AfterInstall');
+    const { id } = await herd.create('v2', { deploymentConfigName: 'CodeDeployDefault.OneAtATime' });
+    await until('one host is in it', 10_000, async () => herd.hosts.some((host) => host.assigned.length === 2));
+    await herd.client.updateDeploymentGroup({ ...place, hookEnvironment: {}, transientUnits: false });
+    hold(null);
+    await herd.ended(id);
+    for (const host of herd.hosts)
+      expect(host.assigned.at(-1)).to.deep.include({ hookEnvironment: { STAGE: 'prod' }, transientUnits: true });
+    await herd.deploy('v3');
+    for (const host of herd.hosts) {
+      expect(host.assigned.at(-1)).to.deep.include({ hookEnvironment: {} });
+      expect(host.assigned.at(-1)).not.to.have.property('transientUnits');
+    }
+  });
+
   it('refuses the key for another group', async () => {
     await herd.client.createDeploymentGroup({ application: 'app', name: 'other', selection: { hostNames: ['web-1'] } });
     await herd.deploy('v2', { idempotencyKey: 'release-2' });

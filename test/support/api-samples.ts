@@ -97,6 +97,7 @@ export function aGroup(fields: Partial<DeploymentGroup> = {}): DeploymentGroup {
     outdatedInstancesStrategy: 'UPDATE',
     hookEnvironment: {},
     triggers: [],
+    transientUnits: false,
     createdAt: T0,
     updatedAt: T0,
     lastGoodRevisionId: 'r-aaaaaaaaaaaa',

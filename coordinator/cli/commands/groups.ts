@@ -102,6 +102,10 @@ const settings = {
     'ignore',
   ]),
   env: texts('--env <NAME=value>', 'a variable for every hook of the group; repeatable', { group: 'How' }),
+  hooksIn: choice('--hooks-in <what>', 'hooks run in a session of their own, or in a transient unit of systemd each', [
+    'session',
+    'transient-unit',
+  ]),
   ...triggerSettings,
 } as const;
 
@@ -250,6 +254,7 @@ type Wanted = Pick<
   | 'outdatedInstancesStrategy'
   | 'hookEnvironment'
   | 'triggers'
+  | 'transientUnits'
 >;
 
 /** Shows what changes, asks, writes. False when nothing changes. */
@@ -272,6 +277,7 @@ async function changeGroup(
     outdatedInstancesStrategy,
     hookEnvironment,
     triggers,
+    transientUnits,
   } = wanted;
   const place = `${application}/${name}`;
   const diff = diffLines(before === undefined ? '' : groupToYaml(before), groupToYaml(wanted), output.style);
@@ -285,7 +291,15 @@ async function changeGroup(
   await cli.confirm(`${before === undefined ? 'Create' : 'Change'} ${place} ${inContext(await cli.chosen())}`, {
     isYes,
   });
-  const body = { selection, deploymentConfigName, autoRollback, outdatedInstancesStrategy, hookEnvironment, triggers };
+  const body = {
+    selection,
+    deploymentConfigName,
+    autoRollback,
+    outdatedInstancesStrategy,
+    hookEnvironment,
+    triggers,
+    transientUnits,
+  };
   const group =
     before === undefined
       ? await client.createDeploymentGroup({ application, name, ...body })
@@ -336,6 +350,7 @@ function bodyOf(options: Settings): Partial<Omit<Wanted, 'application' | 'name' 
       ? {}
       : { outdatedInstancesStrategy: options.lateHosts === 'update' ? ('UPDATE' as const) : ('IGNORE' as const) }),
     ...(options.env === undefined ? {} : { hookEnvironment: pairsOf('--env', options.env) }),
+    ...(options.hooksIn === undefined ? {} : { transientUnits: options.hooksIn === 'transient-unit' }),
   };
 }
 

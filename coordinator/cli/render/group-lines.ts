@@ -18,6 +18,7 @@ export function groupLines(group: DeploymentGroup, hosts: readonly GroupHost[], 
     ['On failure', rollbackText(group)],
     ['Late hosts', group.outdatedInstancesStrategy === 'UPDATE' ? 'follow on after a deployment' : 'stay as they are'],
     ...(environment.length === 0 ? [] : [['Variables', environment.join(', ')] as const]),
+    ...(group.transientUnits ? [['Hooks', 'in a transient unit of systemd each'] as const] : []),
     ...group.triggers.map(
       ({ name, target, events }) => ['Trigger', plainText(`${name}: ${events.join(', ')} -> ${target}`)] as const,
     ),

@@ -19,6 +19,7 @@ const GROUP_SETTINGS: DeploymentGroupSettings = {
   outdatedInstancesStrategy: 'IGNORE',
   hookEnvironment: {},
   triggers: [],
+  transientUnits: false,
 };
 
 interface Parts {

@@ -210,6 +210,7 @@ export async function createWorld(
           autoRollback: group.autoRollback,
           outdatedInstancesStrategy: group.outdatedInstancesStrategy,
           hookEnvironment: {},
+          transientUnits: false,
           triggers: plan.hasTriggers ? [{ name: 'all', target: RECEIVER, events: [...triggerEvent.options] }] : [],
         },
         OPERATOR,

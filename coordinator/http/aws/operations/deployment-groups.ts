@@ -46,6 +46,7 @@ export const deploymentGroupOperations: OperationsOf<
           autoRollback: toAutoRollback(input.autoRollbackConfiguration),
           outdatedInstancesStrategy: input.outdatedInstancesStrategy ?? 'UPDATE',
           hookEnvironment: {},
+          transientUnits: false,
           triggers: toTriggers(input.triggerConfigurations ?? []),
         },
         caller,

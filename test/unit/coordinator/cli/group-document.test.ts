@@ -19,6 +19,7 @@ describe('group documents', () => {
   it('are read as they were written', () => {
     const group = aGroup({
       hookEnvironment: { STAGE: 'prod' },
+      transientUnits: true,
       triggers: [{ name: 'chat', target: 'https://chat.example/x', events: ['DeploymentFailure'] }],
     });
     const [read] = parseGroupDocuments(groupToYaml(group), 'prod.yaml');
@@ -31,6 +32,7 @@ describe('group documents', () => {
       outdatedInstancesStrategy,
       hookEnvironment,
       triggers,
+      transientUnits,
     } = group;
     expect(read).to.deep.equal({
       application,
@@ -41,6 +43,7 @@ describe('group documents', () => {
       outdatedInstancesStrategy,
       hookEnvironment,
       triggers,
+      transientUnits,
     });
   });
 

@@ -66,6 +66,7 @@ describe('the import from CodeDeploy', () => {
         outdatedInstancesStrategy: 'UPDATE',
         hookEnvironment: {},
         triggers: [{ name: 't', target: 'arn:aws:sns:eu-west-1:123456789012:x', events: ['DeploymentStop'] }],
+        transientUnits: false,
       });
   });
 
