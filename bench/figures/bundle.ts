@@ -7,6 +7,7 @@ import { type Agent, startAgent } from '../support/agent.ts';
 import { setUpApplication } from '../support/application.ts';
 import { type Coordinator, startCoordinator } from '../support/coordinator.ts';
 import { downloadEnded, ended, packAndUpload, runCommand, settleDisk } from '../support/large-bundle.ts';
+import { memoryOf } from '../support/processes.ts';
 
 const FILES = 5_000;
 const FILE_BYTES = 40_000;
@@ -70,6 +71,14 @@ export const bundle: Figure = {
         unit: 'ms',
         values: events,
         peer: { name: 'curl | tar x', values: peer },
+      }),
+    );
+    bench.line(
+      lineOf({
+        what: "the agent's RSS at its peak, over all rounds",
+        unit: 'MiB',
+        values: [memoryOf(agent.pid).peakRssBytes / (1_024 * 1_024)],
+        aims: [{ of: 'median', atMost: 150 }],
       }),
     );
     bench.line(

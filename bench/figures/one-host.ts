@@ -10,6 +10,7 @@ import { median } from '../statistics.ts';
 import { startAgent } from '../support/agent.ts';
 import { packBundle, setUpApplication, uploadRevision } from '../support/application.ts';
 import { startCoordinator } from '../support/coordinator.ts';
+import { memoryOf } from '../support/processes.ts';
 
 /** Seven scripts: CodeDeploy lets five of the seven events have them. */
 const HOOKS: Readonly<Record<string, readonly string[]>> = {
@@ -20,6 +21,7 @@ const HOOKS: Readonly<Record<string, readonly string[]>> = {
   ValidateService: ['validate'],
 };
 const POLL_MS = 2;
+const RSS_DEPLOYMENTS = 30;
 
 /**
  * One deployment of seven events with seven trivial scripts, the built programs as real processes, taking turns with a plain
@@ -32,7 +34,7 @@ export const oneHost: Figure = {
   async run(bench) {
     const coordinator = await startCoordinator(bench, 'coordinator');
     const application = await setUpApplication(bench, coordinator.client);
-    await startAgent(bench, coordinator, 'one-host');
+    const agent = await startAgent(bench, coordinator, 'one-host');
     const installed = join(bench.directory, 'opt', 'drover');
     const copied = join(bench.directory, 'opt', 'script');
     const revisions = await Promise.all(
@@ -48,7 +50,8 @@ export const oneHost: Figure = {
     const drover: number[] = [];
     const byHistory: number[] = [];
     const shell: number[] = [];
-    const times = bench.isQuick ? 10 : 60;
+    const times = bench.isQuick ? 32 : 60;
+    const rssMib: number[] = [];
     // The first rounds fill the host's cache and warm the compilers up.
     for (let round = -8; round < times; round++) {
       const { label, archive } = revisions[round & 1] ?? { label: '', archive: '' };
@@ -56,6 +59,9 @@ export const oneHost: Figure = {
       checkFile(installed, label);
       const scriptMs = await runScript(script, { ARCHIVE: archive, WORK: join(bench.directory, 'work'), DEST: copied });
       checkFile(copied, label);
+      // Once compilers and caches have settled, and so many deployments later.
+      if (round === times - RSS_DEPLOYMENTS - 1 || round === times - 1)
+        rssMib.push(memoryOf(agent.pid).rssBytes / (1_024 * 1_024));
       if (round < 0) continue;
       drover.push(deployed.seenMs);
       byHistory.push(deployed.historyMs);
@@ -73,6 +79,16 @@ export const oneHost: Figure = {
           { of: 'median', atMost: 60 },
         ],
         note: `${median(byHistory)} ms by the instants in the history; the caller asks every ${POLL_MS} ms`,
+      }),
+    );
+    const [before = Number.NaN, after = Number.NaN] = rssMib;
+    bench.line(
+      lineOf({
+        what: `the agent's RSS after ${RSS_DEPLOYMENTS} more deployments`,
+        unit: 'MiB',
+        values: [after],
+        peer: { name: 'before them', values: [before] },
+        aims: [{ of: 'ratio', atMost: 1.05 }],
       }),
     );
   },
