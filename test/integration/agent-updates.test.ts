@@ -45,9 +45,11 @@ describe('agent updates', function () {
   async function become(host: PlayedHost, agentVersion: string, facts: object): Promise<void> {
     await host.disconnect();
     await host.connect({ agentVersion, facts, processId: `process-${host.name}-${agentVersion}` });
+    // By its facts, too: the connection before may have told of the same version, and its end may not be written yet.
     await until(`${host.name} is ${agentVersion}`, WAIT_MS, async () => {
       const known = await herd.client.getHost({ host: host.name });
-      return known.presence === 'Online' && known.agentVersion === agentVersion;
+      const isNew = Object.entries(facts).every(([name, value]) => Object(known.facts)[name] === value);
+      return known.presence === 'Online' && known.agentVersion === agentVersion && isNew;
     });
   }
   async function addAgents(count: number): Promise<PlayedHost[]> {
