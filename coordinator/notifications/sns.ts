@@ -1,8 +1,8 @@
-import { createHash, createHmac, type Hash, type Hmac } from 'node:crypto';
 import { SignatureV4 } from '@smithy/signature-v4';
 import type { Clock } from '../../shared/core/clock.ts';
 import { parseTriggerTarget } from '../../shared/model/trigger.ts';
 import { failureOf, post } from './http-post.ts';
+import { NodeSha256 } from './node-sha256.ts';
 import { type Notifier, refused, type SendOutcome } from './notifier.ts';
 
 export interface SnsParts {
@@ -57,7 +57,7 @@ async function signed(parts: SnsParts, region: string, url: URL, body: string): 
     service: 'sns',
     region,
     credentials: { accessKeyId, secretAccessKey },
-    sha256: Sha256,
+    sha256: NodeSha256,
   });
   const request = {
     method: 'POST',
@@ -85,26 +85,4 @@ function outcomeOf(answer: { status: number; text: string; retryAfterMs: number 
   const told = [code, message].filter((part) => part !== '').join(': ');
   const isThrottled = /Thrott|RequestLimit/.test(code);
   return failureOf(isThrottled ? { ...answer, status: 429 } : answer, told);
-}
-
-/** Node's SHA-256 and HMAC in the shape that the signer asks for. */
-class Sha256 {
-  readonly #hash: Hash | Hmac;
-  constructor(secret?: string | ArrayBuffer | ArrayBufferView) {
-    this.#hash = secret === undefined ? createHash('sha256') : createHmac('sha256', toBytes(secret));
-  }
-  update(data: string | ArrayBuffer | ArrayBufferView): void {
-    this.#hash.update(toBytes(data));
-  }
-  async digest(): Promise<Uint8Array> {
-    return this.#hash.digest();
-  }
-  reset(): void {}
-}
-
-function toBytes(data: string | ArrayBuffer | ArrayBufferView): Uint8Array {
-  if (typeof data === 'string') return Buffer.from(data, 'utf8');
-  return ArrayBuffer.isView(data)
-    ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
-    : new Uint8Array(data);
 }

@@ -1,5 +1,6 @@
-import { createHash, createHmac, type Hmac } from 'node:crypto';
+import { createHash, createHmac } from 'node:crypto';
 import { SignatureV4 } from '@smithy/signature-v4';
+import { NodeSha256 } from '../../coordinator/notifications/node-sha256.ts';
 
 export interface AccessKeyPair {
   accessKeyId: string;
@@ -82,25 +83,4 @@ export async function sendPlainlySigned(
   });
   const json = await response.text();
   return { status: response.status, answer: json === '' ? {} : JSON.parse(json) };
-}
-
-class NodeSha256 {
-  readonly #hash: Hmac | ReturnType<typeof createHash>;
-  constructor(secret?: string | ArrayBuffer | ArrayBufferView) {
-    this.#hash = secret === undefined ? createHash('sha256') : createHmac('sha256', toBytes(secret));
-  }
-  update(data: string | ArrayBuffer | ArrayBufferView): void {
-    this.#hash.update(toBytes(data));
-  }
-  async digest(): Promise<Uint8Array> {
-    return this.#hash.digest();
-  }
-  reset(): void {}
-}
-
-function toBytes(data: string | ArrayBuffer | ArrayBufferView): Uint8Array {
-  if (typeof data === 'string') return Buffer.from(data, 'utf8');
-  return ArrayBuffer.isView(data)
-    ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
-    : new Uint8Array(data);
 }
