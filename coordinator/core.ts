@@ -225,7 +225,7 @@ export async function createCore(parts: CoreParts) {
     database,
     clock,
     hostChanged: membership.hostChanged,
-    failForgottenHost: deployments.failForgottenHost,
+    hostForgotten: deployments.hostForgotten,
     wakeDeployment: (id) => {
       wakeDeployment(id);
       feed.changed(id);

@@ -162,6 +162,7 @@ async function openWorld(bench: Bench, size: number, state: State): Promise<Worl
         minimum_count: minimumHealthyCount(minimum, size),
         total_hosts: size,
         already_current_hosts: 0,
+        forgotten_hosts: 0,
         count_pending: size - succeeded - inProgress,
         count_pending_unhealthy: 0,
         count_in_progress: inProgress,

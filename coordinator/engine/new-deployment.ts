@@ -91,6 +91,7 @@ export async function insertDeployment(
     minimum_count: request.minimumCount ?? minimumHealthyCount(request.minimum, totalHosts),
     total_hosts: totalHosts,
     already_current_hosts: request.alreadyCurrentHosts,
+    forgotten_hosts: 0,
     count_pending: request.targets.length,
     count_pending_unhealthy: request.targets.filter((target) => !target.wasHealthy).length,
     count_in_progress: 0,

@@ -43,6 +43,7 @@ export async function loadRolloutView(
       minimumHealthyCount: row.minimum_count ?? 0,
       totalHosts: row.total_hosts,
       alreadyCurrentHosts: row.already_current_hosts,
+      forgottenHosts: row.forgotten_hosts,
       ending: endingOf(row),
       stopRequest:
         row.stop_requested_by === null

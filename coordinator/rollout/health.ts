@@ -39,8 +39,9 @@ export function timeout(): ErrorInformation {
 
 function figures({ deployment, counts, offlineInService }: RolloutView): string {
   const offline = offlineInService.count > 0 ? `, ${offlineInService.count} in service went offline` : '';
+  const forgotten = deployment.forgottenHosts > 0 ? `, ${deployment.forgottenHosts} in service were forgotten` : '';
   return (
-    `${counts.failed} of ${deployment.totalHosts} hosts failed${offline}; ` +
+    `${counts.failed} of ${deployment.totalHosts} hosts failed${offline}${forgotten}; ` +
     `${deployment.minimumHealthyCount} must stay healthy.`
   );
 }

@@ -1,6 +1,6 @@
 import { invariant } from '../../shared/core/invariant.ts';
 import { isTerminal } from '../../shared/model/deployment.ts';
-import { capacityForHealthy, capacityForUnhealthy, hasCapacityLeft } from './capacity.ts';
+import { capacityForHealthy, capacityForUnhealthy, hasCapacityLeft, hostsLeft } from './capacity.ts';
 import { overdueDecisions } from './deadlines.ts';
 import type { Decided, Decision } from './decision.ts';
 import { healthConstraints, healthConstraintsInvalid, manualStop, noInstances, timeout } from './health.ts';
@@ -59,8 +59,9 @@ function begin(view: RolloutView): Decision[] {
 /** Nothing is pending or in progress any more. Source of the rule: AWS user guide, "Minimum healthy instances". */
 function verdict(view: RolloutView): Decision[] {
   const { deployment, counts } = view;
-  const runningIt = counts.succeeded + deployment.alreadyCurrentHosts;
-  const isEnough = runningIt >= Math.max(1, deployment.minimumHealthyCount);
+  const runningIt = counts.succeeded + deployment.alreadyCurrentHosts - deployment.forgottenHosts;
+  // When all of them had it and were forgotten, nobody is left to serve, and none has failed.
+  const isEnough = hostsLeft(view) === 0 || runningIt >= Math.max(1, deployment.minimumHealthyCount);
   // A rollback that leaves a reachable host on another revision has not brought the group back.
   const isHealed = deployment.creator !== 'codeDeployRollback' || !view.hasReachableFailures;
   return isEnough && isHealed ? end(view, 'Succeeded', null) : end(view, 'Failed', healthConstraints(view));
@@ -156,5 +157,10 @@ function checkCounts({ deployment, counts }: RolloutView): void {
   invariant(
     counts.pendingUnhealthy >= 0 && counts.pendingUnhealthy <= counts.pending,
     `${deployment.id}: ${counts.pendingUnhealthy} unhealthy of ${counts.pending} pending`,
+  );
+  const runningIt = counts.succeeded + deployment.alreadyCurrentHosts;
+  invariant(
+    deployment.forgottenHosts >= 0 && deployment.forgottenHosts <= runningIt,
+    `${deployment.id}: ${deployment.forgottenHosts} forgotten of ${runningIt} that had the revision`,
   );
 }

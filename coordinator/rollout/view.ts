@@ -13,11 +13,13 @@ export interface RolloutView {
     status: DeploymentStatus;
     creator: DeploymentCreator;
     revisionId: RevisionId;
-    /** Hosts that must stay in service; see minimum-healthy.ts. */
+    /** Hosts that must stay in service, of those that are left; see minimum-healthy.ts. */
     minimumHealthyCount: number;
     /** T of the arithmetic: targets plus hosts that run the revision already. */
     totalHosts: number;
     alreadyCurrentHosts: number;
+    /** Of the hosts that run the revision by this deployment's count, those that were forgotten since it was made. */
+    forgottenHosts: number;
     /** Set once an end has been decided, while hosts in progress are waited for. */
     ending: { as: 'Failed' | 'Stopped'; error: ErrorInformation } | null;
     stopRequest: { by: string; rollback: boolean | null } | null;

@@ -16,8 +16,8 @@ interface Parts {
   clock: Clock;
   /** After a commit that may change which groups select the host. */
   hostChanged(hostId: string): Promise<void>;
-  /** In the transaction that deletes a host: its part in running deployments fails. Tells which these are. */
-  failForgottenHost(tx: DatabaseTransaction, hostId: string): Promise<string[]>;
+  /** In the transaction that deletes a host: running deployments lose it. Tells which these are. */
+  hostForgotten(tx: DatabaseTransaction, hostId: string): Promise<string[]>;
   /** After the commit: these deployments must be looked at again. */
   wakeDeployment(deploymentId: string): void;
   /** Ends the host's connection and its sessions. */
@@ -77,7 +77,7 @@ export function createHosts(parts: Parts) {
       const { row, deploymentIds } = await database.transaction(async (tx) => {
         const { query } = tx;
         const before = await hostRow(query, nameOrId);
-        const affected = await parts.failForgottenHost(tx, before.id);
+        const affected = await parts.hostForgotten(tx, before.id);
         await query.deleteFrom('group_hosts').where('host_id', '=', before.id).execute();
         await query.deleteFrom('host_sequences').where('host_id', '=', before.id).execute();
         await query.deleteFrom('host_commands').where('host_id', '=', before.id).execute();

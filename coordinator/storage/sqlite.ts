@@ -10,9 +10,20 @@ import { lateEnds } from './migrations/0005-late-ends.ts';
 import { agentUpdates } from './migrations/0006-agent-updates.ts';
 import { triggerMessages } from './migrations/0007-trigger-messages.ts';
 import { transientUnits } from './migrations/0008-transient-units.ts';
+import { forgottenHosts } from './migrations/0009-forgotten-hosts.ts';
 import type { Tables } from './tables.ts';
 
-const MIGRATIONS = [mainJob, accessKeys, awsApi, hostCommands, lateEnds, agentUpdates, triggerMessages, transientUnits];
+const MIGRATIONS = [
+  mainJob,
+  accessKeys,
+  awsApi,
+  hostCommands,
+  lateEnds,
+  agentUpdates,
+  triggerMessages,
+  transientUnits,
+  forgottenHosts,
+];
 /** Texts of statements are made by code, of which there are some hundred; lists of values make more, so there is a bound. */
 const MAX_PREPARED = 512;
 

@@ -178,9 +178,12 @@ export interface DeploymentRow {
   config_name: string;
   minimum_type: string;
   minimum_value: number;
+  /** Computed for the hosts that are left: it becomes smaller when one is forgotten. */
   minimum_count: number | null;
   total_hosts: number;
   already_current_hosts: number;
+  /** Of those that run the revision by its count (succeeded, or current already), how many were forgotten since it was made. */
+  forgotten_hosts: number;
   /** How many targets have each status, kept in the same transactions that change them. */
   count_pending: number;
   /** Of the pending ones, those that were not healthy when the deployment was created. */

@@ -59,12 +59,14 @@ export const deployment = z.object({
   description: z.string(),
   deploymentConfigName: z.string(),
   minimumHealthyHosts: storedMinimumHealthyHosts,
-  /** The minimum in hosts, fixed at creation; null for OneAtATime, which has a rule of its own. */
+  /** The minimum in hosts of those that are left; null in deployments of the first version. */
   minimumHealthyCount: z.number().int().nullable(),
   overview: deploymentOverview,
   /** Hosts that the arithmetic counts: targets plus those that already run the revision. */
   totalHosts: z.number().int(),
   alreadyCurrentHosts: z.number().int(),
+  /** Present when some of them were forgotten after they had the revision: the arithmetic goes on with those that are left. */
+  forgottenHosts: z.number().int().optional(),
   errorInformation: errorInformation.nullable(),
   ignoreApplicationStopFailures: z.boolean(),
   updateOutdatedInstancesOnly: z.boolean(),

@@ -271,6 +271,7 @@ describe('retention', () => {
         minimum_count: 0,
         total_hosts: 1,
         already_current_hosts: 0,
+        forgotten_hosts: 0,
         count_pending: 0,
         count_pending_unhealthy: 0,
         count_in_progress: 0,

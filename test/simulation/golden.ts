@@ -42,11 +42,15 @@ export async function recordDecisions(maxSeeds: number): Promise<Recorded[]> {
   return recorded;
 }
 
+/** What views had not, when the first of them were recorded. */
+const NOT_RECORDED = { forgottenHosts: 0 };
+
 export function readRecorded(text: string = readFileSync(GOLDEN_FILE, 'utf8')): Recorded[] {
   return text
     .trimEnd()
     .split('\n')
-    .map((line) => JSON.parse(line));
+    .map((line) => JSON.parse(line))
+    .map(({ view, ...rest }) => ({ ...rest, view: { ...view, deployment: { ...NOT_RECORDED, ...view.deployment } } }));
 }
 
 export function toLines(recorded: readonly Recorded[]): string {
@@ -75,6 +79,7 @@ function shapeOf({ deployment, counts, next, overdue, ...rest }: View): string {
     deployment.status,
     deployment.minimumHealthyCount,
     deployment.totalHosts,
+    deployment.forgottenHosts,
     deployment.ending?.as,
     deployment.stopRequest?.rollback,
     counts,

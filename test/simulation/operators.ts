@@ -165,11 +165,14 @@ export function createOperators(history: History): Operators {
       const { hostId } = machine;
       if (hostId === null) return;
       const isInProgress = isRunningOn(history, hostId);
+      const fleets = observer.active().filter((deployment) => deployment.fleet.includes(hostId));
       ask(
         `forgets ${machine.name}`,
         (core) => core.services.hosts.forget(hostId, OPERATOR),
         () => {
           if (isInProgress) notice('a host is forgotten in the middle of its deployment');
+          if (fleets.some(({ id }) => isLeftSmaller(history, id)))
+            notice('a host that has the revision is forgotten before the deployment has ended');
           if (machine.hostId === hostId) machine.hostId = null;
         },
       );
@@ -234,6 +237,15 @@ export function isRunningOn({ world }: History, hostId: string): boolean {
     world.database.look
       .prepare<[string], { id: number }>(`SELECT id FROM targets WHERE host_id = ? AND status = 'InProgress'`)
       .get(hostId) !== undefined
+  );
+}
+
+/** Hosts of the deployment that had the revision were forgotten. */
+function isLeftSmaller({ world }: History, deploymentId: string): boolean {
+  return (
+    world.database.look
+      .prepare<[string], { id: string }>('SELECT id FROM deployments WHERE id = ? AND forgotten_hosts > 0')
+      .get(deploymentId) !== undefined
   );
 }
 

@@ -19,6 +19,7 @@ export const SITUATIONS = [
   'a deployment begins while a host is brought in',
   'a host leaves its group while it is deployed to',
   'a host is forgotten in the middle of its deployment',
+  'a host that has the revision is forgotten before the deployment has ended',
   'a host is forgotten and enrols again',
   'a host is brought in after it was lost',
   'hosts follow on after a deployment',

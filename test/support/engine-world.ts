@@ -173,7 +173,7 @@ export async function createEngineWorld(seed = 7): Promise<EngineWorld> {
     database,
     clock,
     hostChanged: membership.hostChanged,
-    failForgottenHost: deployments.failForgottenHost,
+    hostForgotten: deployments.hostForgotten,
     wakeDeployment: engine.wakeDeployment,
     disconnect: (hostId) => {
       const host = hosts.get(hostId);

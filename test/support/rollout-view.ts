@@ -42,6 +42,7 @@ export function aView(options: ViewOptions = {}): RolloutView {
         options.minimumCount ?? minimumHealthyCount(options.minimum ?? { type: 'MOST_CONCURRENCY', value: 1 }, total),
       totalHosts: total,
       alreadyCurrentHosts: options.alreadyCurrent ?? 0,
+      forgottenHosts: 0,
       ending: null,
       stopRequest: null,
       autoRollback: { enabled: true, events: ['DEPLOYMENT_FAILURE'] },

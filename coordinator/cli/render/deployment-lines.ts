@@ -94,7 +94,7 @@ export function deploymentLines(
     ['Config', d.deploymentConfigName],
     [
       'Hosts',
-      `${plural(d.totalHosts, 'host')}: ${parts.filter((part) => !part.startsWith('0 ')).join(', ') || 'none'}${d.alreadyCurrentHosts === 0 ? '' : `, ${count(d.alreadyCurrentHosts)} ran it already`}`,
+      `${plural(d.totalHosts, 'host')}: ${parts.filter((part) => !part.startsWith('0 ')).join(', ') || 'none'}${d.alreadyCurrentHosts === 0 ? '' : `, ${count(d.alreadyCurrentHosts)} ran it already`}${d.forgottenHosts === undefined ? '' : `; ${count(d.forgottenHosts)} of those with it were forgotten since`}`,
     ],
     ['Begun', `${dateTime(d.createdAt, style.utcOffset)} by ${d.creator === 'user' ? d.createdBy : creatorOf(d)}`],
     [d.completedAt === null ? 'Running' : 'Took', tookOf(d, now)],

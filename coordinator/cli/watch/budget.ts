@@ -17,7 +17,7 @@ export interface Budget {
  * any failure but the last host's, which is the same with m = T - 1. Source: docs/rollout.md.
  */
 export function budgetOf(deployment: Deployment): Budget {
-  const total = deployment.totalHosts;
+  const total = deployment.totalHosts - (deployment.forgottenHosts ?? 0);
   const floor = Math.max(0, deployment.minimumHealthyCount ?? total - 1);
   const mayBeOut = Math.max(0, total - floor);
   return {

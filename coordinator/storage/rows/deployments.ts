@@ -32,6 +32,7 @@ export function toDeployment(row: DeploymentRow): Deployment {
     },
     totalHosts: row.total_hosts,
     alreadyCurrentHosts: row.already_current_hosts,
+    ...(row.forgotten_hosts > 0 ? { forgottenHosts: row.forgotten_hosts } : {}),
     errorInformation:
       row.error_code === null
         ? null

@@ -1,7 +1,7 @@
 import type { History } from '../history.ts';
 import type { SeenDeployment } from '../observer.ts';
 import type { Machine } from '../world/machine.ts';
-import { promisedMinimum } from './minimum.ts';
+import { promisedOfThoseLeft } from './minimum.ts';
 
 /**
  * I1, whenever a deployment takes a host out of service that really was in service: of every fleet deployment under way in the
@@ -13,7 +13,7 @@ export function checkTakenOut(
   taker: SeenDeployment,
   lastDeploymentId: string | null,
 ): void {
-  const { observer, violate } = history;
+  const { observer, violate, world } = history;
   for (const fleet of observer.active()) {
     if (fleet.groupId !== taker.groupId || !fleet.occupiesGroup || machine.hostId === null) continue;
     if (!fleet.fleet.includes(machine.hostId)) continue;
@@ -22,12 +22,14 @@ export function checkTakenOut(
     const down = fleet.fleet.filter(
       (hostId) => hostId !== machine.hostId && isDownByUs(history, hostId, fleet.application),
     );
-    const left = fleet.total - down.length - 1;
-    const minimum = promisedMinimum(history.world.plan, fleet, (id) => observer.deployments.get(id));
+    const { left: hosts, minimum } = promisedOfThoseLeft(history.world.plan, world.database.look, fleet, (id) =>
+      observer.deployments.get(id),
+    );
+    const left = hosts - down.length - 1;
     if (left < minimum)
       violate(
         'I1',
-        `${taker.id} takes ${machine.name} out of service: ${left} of ${fleet.total} are left, ${fleet.id} promises ${minimum}` +
+        `${taker.id} takes ${machine.name} out of service: ${left} of ${hosts} are left, ${fleet.id} promises ${minimum}` +
           ` (down: ${down.map((id) => history.world.machineOfHost(id)?.name ?? id).join(', ')})`,
       );
   }

@@ -1,5 +1,6 @@
 import type { History } from '../history.ts';
 import type { Plan } from '../plan.ts';
+import type { DurableDatabase } from '../world/durable-database.ts';
 
 /** A deployment config as docs/rollout.md tells it. */
 type Promised = { type: 'HOST_COUNT' | 'FLEET_PERCENT'; value: number } | { type: 'ALL_BUT_ONE' };
@@ -30,6 +31,38 @@ export function promisedMinimum(
   const minimum = hostsThatStay(promisedBy(plan, deployment.configName), total);
   // Few hosts that follow on leave at least one to start with.
   return creator === 'CodeDeployAutoUpdate' ? Math.min(minimum, total - 1) : minimum;
+}
+
+/**
+ * Of the hosts that the deployment counts, those that are left, and what it promises of them: a host that was forgotten after it had the
+ * revision, or that a rollback had left alone, is of no fleet any more.
+ */
+export function promisedOfThoseLeft(
+  plan: Plan,
+  look: DurableDatabase['look'],
+  deployment: Deployment,
+  find: (id: string) => Deployment | undefined,
+): { left: number; minimum: number } {
+  const { id, total, triggeredBy } = deployment;
+  const own = look
+    .prepare<[string], { all: number; forgotten: number | null }>(
+      `SELECT count(*) AS "all", sum(t.status = 'Succeeded' AND h.id IS NULL) AS forgotten
+       FROM targets t LEFT JOIN hosts h ON h.id = t.host_id WHERE t.deployment_id = ?`,
+    )
+    .get(id);
+  const leftAlone = look
+    .prepare<[string, string | null], { here: number }>(
+      `SELECT count(*) AS here FROM targets t JOIN hosts h ON h.id = t.host_id
+       LEFT JOIN targets own ON own.deployment_id = ? AND own.host_id = t.host_id WHERE t.deployment_id = ? AND own.id IS NULL`,
+    )
+    .get(id, triggeredBy);
+  const targets = own?.all ?? 0;
+  const forgotten = (own?.forgotten ?? 0) + (total - targets) - (total === targets ? 0 : (leftAlone?.here ?? 0));
+  if (forgotten === 0) return { left: total, minimum: promisedMinimum(plan, deployment, find) };
+  const left = total - forgotten;
+  const minimum = promisedMinimum(plan, { ...deployment, total: left, triggeredBy: null }, find);
+  // Never more than it was: a percentage of fewer hosts is no larger, and a follow-on's own bound goes down with them.
+  return { left, minimum };
 }
 
 /** The stored minimum is the promised one, when a deployment is seen for the first time. */

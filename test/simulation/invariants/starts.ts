@@ -1,5 +1,5 @@
 import type { History } from '../history.ts';
-import { promisedMinimum } from './minimum.ts';
+import { promisedOfThoseLeft } from './minimum.ts';
 
 interface Running {
   id: number;
@@ -57,12 +57,12 @@ export function createStartCheck(history: History): () => void {
       const machine = world.machineOfHost(hostId);
       return machine?.hostId === hostId && machine.isOn && !truth.isInService(machine, taker.application);
     });
-    const minimum = promisedMinimum(world.plan, taker, find);
-    if (taker.total - down.length >= minimum) return;
+    const { left, minimum } = promisedOfThoseLeft(world.plan, look, taker, find);
+    if (left - down.length >= minimum) return;
     const names = down.map(({ hostId }) => world.machineOfHost(hostId)?.name ?? hostId);
     violate(
       'I1',
-      `${taker.id} starts a host and leaves ${taker.total - down.length} of ${taker.total}, it promises ${minimum}` +
+      `${taker.id} starts a host and leaves ${left - down.length} of ${left}, it promises ${minimum}` +
         ` (down: ${names.join(', ')})`,
     );
   }

@@ -16,8 +16,8 @@ export interface Edit {
 export const MUTANTS: readonly Mutant[] = [
   // The arithmetic of a rollout
   one('capacity-counts-zero', 'goes on when no further host may fail', 'coordinator/rollout/capacity.ts', [
-    'deployment.totalHosts - deployment.minimumHealthyCount - counts.failed > 0',
-    'deployment.totalHosts - deployment.minimumHealthyCount - counts.failed >= 0',
+    'hostsLeft(view) - deployment.minimumHealthyCount - counts.failed > 0',
+    'hostsLeft(view) - deployment.minimumHealthyCount - counts.failed >= 0',
   ]),
   one('capacity-one-more', 'one more host leaves service than the minimum allows', 'coordinator/rollout/capacity.ts', [
     `    counts.pendingUnhealthy -
@@ -27,6 +27,10 @@ export const MUTANTS: readonly Mutant[] = [
     offlineInService.count +
     1
   );`,
+  ]),
+  one('forgotten-still-serve', 'hosts that were forgotten count as in service', 'coordinator/rollout/capacity.ts', [
+    'return deployment.totalHosts - deployment.forgottenHosts;',
+    'return deployment.totalHosts;',
   ]),
   one('capacity-forgets-failed', 'failed hosts do not count as out of service', 'coordinator/rollout/capacity.ts', [
     `    counts.failed -
@@ -70,7 +74,7 @@ export const MUTANTS: readonly Mutant[] = [
 
   // How a deployment ends
   one('success-in-spite-of-failures', 'too few hosts run it, and it has succeeded', 'coordinator/rollout/rollout.ts', [
-    'runningIt >= Math.max(1, deployment.minimumHealthyCount)',
+    'hostsLeft(view) === 0 || runningIt >= Math.max(1, deployment.minimumHealthyCount)',
     'runningIt >= 0',
   ]),
   one('rollback-done-too-early', 'a rollback succeeds that left a host broken', 'coordinator/rollout/rollout.ts', [

@@ -211,11 +211,11 @@ function watchStarts(world: EngineWorld, violations: string[]): void {
       for (const id of new Set(started.map((target) => target.deployment_id))) {
         const [facts] = await tx.selectRaw<{ minimum_count: number; in_service: number; left_alone: number }>(
           `SELECT d.minimum_count,
-             (SELECT count(*) FROM targets t LEFT JOIN hosts h ON h.id = t.host_id WHERE t.deployment_id = d.id
+             (SELECT count(*) FROM targets t JOIN hosts h ON h.id = t.host_id WHERE t.deployment_id = d.id
                 AND (t.status = 'Succeeded' OR (t.status = 'Pending' AND t.was_healthy = 1))
-                AND coalesce(h.presence, '') <> 'Offline') AS in_service,
-             (SELECT count(*) FROM targets t LEFT JOIN hosts h ON h.id = t.host_id
-                WHERE t.deployment_id = d.rollback_triggering_deployment_id AND coalesce(h.presence, '') <> 'Offline'
+                AND h.presence <> 'Offline') AS in_service,
+             (SELECT count(*) FROM targets t JOIN hosts h ON h.id = t.host_id
+                WHERE t.deployment_id = d.rollback_triggering_deployment_id AND h.presence <> 'Offline'
                 AND NOT EXISTS (SELECT 1 FROM targets c WHERE c.deployment_id = d.id AND c.host_id = t.host_id)) AS left_alone
            FROM deployments d WHERE d.id = ?`,
           [id],
