@@ -225,7 +225,8 @@ export async function createCore(parts: CoreParts) {
     database,
     clock,
     hostChanged: membership.hostChanged,
-    hostForgotten: deployments.hostForgotten,
+    changes,
+    triggers,
     wakeDeployment: (id) => {
       wakeDeployment(id);
       feed.changed(id);

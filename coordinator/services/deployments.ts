@@ -9,21 +9,16 @@ import { refuseReserved } from '../domain/reserved-names.ts';
 import type { Engine } from '../engine/engine.ts';
 import { insertDeployment } from '../engine/new-deployment.ts';
 import type { TriggerOutbox } from '../engine/trigger-outbox.ts';
-import { minimumHealthyCount } from '../rollout/minimum-healthy.ts';
 import type { ChangeSequence } from '../storage/change-sequence.ts';
 import type { Database, DatabaseTransaction } from '../storage/database.ts';
 import { insertAudit } from '../storage/rows/audit.ts';
 import { findDeploymentConfig } from '../storage/rows/deployment-configs.ts';
 import { deploymentGroupRow, settingsOf } from '../storage/rows/deployment-groups.ts';
-import { deploymentRow, minimumOf, toDeployment } from '../storage/rows/deployments.ts';
+import { deploymentRow, toDeployment } from '../storage/rows/deployments.ts';
 import { findRevision, LATEST } from '../storage/rows/revisions.ts';
 import type { DeploymentGroupRow, DeploymentRow } from '../storage/tables.ts';
 import { selectTargets } from './target-plan.ts';
 
-type FleetRow = Pick<
-  DeploymentRow,
-  'id' | 'minimum_type' | 'minimum_value' | 'minimum_count' | 'total_hosts' | 'forgotten_hosts'
->;
 type CreateBody = z.infer<typeof createDeploymentBody>;
 type Routes = typeof deploymentRoutes;
 type StopBody = z.infer<Routes['stopDeployment']['body']>;
@@ -52,11 +47,6 @@ export interface Deployments {
   stop(id: string, body: StopBody, caller: Caller): Promise<z.infer<Routes['stopDeployment']['reply']>>;
   /** @throws AppError `not_found`; `conflict` when there is nothing to go back to */
   rollbackGroup(group: { application: string; group: string }, body: RollbackBody, caller: Caller): Promise<Deployment>;
-  /**
-   * A host is gone for good: its part in running deployments fails, and where it has the revision already they go on with the hosts that are
-   * left. Call it in the transaction that deletes it. Tells which deployments these are.
-   */
-  hostForgotten(tx: DatabaseTransaction, hostId: string): Promise<string[]>;
 }
 
 export function createDeployments(parts: DeploymentsParts): Deployments {
@@ -236,76 +226,7 @@ export function createDeployments(parts: DeploymentsParts): Deployments {
     return back;
   }
 
-  async function hostForgotten(tx: DatabaseTransaction, hostId: string): Promise<string[]> {
-    return [...(await failForgottenHost(tx, hostId)), ...(await leaveFleets(tx, hostId))];
-  }
-
-  /**
-   * Of a deployment under way that it has had its revision from, or that has left it alone as current, it is no part any more: it serves
-   * nobody, and the minimum is that of the hosts that are left.
-   */
-  async function leaveFleets(tx: DatabaseTransaction, hostId: string): Promise<string[]> {
-    const fleets = await tx.selectRaw<FleetRow>(
-      // Whoever was there when a rollback was made, and is no target of it, was left alone.
-      `SELECT d.id, d.minimum_type, d.minimum_value, d.minimum_count, d.total_hosts, d.forgotten_hosts FROM deployments d
-       LEFT JOIN targets own ON own.deployment_id = d.id AND own.host_id = ?
-       WHERE d.is_active = 1 AND (own.status = 'Succeeded' OR (own.id IS NULL AND d.already_current_hosts > 0 AND EXISTS (
-         SELECT 1 FROM targets t WHERE t.deployment_id = d.rollback_triggering_deployment_id AND t.host_id = ?)))`,
-      [hostId, hostId],
-    );
-    for (const fleet of fleets) {
-      const forgotten = fleet.forgotten_hosts + 1;
-      const minimum = minimumHealthyCount(minimumOf(fleet), fleet.total_hosts - forgotten);
-      await tx.executeMany(
-        `UPDATE deployments SET forgotten_hosts = ?, minimum_count = ?, version = version + 1, change_sequence = ? WHERE id = ?`,
-        [[forgotten, Math.min(fleet.minimum_count ?? minimum, minimum), parts.changes.next(), fleet.id]],
-      );
-    }
-    return fleets.map((fleet) => fleet.id);
-  }
-
-  async function failForgottenHost(tx: DatabaseTransaction, hostId: string): Promise<string[]> {
-    const targets = await tx.selectRaw<{
-      id: number;
-      deployment_id: string;
-      status: string;
-      was_healthy: number;
-      group_id: string;
-    }>(
-      `SELECT t.id, t.deployment_id, t.status, t.was_healthy, d.group_id
-       FROM targets t JOIN deployments d ON d.id = t.deployment_id
-       WHERE t.host_id = ? AND t.status IN ('Pending', 'InProgress')`,
-      [hostId],
-    );
-    const now = clock.now();
-    for (const target of targets) {
-      const isPending = target.status === 'Pending' ? 1 : 0;
-      await tx.executeMany(
-        `UPDATE targets SET status = 'Failed', error_code = 'HOST_REMOVED', message = 'The host was forgotten.',
-           completed_at = ?, lost_deadline_at = NULL, change_sequence = ? WHERE id = ?`,
-        [[now, parts.changes.next(), target.id]],
-      );
-      await tx.executeMany(
-        `UPDATE deployments SET count_pending = count_pending - ?, count_pending_unhealthy = count_pending_unhealthy - ?,
-           count_in_progress = count_in_progress - ?, count_failed = count_failed + 1, version = version + 1,
-           change_sequence = ? WHERE id = ?`,
-        [
-          [
-            isPending,
-            isPending === 1 && target.was_healthy === 0 ? 1 : 0,
-            1 - isPending,
-            parts.changes.next(),
-            target.deployment_id,
-          ],
-        ],
-      );
-      const place = { groupId: target.group_id, ids: [target.id] };
-      await parts.triggers.instances(tx, 'InstanceFailure', place, now);
-    }
-    return targets.map((target) => target.deployment_id);
-  }
-
-  return { create, createOfLastGood, stop, rollbackGroup, hostForgotten };
+  return { create, createOfLastGood, stop, rollbackGroup };
 }
 
 async function findByKey(tx: DatabaseTransaction, key: string | undefined) {

@@ -4,10 +4,13 @@ import type { Clock } from '../../shared/core/clock.ts';
 import type { Host } from '../../shared/model/host.ts';
 import type { Caller } from '../auth/caller.ts';
 import { decodeCursor, nameCursor, toPage } from '../domain/cursor.ts';
-import type { Database, DatabaseTransaction, Queryable } from '../storage/database.ts';
+import type { TriggerOutbox } from '../engine/trigger-outbox.ts';
+import type { ChangeSequence } from '../storage/change-sequence.ts';
+import type { Database, Queryable } from '../storage/database.ts';
 import { insertAudit } from '../storage/rows/audit.ts';
 import { hostRow, runningDeployments, tagsOf, toHost } from '../storage/rows/hosts.ts';
 import type { HostRow } from '../storage/tables.ts';
+import { leaveDeployments } from './forgotten-host.ts';
 
 type Routes = typeof hostRoutes;
 type ListQuery = z.output<Routes['listHosts']['query']>;
@@ -16,8 +19,8 @@ interface Parts {
   clock: Clock;
   /** After a commit that may change which groups select the host. */
   hostChanged(hostId: string): Promise<void>;
-  /** In the transaction that deletes a host: running deployments lose it. Tells which these are. */
-  hostForgotten(tx: DatabaseTransaction, hostId: string): Promise<string[]>;
+  changes: ChangeSequence;
+  triggers: TriggerOutbox;
   /** After the commit: these deployments must be looked at again. */
   wakeDeployment(deploymentId: string): void;
   /** Ends the host's connection and its sessions. */
@@ -77,7 +80,7 @@ export function createHosts(parts: Parts) {
       const { row, deploymentIds } = await database.transaction(async (tx) => {
         const { query } = tx;
         const before = await hostRow(query, nameOrId);
-        const affected = await parts.hostForgotten(tx, before.id);
+        const affected = await leaveDeployments(parts, tx, before.id);
         await query.deleteFrom('group_hosts').where('host_id', '=', before.id).execute();
         await query.deleteFrom('host_sequences').where('host_id', '=', before.id).execute();
         await query.deleteFrom('host_commands').where('host_id', '=', before.id).execute();

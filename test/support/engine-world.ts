@@ -173,7 +173,8 @@ export async function createEngineWorld(seed = 7): Promise<EngineWorld> {
     database,
     clock,
     hostChanged: membership.hostChanged,
-    hostForgotten: deployments.hostForgotten,
+    changes,
+    triggers,
     wakeDeployment: engine.wakeDeployment,
     disconnect: (hostId) => {
       const host = hosts.get(hostId);
