@@ -1,4 +1,5 @@
 import type { History } from '../history.ts';
+import { EPOCH } from '../world/timeline.ts';
 
 /** How often it is looked, simulated ms. */
 const EVERY_MS = 5_000;
@@ -17,8 +18,9 @@ const WAITING = `
        WHERE t.deployment_id IN (d.id, d.rollback_triggering_deployment_id)) AS facts
    FROM deployments d
    WHERE d.is_active = 1 AND d.count_pending > 0 AND d.count_in_progress = 0 AND NOT EXISTS (
-     SELECT 1 FROM targets p JOIN targets b ON b.host_id = p.host_id
-     WHERE p.deployment_id = d.id AND p.status = 'Pending' AND b.status = 'InProgress')
+     SELECT 1 FROM targets p JOIN targets b ON b.host_id = p.host_id JOIN hosts h ON h.id = p.host_id
+     WHERE p.deployment_id = d.id AND p.status = 'Pending'
+       AND (b.status = 'InProgress' OR (b.late_end_until > ? AND h.presence = 'Online')))
   UNION ALL
   SELECT t.deployment_id || ' waits for ' || t.host_name || ', which is offline', h.presence_since || ' ' || t.started_at
    FROM targets t JOIN hosts h ON h.id = t.host_id WHERE t.status = 'InProgress' AND h.presence = 'Offline'
@@ -28,14 +30,14 @@ const WAITING = `
    WHERE t.status = 'InProgress' AND t.accepted_at IS NULL AND h.presence = 'Online'`;
 
 /**
- * Liveness long before a deployment's own deadline, also while things are broken. One that has hosts pending and none in progress, whose
- * pending hosts no other deployment holds, goes on or ends within the time after which hosts count as lost; and so long it waits for a host
- * that is offline, or that does not accept it.
+ * Liveness long before a deployment's own deadline, also while things are broken. One that has hosts pending and none in progress goes on or
+ * ends within the time after which hosts count as lost, unless another deployment holds a pending host, or one has to tell first how an
+ * earlier one ended (docs/rollout.md, Time). And so long it waits for a host that is offline, or that does not accept it.
  */
 export function createProgressCheck(history: History): () => void {
   const { world, violate } = history;
   const { timeline, coordinator } = world;
-  const waiting = world.database.look.prepare<[], Waiting>(WAITING);
+  const waiting = world.database.look.prepare<[number], Waiting>(WAITING);
   let since = new Map<string, { facts: string; at: number }>();
   let lookAt = 0;
 
@@ -46,7 +48,7 @@ export function createProgressCheck(history: History): () => void {
     const before = since;
     since = new Map();
     if (coordinator.core === null) return;
-    for (const row of waiting.all()) {
+    for (const row of waiting.all(EPOCH + timeline.now + coordinator.clockOffsetMs)) {
       // Its absence is nobody's failure, and its clock is the one that counts.
       const facts = `${row.facts} ${coordinator.starts} ${coordinator.clockOffsetMs}`;
       const known = before.get(row.what);
