@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { MAX_BUNDLE_BYTES, MAX_BUNDLE_ENTRIES, MAX_UNPACKED_BYTES } from '../shared/bundle/limits.ts';
 import { AppError, errnoOf, errorMessage } from '../shared/core/errors.ts';
 import { hostName } from '../shared/model/host.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Clock, Timer } from '../shared/core/clock.ts';
 import { errorMessage } from '../shared/core/errors.ts';
 import type { Logger } from '../shared/core/logger.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { MAX_BUNDLE_BYTES } from '../shared/bundle/limits.ts';
 import { AppError } from '../shared/core/errors.ts';
 import { nearNamesHint } from './domain/near-names.ts';

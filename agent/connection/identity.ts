@@ -1,6 +1,6 @@
 import { createPrivateKey, createPublicKey, type KeyObject, sign } from 'node:crypto';
 import { dirname } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { AppError, wrapError } from '../../shared/core/errors.ts';
 import type { Randomness } from '../../shared/core/randomness.ts';
 import { signedText } from '../../shared/protocol/messages.ts';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { AppError, errnoOf } from '../../shared/core/errors.ts';
 import type { Disk } from '../host/disk.ts';
 

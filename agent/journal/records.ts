@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 import { lifecycleEventName } from '../../shared/model/lifecycle-event.ts';
 import { acceptedReport, assignment, eventReport, finishedReport, report } from '../../shared/protocol/messages.ts';
 

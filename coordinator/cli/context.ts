@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { CommandFailure, usageError } from './exit-codes.ts';
 import type { Environment } from './terminal.ts';
 import type { CliFiles } from './world.ts';

@@ -1,5 +1,5 @@
 import { type Document, isMap, LineCounter, parseAllDocuments, stringify } from 'yaml';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { deploymentGroupRoutes } from '../../shared/api/deployment-groups.ts';
 import { formatProblem } from '../../shared/appspec/format.ts';
 import { resourceName } from '../../shared/model/application.ts';

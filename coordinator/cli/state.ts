@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { CliFiles } from './world.ts';
 
 /** What the command remembers between calls; losing it loses convenience only. */

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { AppError } from '../../shared/core/errors.ts';
 
 /** The values of the last row of a page, by which the next one begins: opaque to callers, so that it may change. */

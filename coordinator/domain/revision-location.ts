@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { bundleType, digest } from '../../shared/model/revision.ts';
 
 /** Source for the bounds: Amazon S3 User Guide, bucket naming rules and object keys. */

@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { accessKeyRoutes } from '../../shared/api/access-keys.ts';
 import type { Clock } from '../../shared/core/clock.ts';
 import { AppError, errorMessage } from '../../shared/core/errors.ts';

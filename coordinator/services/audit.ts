@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { operatorRoutes } from '../../shared/api/operators.ts';
 import { decodeCursor, toPage } from '../domain/cursor.ts';
 import type { Database } from '../storage/database.ts';

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { cause, deploymentRoutes } from '../../shared/api/deployments.ts';
 import { AppError } from '../../shared/core/errors.ts';
 import type { Deployment, DeploymentStatus } from '../../shared/model/deployment.ts';

@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { operatorRoutes } from '../../shared/api/operators.ts';
 import type { Clock } from '../../shared/core/clock.ts';
 import { AppError, errorMessage } from '../../shared/core/errors.ts';

@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { agentRoutes } from '../../shared/api/hosts.ts';
 import { AppError } from '../../shared/core/errors.ts';
 import type { Database } from '../storage/database.ts';

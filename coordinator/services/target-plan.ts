@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { createDeploymentBody } from '../../shared/api/deployments.ts';
 import { AppError } from '../../shared/core/errors.ts';
 import { instanceHealth, type RevisionHealth } from '../../shared/model/host.ts';

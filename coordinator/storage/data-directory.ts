@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import BetterSqlite3 from 'better-sqlite3';
-import { z } from 'zod';
+import * as z from 'zod';
 import { AppError, errnoOf, errorMessage } from '../../shared/core/errors.ts';
 import type { Randomness } from '../../shared/core/randomness.ts';
 

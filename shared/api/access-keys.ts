@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { accessKey } from '../model/access-key.ts';
 import { defineRoute, noContent, page, pageQuery } from './route.ts';
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { agentUpdate, agentUpdateSettings, agentVersion, agentVersions } from '../model/agent-update.ts';
 import { defineRoute, page, pageQuery } from './route.ts';
 

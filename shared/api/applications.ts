@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { application, resourceName } from '../model/application.ts';
 import { bundleType, digest, revision, revisionLabel } from '../model/revision.ts';
 import { defineRoute, noContent, page, pageQuery } from './route.ts';

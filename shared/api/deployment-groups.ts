@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { resourceName } from '../model/application.ts';
 import { DEFAULT_CONFIG_NAME, deploymentConfig, minimumHealthyHosts } from '../model/deployment-config.ts';
 import {

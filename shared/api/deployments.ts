@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { resourceName } from '../model/application.ts';
 import { deployment, deploymentCreator, deploymentStatus } from '../model/deployment.ts';
 import { autoRollback, fileExistsBehavior, tagFilter } from '../model/deployment-group.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { fileRuns } from '../model/bundle-manifest.ts';
 import { groupDrift } from '../model/drift.ts';
 import { host, hostFacts, hostName, hostPresence, iamArn, scalingGroupName, tags, zoneName } from '../model/host.ts';

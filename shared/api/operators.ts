@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { auditRecord, operatorToken, role } from '../model/operator.ts';
 import { defineRoute, noContent, page, pageQuery } from './route.ts';
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { ErrorCode } from '../core/errors.ts';
 import type { Role } from '../model/operator.ts';
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { triggerMessage, triggerMessageWithBody } from '../model/trigger.ts';
 import { defineRoute, noContent, page, pageQuery } from './route.ts';
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** Who signs with the key: an operator, with the role of its token, or one host for itself. */
 export const accessKeyHolder = z.discriminatedUnion('kind', [

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /**
  * Another version of the agent on its way over the fleet: waves, each of them a deployment of {@link AGENT_APPLICATION}. What is

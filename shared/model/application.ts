@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** Source for length: CodeDeploy API model, ApplicationName 1-100. The charset is what fits a path and a shell word. */
 export const resourceName = z

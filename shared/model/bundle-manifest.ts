@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** Entries that a manifest may have: a bundle with more is always fetched whole. */
 export const MAX_MANIFEST_ENTRIES = 200_000;

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /**
  * Source: CodeDeploy API reference, MinimumHealthyHosts. MOST_CONCURRENCY belongs to OneAtATime alone and cannot be

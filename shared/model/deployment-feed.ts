@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { deployment } from './deployment.ts';
 import { target } from './target.ts';
 

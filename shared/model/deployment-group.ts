@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { resourceName } from './application.ts';
 import { hostName, scalingGroupName, tagKey, tagValue } from './host.ts';
 import { triggers } from './trigger.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { storedMinimumHealthyHosts } from './deployment-config.ts';
 import { autoRollback, fileExistsBehavior } from './deployment-group.ts';
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** Paths told of each deployment group; the rest is counted. */
 export const MAX_DRIFT_PATHS = 1_000;

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** At most 128 and 256 characters, as CodeDeploy's tags. */
 export const tagKey = z.string().min(1).max(128);

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { scalingGroupName, tags, zoneName } from './host.ts';
 
 /** What a host that enrols with the token becomes: a host never chooses these itself. */

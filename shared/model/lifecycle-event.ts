@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /**
  * The order of an in-place deployment. Source: AWS CodeDeploy User Guide, "AppSpec 'hooks' section", list of lifecycle

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** viewer reads; deployer also creates, stops and rolls back deployments and registers revisions; admin does all. */
 export const role = z.enum(['viewer', 'deployer', 'admin']);

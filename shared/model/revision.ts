@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 export const bundleType = z.enum(['tar', 'tgz', 'zip']);
 export type BundleType = z.infer<typeof bundleType>;

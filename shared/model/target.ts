@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { diagnostics, lifecycleEvent } from './lifecycle-event.ts';
 
 /** Source: CodeDeploy API reference, TargetStatus. */

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** Source: CodeDeploy API reference, TriggerEventType; the ones that CodeDeploy has for servers. */
 export const DEPLOYMENT_TRIGGER_EVENTS = [

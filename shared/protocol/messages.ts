@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { deploymentCreator } from '../model/deployment.ts';
 import { fileExistsBehavior } from '../model/deployment-group.ts';
 import { groupDrift } from '../model/drift.ts';

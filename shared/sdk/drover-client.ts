@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { accessKeyRoutes } from '../api/access-keys.ts';
 import { agentUpdateRoutes } from '../api/agent-updates.ts';
 import { applicationRoutes } from '../api/applications.ts';

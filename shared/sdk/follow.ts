@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { backoffMs } from '../core/backoff.ts';
 import { type Clock, sleep, type Timer } from '../core/clock.ts';
 import { AppError, isAppError } from '../core/errors.ts';

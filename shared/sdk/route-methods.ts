@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { agentRoutes } from '../api/hosts.ts';
 import type { Route } from '../api/route.ts';
 import type { routes } from '../api/routes.ts';

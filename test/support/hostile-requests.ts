@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Route } from '../../shared/api/route.ts';
 import type { Randomness } from '../../shared/core/randomness.ts';
 

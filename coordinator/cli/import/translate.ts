@@ -5,7 +5,7 @@ import type {
   DeploymentGroupInfo,
   EC2TagFilter,
 } from '@aws-sdk/client-codedeploy';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { deploymentGroupRoutes } from '../../../shared/api/deployment-groups.ts';
 import { resourceName } from '../../../shared/model/application.ts';
 import { minimumHealthyHosts, PREDEFINED_CONFIG_PREFIX } from '../../../shared/model/deployment-config.ts';

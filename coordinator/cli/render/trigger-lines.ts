@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { triggerMessageWithBody } from '../../../shared/model/trigger.ts';
 import type { Style } from './style.ts';
 import { type Cell, facts } from './table.ts';

@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { cause } from '../../../shared/api/deployments.ts';
 import type { Target } from '../../../shared/model/target.ts';
 

@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { resourceName } from '../../../shared/model/application.ts';
 import { hostName, scalingGroupName } from '../../../shared/model/host.ts';
 import { s3BucketName, s3KeyPrefix } from '../../domain/revision-location.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Diagnostics } from '../../../shared/model/lifecycle-event.ts';
 import { MAX_LOG_TAIL_BYTES } from '../../../shared/model/lifecycle-event.ts';
 

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { Route } from '../../../shared/api/route.ts';
 import type { RouteName, routes } from '../../../shared/api/routes.ts';
 import type { Caller } from '../../auth/caller.ts';

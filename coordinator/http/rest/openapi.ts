@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { problemBody, type Route } from '../../../shared/api/route.ts';
 import { routes } from '../../../shared/api/routes.ts';
 import { PROGRAM_VERSION } from '../../../shared/protocol/versions.ts';

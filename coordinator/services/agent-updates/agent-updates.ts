@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { agentUpdateRoutes } from '../../../shared/api/agent-updates.ts';
 import type { Clock, Timer } from '../../../shared/core/clock.ts';
 import { AppError, errorMessage } from '../../../shared/core/errors.ts';

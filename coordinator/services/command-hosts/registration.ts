@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { hostRoutes } from '../../../shared/api/hosts.ts';
 import type { Caller } from '../../auth/caller.ts';
 import type { AccessKeys } from '../access-keys.ts';

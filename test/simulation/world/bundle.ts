@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 
 /*
  * A bundle of the simulation: real bytes with a real digest that hold a real AppSpec and scripts; only the archive's format is

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { decodeCursor, encodeCursor } from '../../../domain/cursor.ts';
 import { refusedAs } from '../exceptions.ts';
 

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { z } from 'zod';
+import * as z from 'zod';
 import { parsePart } from '../../../../coordinator/http/validation.ts';
 import { isAppError } from '../../../../shared/core/errors.ts';
 

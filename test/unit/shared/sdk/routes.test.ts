@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { z } from 'zod';
+import * as z from 'zod';
 import { routes } from '../../../../shared/api/routes.ts';
 
 describe('the SDK merges path parameters, query and body into one object', () => {
