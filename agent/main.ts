@@ -11,10 +11,8 @@ import { startAgent } from './agent.ts';
 import { type CliActions, type GlobalOptions, runCli } from './cli.ts';
 import { type AgentConfig, DEFAULT_CONFIG_PATH, loadConfig } from './config.ts';
 import { createBundleDownload } from './connection/bundle-download.ts';
-import { enrol } from './connection/enrolment.ts';
 import { createHttpClient, type HttpClient } from './connection/http-client.ts';
 import { loadIdentity } from './connection/identity.ts';
-import { createLongPollTransport } from './connection/long-poll.ts';
 import { createWebSocketTransport } from './connection/websocket.ts';
 import { type Layout, layoutOf } from './deployment/layout.ts';
 import { collectDrift } from './drift.ts';
@@ -25,9 +23,7 @@ import { createNodeDisk } from './host/node-disk.ts';
 import { createNodeProcessRunner } from './host/node-process-runner.ts';
 import { loadOfLastMinute, ownAccount, ownHostname } from './host/own-account.ts';
 import { claimStateDirectory, isStateDirectoryClaimed } from './host/single-instance.ts';
-import { deployLocally, type LocalParts, localDirectory, planLocally } from './local.ts';
-import { collectStatus } from './status.ts';
-import { waitReady } from './wait-ready.ts';
+import type { LocalParts } from './local.ts';
 
 const MAX_CA_BYTES = 1_024 * 1_024;
 const MAX_TOKEN_BYTES = 4_096;
@@ -45,6 +41,7 @@ const disk =
 const processes = createNodeProcessRunner({ clock: systemClock, toolEnvironment: toolEnvironment() });
 const accounts = createAccounts({ disk, run: processes.run });
 
+/** What `run` does not need while it waits is imported where it is used: the agent is idle nearly always, on every host. */
 const actions: CliActions = {
   run: runAgent,
 
@@ -55,6 +52,7 @@ const actions: CliActions = {
       throw new AppError('invalid', 'no coordinator is named', {
         hint: 'Give --coordinator https://…, or coordinatorUrl in the configuration.',
       });
+    const { enrol } = await import('./connection/enrolment.ts');
     const http = await createHttp(config, coordinatorUrl);
     try {
       await disk.makeDirectory(config.stateDirectory, { recursive: true, mode: 0o711 });
@@ -76,6 +74,7 @@ const actions: CliActions = {
 
   async status(global) {
     const { layout } = await open(global);
+    const { collectStatus } = await import('./status.ts');
     return collectStatus({ disk, processes, version: PROGRAM_VERSION }, layout);
   },
 
@@ -103,6 +102,7 @@ const actions: CliActions = {
 
   async waitReady(global, { timeoutMs, onWaiting }) {
     const { config, layout } = await open(global);
+    const { waitReady } = await import('./wait-ready.ts');
     const result = await waitReady(
       {
         clock: systemClock,
@@ -117,6 +117,7 @@ const actions: CliActions = {
 
   async deployLocally(global, options, onEventEnded) {
     const { config } = await open(global);
+    const { deployLocally, localDirectory } = await import('./local.ts');
     await claimStateDirectory(localDirectory(config.stateDirectory));
     const interrupt = new AbortController();
     process.once('SIGINT', () => interrupt.abort());
@@ -128,6 +129,7 @@ const actions: CliActions = {
 
   async planLocally(global, options) {
     const { config } = await open(global);
+    const { localDirectory, planLocally } = await import('./local.ts');
     await claimStateDirectory(localDirectory(config.stateDirectory));
     return planLocally(
       localParts(config, new AbortController().signal, () => {}),
@@ -176,7 +178,13 @@ async function runAgent(global: GlobalOptions): Promise<number> {
     logger,
     transports: {
       websocket: createWebSocketTransport({ coordinatorUrl, ca: await readCa(config) }),
-      longPoll: createLongPollTransport({ http, clock: systemClock }),
+      longPoll: {
+        name: 'long-poll',
+        async connect(handlers) {
+          const { createLongPollTransport } = await import('./connection/long-poll.ts');
+          return createLongPollTransport({ http, clock: systemClock }).connect(handlers);
+        },
+      },
     },
     createDownload: (sessionToken) => createBundleDownload({ http, clock: systemClock, sessionToken }),
     facts: () => hostFacts(config),

@@ -1,5 +1,4 @@
 import type { IncomingMessage } from 'node:http';
-import { agentRoutes } from '../../shared/api/hosts.ts';
 import type { Clock } from '../../shared/core/clock.ts';
 import { AppError, isAppError } from '../../shared/core/errors.ts';
 import { networkError } from '../../shared/sdk/network-errors.ts';
@@ -74,6 +73,8 @@ export function createBundleDownload(parts: BundleDownloadParts): BundleDownload
         timeoutMs: MAKING_TIMEOUT_MS,
         signal,
       });
+      // Schemas take memory, and an idle agent reads no such answer.
+      const { agentRoutes } = await import('../../shared/api/agents.ts');
       const parsed = agentRoutes.createBundleDelta.reply.safeParse(answer);
       if (!parsed.success)
         throw new AppError('unavailable', 'the coordinator did not say what the delta of the bundle is');

@@ -1,4 +1,4 @@
-import { agentRoutes } from '../../shared/api/hosts.ts';
+import { agentRoutes } from '../../shared/api/agents.ts';
 import type { Clock } from '../../shared/core/clock.ts';
 import { AppError, wrapError } from '../../shared/core/errors.ts';
 import type { Randomness } from '../../shared/core/randomness.ts';

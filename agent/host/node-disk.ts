@@ -20,10 +20,13 @@ import {
   utimes,
 } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { once } from '../../shared/core/once.ts';
 import { assemble, findFiles } from './assemble.ts';
 import type { AppendFile, Disk, FileStatus } from './disk.ts';
 import { syncEach } from './sync-tree.ts';
-import { unpackArchive } from './unpack.ts';
+
+/** An idle agent does without the memory of what reads archives. */
+const loadUnpacking = once(() => import('./unpack.ts'));
 
 /** The host's real file systems. */
 export function createNodeDisk(): Disk {
@@ -99,7 +102,7 @@ export function createNodeDisk(): Disk {
       const { bavail, bsize } = await statfs(path);
       return bavail * bsize;
     },
-    unpack: unpackArchive,
+    unpack: async (request) => (await loadUnpacking()).unpackArchive(request),
     findFiles,
     assemble,
   };

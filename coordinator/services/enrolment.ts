@@ -1,5 +1,5 @@
 import type * as z from 'zod';
-import type { agentRoutes } from '../../shared/api/hosts.ts';
+import type { agentRoutes } from '../../shared/api/agents.ts';
 import type { Clock } from '../../shared/core/clock.ts';
 import { AppError } from '../../shared/core/errors.ts';
 import { type HostId, newHostId } from '../../shared/core/ids.ts';

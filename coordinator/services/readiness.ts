@@ -1,5 +1,5 @@
 import type * as z from 'zod';
-import type { agentRoutes } from '../../shared/api/hosts.ts';
+import type { agentRoutes } from '../../shared/api/agents.ts';
 import { AppError } from '../../shared/core/errors.ts';
 import type { Database } from '../storage/database.ts';
 

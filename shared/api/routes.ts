@@ -1,9 +1,10 @@
 import { accessKeyRoutes } from './access-keys.ts';
 import { agentUpdateRoutes } from './agent-updates.ts';
+import { agentRoutes } from './agents.ts';
 import { applicationRoutes } from './applications.ts';
 import { deploymentGroupRoutes } from './deployment-groups.ts';
 import { deploymentRoutes } from './deployments.ts';
-import { agentRoutes, hostRoutes } from './hosts.ts';
+import { hostRoutes } from './hosts.ts';
 import { operatorRoutes } from './operators.ts';
 import { triggerMessageRoutes } from './trigger-messages.ts';
 

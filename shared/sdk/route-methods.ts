@@ -1,5 +1,5 @@
 import type * as z from 'zod';
-import type { agentRoutes } from '../api/hosts.ts';
+import type { agentRoutes } from '../api/agents.ts';
 import type { Route } from '../api/route.ts';
 import type { routes } from '../api/routes.ts';
 

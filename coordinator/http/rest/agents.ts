@@ -1,4 +1,4 @@
-import type { agentRoutes } from '../../../shared/api/hosts.ts';
+import type { agentRoutes } from '../../../shared/api/agents.ts';
 import type { LongPoll } from '../../hub/long-poll-channel.ts';
 import type { Enrolment } from '../../services/enrolment.ts';
 import type { Readiness } from '../../services/readiness.ts';

@@ -7,7 +7,7 @@ import { createLongPollTransport } from '../../../agent/connection/long-poll.ts'
 import type { Transport } from '../../../agent/connection/transport.ts';
 import { layoutOf } from '../../../agent/deployment/layout.ts';
 import type { Accounts } from '../../../agent/host/accounts.ts';
-import { agentRoutes } from '../../../shared/api/hosts.ts';
+import { agentRoutes } from '../../../shared/api/agents.ts';
 import { AppError, errorMessage } from '../../../shared/core/errors.ts';
 import { InvariantViolation } from '../../../shared/core/invariant.ts';
 import type { Logger } from '../../../shared/core/logger.ts';
