@@ -1,7 +1,8 @@
 // Bundles the three programs, what one of them loads late, and the SDK into dist/. Bundled because it starts faster and imports only what is used;
 // better-sqlite3 stays outside, since it is a native module.
 // Usage: node .ci/build.mjs [--outdir DIR] [--version VERSION] [--protocol MAJOR.MINOR] [--no-sourcemap]
-import { chmodSync, existsSync, mkdirSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { createRequire, isBuiltin } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -16,6 +17,7 @@ const { values: options } = parseArgs({
   },
 });
 
+const require = createRequire(import.meta.url);
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const programs = {
   drover: 'coordinator/cli/main.ts',
@@ -56,6 +58,45 @@ const oneLanguage = {
       contents: "export { default as en } from './en.js';",
     })),
 };
+/**
+ * Says of each schema that a file declares that making it does nothing else, so that the bundler leaves out those that nobody
+ * uses: the shared nouns and frames have many that only the coordinator reads, and each costs an agent one to three kilobytes.
+ */
+const usedSchemas = {
+  name: 'used-schemas',
+  setup: ({ onLoad }) =>
+    onLoad({ filter: /[/\\](shared|agent)[/\\].*\.ts$/ }, ({ path }) => ({
+      contents: readFileSync(path, 'utf8').replace(
+        /^((?:export )?const \w+ = )(z\b[\s\S]*?);(?=\n(?! )|(?![\s\S]))/gm,
+        '$1/* @__PURE__ */ (() => $2)();',
+      ),
+      loader: 'ts',
+    })),
+};
+/**
+ * Node's own modules by require(), when the module that wants one begins. As imports they would all be loaded at the start, also
+ * for what is begun late or never, and every lazy part of theirs (webcrypto, MIME types) with them.
+ */
+const builtinsLate = {
+  name: 'builtins-late',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /./ }, ({ path, kind, namespace }) =>
+      isBuiltin(path) && kind === 'import-statement' && namespace !== 'builtin'
+        ? { path, namespace: 'builtin' }
+        : undefined,
+    );
+    // As an ES module with every name: the bundler's way with CommonJS copies all names once for each file that imports some.
+    onLoad({ filter: /./, namespace: 'builtin' }, ({ path }) => ({
+      contents: [
+        `const builtin = require(${JSON.stringify(path)});`,
+        'export default builtin;',
+        ...Object.keys(require(path))
+          .filter((name) => name !== 'default' && name !== 'builtin')
+          .map((name) => `export const ${name} = /* @__PURE__ */ (() => builtin.${name})();`),
+      ].join('\n'),
+    }));
+  },
+};
 const apart = {
   name: 'apart',
   setup: ({ onResolve }) => {
@@ -74,6 +115,7 @@ await build({ ...bundled, entryPoints: { ...present(others), ...present(librarie
 // V8 keeps a program's text in memory, and the agent's is on every host. Names stay, for stack traces.
 await build({
   ...bundled,
+  plugins: [...bundled.plugins, usedSchemas, builtinsLate],
   entryPoints: present({ 'drover-agent': agent }),
   minifyWhitespace: true,
   minifySyntax: true,
