@@ -89,8 +89,8 @@ async function loadOwed(
          SELECT 1 FROM targets t JOIN deployments d ON d.id = t.deployment_id
          WHERE t.host_id = g.host_id AND d.group_id = g.group_id AND d.is_active = 1
            AND t.status IN ('Pending', 'InProgress'))
-     ORDER BY h.presence = 'Online' DESC, g.converge DESC, h.name LIMIT ?`,
-    [groupId, HOSTS_PER_ROUND],
+     ORDER BY h.presence = 'Online' DESC, g.converge DESC, h.name LIMIT ${HOSTS_PER_ROUND}`,
+    [groupId],
   );
   return rows.map((row) => ({
     hostId: row.host_id as HostId,

@@ -39,8 +39,6 @@ export interface TriggerOutboxParts {
 }
 
 const GROUP_TRIGGERS = 'SELECT settings, aws_settings FROM deployment_groups WHERE id = ?';
-const COUNT_WAITING = `SELECT count(*) AS waiting FROM (
-    SELECT 1 FROM trigger_messages WHERE target = ? AND dead_at IS NULL LIMIT ?)`;
 const INSERT = `INSERT INTO trigger_messages (id, target, event, trigger_name, application, group_name, deployment_id, host_name,
     subject, body, created_at, waiting_since, attempts, last_error, next_attempt_at, dead_at)
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, 0, ?)`;
@@ -57,6 +55,8 @@ interface Place {
 
 export function createTriggerOutbox(parts: TriggerOutboxParts): TriggerOutbox {
   const { randomness, names, maxWaiting } = parts;
+  const countWaiting = `SELECT count(*) AS waiting FROM (
+    SELECT 1 FROM trigger_messages WHERE target = ? AND dead_at IS NULL LIMIT ${maxWaiting})`;
 
   async function triggersFor(tx: DatabaseTransaction, groupId: string, event: TriggerEvent): Promise<Trigger[]> {
     const [group] = await tx.selectRaw<{ settings: string; aws_settings: string }>(GROUP_TRIGGERS, [groupId]);
@@ -100,7 +100,7 @@ export function createTriggerOutbox(parts: TriggerOutboxParts): TriggerOutbox {
 
   /** Two triggers may have the same target: what is about to be written waits, too. */
   async function waitingFor(tx: DatabaseTransaction, target: string, rows: readonly SqlValue[][]): Promise<number> {
-    const [count] = await tx.selectRaw<{ waiting: number }>(COUNT_WAITING, [target, maxWaiting]);
+    const [count] = await tx.selectRaw<{ waiting: number }>(countWaiting, [target]);
     return (count?.waiting ?? 0) + rows.filter((row) => row[1] === target).length;
   }
 

@@ -25,7 +25,7 @@ export interface DatabaseTransaction {
    * row (12-25 microseconds). `?` stands for a value. Returns the number of rows changed.
    */
   executeMany(statement: string, rows: readonly (readonly SqlValue[])[]): Promise<number>;
-  /** One prepared select, for the report path. */
+  /** One prepared select, for the report path. A `LIMIT` is written into its text: bound, SQLite prepares it each time anew. */
   selectRaw<Row>(statement: string, values: readonly SqlValue[]): Promise<Row[]>;
 }
 

@@ -11,6 +11,7 @@ import { agentUpdates } from './migrations/0006-agent-updates.ts';
 import { triggerMessages } from './migrations/0007-trigger-messages.ts';
 import { transientUnits } from './migrations/0008-transient-units.ts';
 import { forgottenHosts } from './migrations/0009-forgotten-hosts.ts';
+import { SqliteTexts } from './sqlite-texts.ts';
 import type { Tables } from './tables.ts';
 
 const MIGRATIONS = [
@@ -51,9 +52,9 @@ export function databaseOn(sqlite: SqliteConnection): Database {
   sqlite.pragma('cache_size = -16384');
   const prepare = preparing(sqlite);
   // Kysely's driver prepares every time, which costs more than most statements take.
-  const query = new Kysely<Tables>({
-    dialect: new SqliteDialect({ database: { prepare, close: () => sqlite.close() } }),
-  });
+  const dialect = new SqliteDialect({ database: { prepare, close: () => sqlite.close() } });
+  dialect.createQueryCompiler = () => new SqliteTexts();
+  const query = new Kysely<Tables>({ dialect });
 
   const inside = (tx: Transaction<Tables>): DatabaseTransaction => ({
     query: tx,
