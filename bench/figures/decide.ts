@@ -72,7 +72,7 @@ function lineFor(world: World, peer: World | null, what: 'decide()' | 'loading i
 
 async function measure({ database, id, state }: World): Promise<{ loadUs: number; decisionUs: number }> {
   const startedAt = performance.now();
-  const loaded = await loadRolloutView(database.query, id, NOW, SETTINGS);
+  const loaded = await database.transaction((tx) => loadRolloutView(tx, id, NOW, SETTINGS));
   const loadUs = (performance.now() - startedAt) * 1_000;
   if (loaded === null) throw new Error('the deployment is gone');
   const { view } = loaded;

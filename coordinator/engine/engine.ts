@@ -85,7 +85,7 @@ export function createEngine(parts: EngineParts): Engine {
       if (isStopped) return;
       const round = await database.transaction(async (tx) => {
         const now = clock.now();
-        const loaded = await loadRolloutView(tx.query, id as DeploymentId, now, settings);
+        const loaded = await loadRolloutView(tx, id as DeploymentId, now, settings);
         if (loaded === null) return null;
         const decided = decide(loaded.view, now);
         parts.decided?.(loaded.view, now, decided);

@@ -1,4 +1,3 @@
-import { sql } from 'kysely';
 import type { DeploymentId, HostId, RevisionId } from '../../shared/core/ids.ts';
 import { deployment as deploymentModel } from '../../shared/model/deployment.ts';
 import { hostPresence } from '../../shared/model/host.ts';
@@ -10,30 +9,27 @@ import {
   type RolloutView,
   VIEW_CHUNK,
 } from '../rollout/view.ts';
-import type { Queryable } from '../storage/database.ts';
+import type { DatabaseTransaction } from '../storage/database.ts';
 import type { DeploymentRow } from '../storage/tables.ts';
 
-/** Written into the statement, not bound: only then does a planner see that a partial index holds the rows. */
-const inProgress = sql.lit('InProgress');
+/** What is read for every decision is written as texts: building them with Kysely each time took longer than running them. */
+type Reader = Pick<DatabaseTransaction, 'selectRaw'>;
 
 /** The facts for one decision, or null when the deployment is gone or has ended. A few index look-ups, whatever the fleet. */
 export async function loadRolloutView(
-  query: Queryable,
+  reader: Reader,
   deploymentId: DeploymentId,
   now: number,
   settings: RolloutSettings,
 ): Promise<{ view: RolloutView; row: DeploymentRow } | null> {
-  const row = await query
-    .selectFrom('deployments')
-    .selectAll()
-    .where('id', '=', deploymentId)
-    .where('is_active', '=', 1)
-    .executeTakeFirst();
+  const [row] = await reader.selectRaw<DeploymentRow>('SELECT * FROM deployments WHERE id = ? AND is_active = 1', [
+    deploymentId,
+  ]);
   if (row === undefined) return null;
   const isWaitingForEnd = row.count_pending === 0 || row.ending_as !== null;
   // While hosts are in progress the deployment does not end, and only its end asks what there is to roll back.
   const mayEnd = row.count_in_progress === 0;
-  const nextDeadlineAt = mayEnd ? null : await nextDeadline(query, deploymentId);
+  const nextDeadlineAt = mayEnd ? null : await nextDeadline(reader, deploymentId);
   const view: RolloutView = {
     deployment: {
       id: deploymentId,
@@ -61,18 +57,18 @@ export async function loadRolloutView(
       skipped: row.count_skipped,
     },
     next: [],
-    overdue: nextDeadlineAt !== null && nextDeadlineAt <= now ? await overdueTargets(query, deploymentId, now) : [],
+    overdue: nextDeadlineAt !== null && nextDeadlineAt <= now ? await overdueTargets(reader, deploymentId, now) : [],
     nextDeadlineAt,
-    offlineInService: isWaitingForEnd ? { count: 0, oldestSince: null } : await offlineInService(query, row),
-    busyInService: isWaitingForEnd ? 0 : await busyInService(query, row),
-    hasTouchedHosts: mayEnd && (await exists(query, deploymentId, 'touched')),
-    hasReachableFailures: mayEnd && row.count_failed > 0 && (await exists(query, deploymentId, 'reachable-failure')),
-    lastGoodRevisionId: mayEnd ? await lastGoodRevision(query, row.group_id) : null,
+    offlineInService: isWaitingForEnd ? { count: 0, oldestSince: null } : await offlineInService(reader, row),
+    busyInService: isWaitingForEnd ? 0 : await busyInService(reader, row),
+    hasTouchedHosts: mayEnd && (await exists(reader, TOUCHED, deploymentId)),
+    hasReachableFailures: mayEnd && row.count_failed > 0 && (await exists(reader, REACHABLE_FAILURE, deploymentId)),
+    lastGoodRevisionId: mayEnd ? await lastGoodRevision(reader, row.group_id) : null,
     settings,
   };
   // As many hosts as may be in progress are: nothing can start, and no host in waiting matters until one of them has ended.
   const isFull = row.count_in_progress > 0 && capacityForUnhealthy(view) <= 0;
-  if (!isWaitingForEnd && !isFull) view.next = await nextTargets(query, row, now);
+  if (!isWaitingForEnd && !isFull) view.next = await nextTargets(reader, row, now);
   return { view, row };
 }
 
@@ -91,50 +87,27 @@ function endingOf(row: DeploymentRow): RolloutView['deployment']['ending'] {
  * In the order of the plan, without hosts that are busy, and without those that are here and still to tell how an earlier one ended.
  * Bringing a host in goes before the group's own deployment: after it, it would take the host back to the old revision.
  */
-async function nextTargets(query: Queryable, deployment: DeploymentRow, now: number): Promise<PendingTarget[]> {
-  const toBeBroughtIn = query
-    .selectFrom('deployments as d')
-    .innerJoin('targets as b', 'b.deployment_id', 'd.id')
-    .select('b.host_id')
-    .where('d.is_active', '=', sql.lit(1))
-    .where('d.group_id', '=', deployment.group_id)
-    .where('d.creator', '=', 'autoscaling')
-    .where('d.id', '<>', deployment.id)
-    .where('b.status', '=', 'Pending');
-  const rows = await query
-    .selectFrom('targets as t')
-    .leftJoin('hosts as h', 'h.id', 't.host_id')
-    .select(['t.id', 't.host_id', 't.host_name', 't.was_healthy', 'h.presence', 'h.presence_since', 't.started_at'])
-    .where('t.deployment_id', '=', deployment.id)
-    .where('t.status', '=', 'Pending')
-    .where('t.host_id', 'not in', toBeBroughtIn)
-    .where(({ not, exists: existsIn, selectFrom }) =>
-      not(
-        existsIn(
-          selectFrom('targets as busy')
-            .select('busy.id')
-            .whereRef('busy.host_id', '=', 't.host_id')
-            .where('busy.status', '=', inProgress),
-        ),
-      ),
-    )
-    .where(({ and, not, eb, exists: existsIn, selectFrom }) =>
-      not(
-        and([
-          existsIn(
-            selectFrom('targets as untold')
-              .select('untold.id')
-              .whereRef('untold.host_id', '=', 't.host_id')
-              .where('untold.late_end_until', 'is not', null)
-              .where('untold.late_end_until', '>', now),
-          ),
-          eb('h.presence', '=', 'Online'),
-        ]),
-      ),
-    )
-    .orderBy('t.position')
-    .limit(VIEW_CHUNK)
-    .execute();
+const NEXT_TARGETS = `SELECT t.id, t.host_id, t.host_name, t.was_healthy, h.presence, h.presence_since
+  FROM targets t LEFT JOIN hosts h ON h.id = t.host_id
+  WHERE t.deployment_id = ? AND t.status = 'Pending'
+    AND t.host_id NOT IN (
+      SELECT b.host_id FROM deployments d JOIN targets b ON b.deployment_id = d.id
+      WHERE d.is_active = 1 AND d.group_id = ? AND d.creator = 'autoscaling' AND d.id <> ? AND b.status = 'Pending')
+    AND NOT EXISTS (SELECT 1 FROM targets busy WHERE busy.host_id = t.host_id AND busy.status = 'InProgress')
+    AND NOT (
+      EXISTS (SELECT 1 FROM targets untold WHERE untold.host_id = t.host_id AND untold.late_end_until > ?)
+      AND h.presence = 'Online')
+  ORDER BY t.position LIMIT ${VIEW_CHUNK}`;
+
+async function nextTargets(reader: Reader, deployment: DeploymentRow, now: number): Promise<PendingTarget[]> {
+  const rows = await reader.selectRaw<{
+    id: number;
+    host_id: string;
+    host_name: string;
+    was_healthy: number;
+    presence: string | null;
+    presence_since: number | null;
+  }>(NEXT_TARGETS, [deployment.id, deployment.group_id, deployment.id, now]);
   return rows.map((row) => ({
     targetId: row.id,
     hostId: row.host_id as HostId,
@@ -146,27 +119,26 @@ async function nextTargets(query: Queryable, deployment: DeploymentRow, now: num
   }));
 }
 
-async function overdueTargets(query: Queryable, deploymentId: string, now: number): Promise<OverdueTarget[]> {
-  const running = query
-    .selectFrom('targets as t')
-    .leftJoin('hosts as h', 'h.id', 't.host_id')
-    .select([
-      't.id',
-      't.host_name',
-      't.was_healthy',
-      't.accepted_at',
-      't.started_at',
-      't.current_event',
-      'h.presence_since',
-    ])
-    .where('t.deployment_id', '=', deploymentId)
-    .where('t.status', '=', inProgress)
-    .limit(VIEW_CHUNK);
-  // Said although it follows from the bound: the index on lost deadlines holds only those rows.
-  const lost = await running
-    .where('t.lost_deadline_at', 'is not', null)
-    .where('t.lost_deadline_at', '<=', now)
-    .execute();
+const overdueTargetsWhere = (condition: string) =>
+  `SELECT t.id, t.host_name, t.was_healthy, t.accepted_at, t.started_at, t.current_event, h.presence_since
+   FROM targets t LEFT JOIN hosts h ON h.id = t.host_id
+   WHERE t.deployment_id = ? AND t.status = 'InProgress' AND ${condition} LIMIT ${VIEW_CHUNK}`;
+// Not null is said although it follows from the bound: the index on lost deadlines holds only those rows.
+const LOST_TARGETS = overdueTargetsWhere('t.lost_deadline_at IS NOT NULL AND t.lost_deadline_at <= ?');
+// While its host is away a target's progress is not judged: it has until the host counts as lost.
+const LATE_TARGETS = overdueTargetsWhere('t.deadline_at <= ? AND t.lost_deadline_at IS NULL');
+
+async function overdueTargets(reader: Reader, deploymentId: string, now: number): Promise<OverdueTarget[]> {
+  interface OverdueRow {
+    id: number;
+    host_name: string;
+    was_healthy: number;
+    accepted_at: number | null;
+    started_at: number | null;
+    current_event: string | null;
+    presence_since: number | null;
+  }
+  const lost = await reader.selectRaw<OverdueRow>(LOST_TARGETS, [deploymentId, now]);
   if (lost.length > 0)
     return lost.map((row) => ({
       targetId: row.id,
@@ -174,8 +146,7 @@ async function overdueTargets(query: Queryable, deploymentId: string, now: numbe
       wasHealthy: row.was_healthy === 1,
       cause: { kind: 'lost', awaySince: row.presence_since ?? now },
     }));
-  // While its host is away a target's progress is not judged: it has until the host counts as lost.
-  const late = await running.where('t.deadline_at', '<=', now).where('t.lost_deadline_at', 'is', null).execute();
+  const late = await reader.selectRaw<OverdueRow>(LATE_TARGETS, [deploymentId, now]);
   return late.map((row) => ({
     targetId: row.id,
     hostName: row.host_name,
@@ -187,122 +158,83 @@ async function overdueTargets(query: Queryable, deploymentId: string, now: numbe
   }));
 }
 
-async function nextDeadline(query: Queryable, deploymentId: string): Promise<number | null> {
-  const earliest = async (column: 'deadline_at' | 'lost_deadline_at') => {
-    let earliestFirst = query
-      .selectFrom('targets')
-      .select(column)
-      .where('deployment_id', '=', deploymentId)
-      .where('status', '=', inProgress)
-      .where(column, 'is not', null)
-      .orderBy(column)
-      .limit(1);
-    if (column === 'deadline_at') earliestFirst = earliestFirst.where('lost_deadline_at', 'is', null);
-    const row = await earliestFirst.executeTakeFirst();
-    return row?.[column] ?? Number.POSITIVE_INFINITY;
-  };
-  const at = Math.min(await earliest('deadline_at'), await earliest('lost_deadline_at'));
+const NEXT_DEADLINES = `SELECT
+  (SELECT deadline_at FROM targets
+   WHERE deployment_id = ? AND status = 'InProgress' AND deadline_at IS NOT NULL AND lost_deadline_at IS NULL
+   ORDER BY deadline_at LIMIT 1) AS late,
+  (SELECT lost_deadline_at FROM targets
+   WHERE deployment_id = ? AND status = 'InProgress' AND lost_deadline_at IS NOT NULL
+   ORDER BY lost_deadline_at LIMIT 1) AS lost`;
+
+async function nextDeadline(reader: Reader, deploymentId: string): Promise<number | null> {
+  const [row] = await reader.selectRaw<{ late: number | null; lost: number | null }>(NEXT_DEADLINES, [
+    deploymentId,
+    deploymentId,
+  ]);
+  const at = Math.min(row?.late ?? Number.POSITIVE_INFINITY, row?.lost ?? Number.POSITIVE_INFINITY);
   return Number.isFinite(at) ? at : null;
 }
 
 /**
- * Of the targets, and of the hosts that a rollback leaves alone: they were targets of the deployment that it answers.
- * Reads the few hosts that are away, not the targets: the index on hosts holds only those. A count of none or one instead of
- * a join or `exists`, which the planner may turn round into reading every target of the deployment.
+ * How many targets of one deployment a host is: none or one. A count instead of a join or `exists`, which the planner may turn round
+ * into reading every target of the deployment.
  */
-async function offlineInService(query: Queryable, deployment: DeploymentRow): Promise<RolloutView['offlineInService']> {
-  const triggering = deployment.already_current_hosts > 0 ? deployment.rollback_triggering_deployment_id : null;
-  const row = await query
-    .selectFrom('hosts as h')
-    .select((e) => [e.fn.countAll<number>().as('count'), e.fn.min('h.presence_since').as('oldest')])
-    .where('h.presence', '<>', sql.lit('Online'))
-    .where('h.presence', '=', 'Offline')
-    .where((e) => {
-      const targets = (deploymentId: string) =>
-        e
-          .selectFrom('targets as t')
-          .select((inner) => inner.fn.countAll<number>().as('count'))
-          .whereRef('t.host_id', '=', 'h.id')
-          .where('t.deployment_id', '=', deploymentId);
-      const inService = targets(deployment.id).where((inner) =>
-        inner.or([
-          inner('t.status', '=', 'Succeeded'),
-          inner.and([inner('t.status', '=', 'Pending'), inner('t.was_healthy', '=', 1)]),
-        ]),
-      );
-      if (triggering === null) return e(inService, '>', 0);
-      const leftAlone = e.and([e(targets(deployment.id), '=', 0), e(targets(triggering), '>', 0)]);
-      return e.or([e(inService, '>', 0), leftAlone]);
-    })
-    .executeTakeFirst();
-  const count = Number(row?.count ?? 0);
-  return { count, oldestSince: count === 0 || row?.oldest == null ? null : Number(row.oldest) };
+const targetsOf = (host: string, condition = '') =>
+  `(SELECT count(*) FROM targets own WHERE own.host_id = ${host} AND own.deployment_id = ?${condition})`;
+const IN_SERVICE = ` AND (own.status = 'Succeeded' OR (own.status = 'Pending' AND own.was_healthy = 1))`;
+
+const OFFLINE_HOSTS = `SELECT count(*) AS count, min(h.presence_since) AS oldest FROM hosts h
+  WHERE h.presence <> 'Online' AND h.presence = 'Offline'`;
+const OFFLINE_TARGETS = `${OFFLINE_HOSTS} AND ${targetsOf('h.id', IN_SERVICE)} > 0`;
+const OFFLINE_TARGETS_OR_LEFT_ALONE = `${OFFLINE_HOSTS}
+  AND (${targetsOf('h.id', IN_SERVICE)} > 0 OR (${targetsOf('h.id')} = 0 AND ${targetsOf('h.id')} > 0))`;
+
+/**
+ * Of the targets, and of the hosts that a rollback leaves alone: they were targets of the deployment that it answers.
+ * Reads the few hosts that are away, not the targets: the index on hosts holds only those.
+ */
+async function offlineInService(
+  reader: Reader,
+  { id, already_current_hosts, rollback_triggering_deployment_id: triggering }: DeploymentRow,
+): Promise<RolloutView['offlineInService']> {
+  type Offline = { count: number; oldest: number | null };
+  const [row] =
+    already_current_hosts > 0 && triggering !== null
+      ? await reader.selectRaw<Offline>(OFFLINE_TARGETS_OR_LEFT_ALONE, [id, id, triggering])
+      : await reader.selectRaw<Offline>(OFFLINE_TARGETS, [id]);
+  return { count: row?.count ?? 0, oldestSince: row?.oldest ?? null };
 }
 
 /**
  * Hosts of this deployment that were in service when it was made, or are since, and that a one-host deployment of the group
  * takes out: at once, when it has not begun yet. One that failed there counts until that deployment has ended, which tells this
- * one (settle-group.ts). Reads the few deployments of this kind that run, not the targets of this one.
+ * one (settle-group.ts). Those that are away are counted already. Reads the few deployments of this kind that run, not the targets
+ * of this one.
  */
-async function busyInService(query: Queryable, deployment: DeploymentRow): Promise<number> {
-  const row = await query
-    .selectFrom('deployments as d')
-    .innerJoin('targets as t', 't.deployment_id', 'd.id')
-    .innerJoin('hosts as h', 'h.id', 't.host_id')
-    .select((e) => e.fn.countAll<number>().as('count'))
-    .where('d.is_active', '=', sql.lit(1))
-    .where('d.group_id', '=', deployment.group_id)
-    .where('d.creator', '=', 'autoscaling')
-    .where('d.id', '<>', deployment.id)
-    .where((e) =>
-      e.or([
-        e('t.status', 'in', ['Pending', 'InProgress']),
-        e.and([e('t.status', '=', 'Failed'), e('t.started_at', 'is not', null)]),
-      ]),
-    )
-    // Those that are away are counted already.
-    .where('h.presence', '<>', 'Offline')
-    .where((e) =>
-      e(
-        e
-          .selectFrom('targets as own')
-          .select((inner) => inner.fn.countAll<number>().as('count'))
-          .whereRef('own.host_id', '=', 't.host_id')
-          .where('own.deployment_id', '=', deployment.id)
-          .where((inner) =>
-            inner.or([
-              inner('own.status', '=', 'Succeeded'),
-              inner.and([inner('own.status', '=', 'Pending'), inner('own.was_healthy', '=', 1)]),
-            ]),
-          ),
-        '>',
-        0,
-      ),
-    )
-    .executeTakeFirst();
-  return Number(row?.count ?? 0);
+const BUSY_IN_SERVICE = `SELECT count(*) AS count
+  FROM deployments d JOIN targets t ON t.deployment_id = d.id JOIN hosts h ON h.id = t.host_id
+  WHERE d.is_active = 1 AND d.group_id = ? AND d.creator = 'autoscaling' AND d.id <> ?
+    AND (t.status IN ('Pending', 'InProgress') OR (t.status = 'Failed' AND t.started_at IS NOT NULL))
+    AND h.presence <> 'Offline' AND ${targetsOf('t.host_id', IN_SERVICE)} > 0`;
+
+async function busyInService(reader: Reader, { id, group_id }: DeploymentRow): Promise<number> {
+  const [row] = await reader.selectRaw<{ count: number }>(BUSY_IN_SERVICE, [group_id, id, id]);
+  return row?.count ?? 0;
 }
 
-async function exists(query: Queryable, deploymentId: string, what: 'touched' | 'reachable-failure'): Promise<boolean> {
-  let targets = query
-    .selectFrom('targets')
-    .select(sql<number>`1`.as('one'))
-    .where('deployment_id', '=', deploymentId)
-    .limit(1);
-  targets =
-    what === 'touched'
-      ? targets.where('status', 'in', ['Succeeded', 'Failed', 'InProgress']).where('started_at', 'is not', null)
-      : targets
-          .where('status', '=', 'Failed')
-          .where('error_code', 'not in', ['HOST_OFFLINE', 'HOST_LOST', 'HOST_REMOVED']);
-  return (await targets.executeTakeFirst()) !== undefined;
+const TOUCHED = `SELECT 1 FROM targets WHERE deployment_id = ? AND status IN ('Succeeded', 'Failed', 'InProgress')
+  AND started_at IS NOT NULL LIMIT 1`;
+const REACHABLE_FAILURE = `SELECT 1 FROM targets WHERE deployment_id = ? AND status = 'Failed'
+  AND error_code NOT IN ('HOST_OFFLINE', 'HOST_LOST', 'HOST_REMOVED') LIMIT 1`;
+
+async function exists(reader: Reader, statement: string, deploymentId: string): Promise<boolean> {
+  return (await reader.selectRaw(statement, [deploymentId])).length > 0;
 }
 
-async function lastGoodRevision(query: Queryable, groupId: string): Promise<RevisionId | null> {
-  const row = await query
-    .selectFrom('deployment_groups')
-    .select('last_good_revision_id')
-    .where('id', '=', groupId)
-    .executeTakeFirst();
-  return (row?.last_good_revision_id ?? null) as RevisionId | null;
+async function lastGoodRevision(reader: Reader, groupId: string): Promise<RevisionId | null> {
+  const [row] = await reader.selectRaw<{ id: RevisionId | null }>(
+    'SELECT last_good_revision_id AS id FROM deployment_groups WHERE id = ?',
+    [groupId],
+  );
+  return row?.id ?? null;
 }

@@ -6,12 +6,14 @@ import type { History } from '../history.ts';
 
 /** I8, at each end of a coordinator: from what is stored, the same is decided twice, also from a view that was copied. */
 export async function checkDecisions({ world, observer, violate }: History): Promise<void> {
-  const { query } = databaseOn(world.database.look);
+  const database = databaseOn(world.database.look);
   const now = world.coordinator.clock.now();
   for (const { id } of observer.active()) {
     const decisions: string[] = [];
     for (let round = 0; round < 2; round++) {
-      const loaded = await loadRolloutView(query, id as DeploymentId, now, world.coordinator.config.timings);
+      const loaded = await database.transaction((tx) =>
+        loadRolloutView(tx, id as DeploymentId, now, world.coordinator.config.timings),
+      );
       if (loaded === null) return;
       decisions.push(
         JSON.stringify(decide(loaded.view, now)),

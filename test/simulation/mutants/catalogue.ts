@@ -192,8 +192,8 @@ export const MUTANTS: readonly Mutant[] = [
 
   // One at a time
   one('two-on-one-host', 'two deployments run on one host', 'coordinator/engine/view-loader.ts', [
-    ".where('busy.status', '=', inProgress)",
-    ".where('busy.status', '=', sql.lit('Created'))",
+    "busy.status = 'InProgress'",
+    "busy.status = 'Created'",
   ]),
   one(
     'second-deployment-of-a-group',
