@@ -1,8 +1,9 @@
+import { isDeepStrictEqual } from 'node:util';
 import { type Agent, startAgent } from '../../../agent/agent.ts';
 import { parseConfig } from '../../../agent/config.ts';
 import { enrol } from '../../../agent/connection/enrolment.ts';
 import type { HttpClient } from '../../../agent/connection/http-client.ts';
-import { loadIdentity } from '../../../agent/connection/identity.ts';
+import { type Identity, loadIdentity } from '../../../agent/connection/identity.ts';
 import { createLongPollTransport } from '../../../agent/connection/long-poll.ts';
 import type { Transport } from '../../../agent/connection/transport.ts';
 import { layoutOf } from '../../../agent/deployment/layout.ts';
@@ -74,6 +75,7 @@ export class Machine {
   /** The agent ends at the so-many-th append to its journal, or name that it gives to what it installs. */
   failpoint: { countdown: number; moment: DiskMoment } | null = null;
   hostId: string | null = null;
+  #identity: Identity | null = null;
   /** Hooks were running on it when its agent ended last. */
   agentStarts = 0;
 
@@ -187,7 +189,7 @@ export class Machine {
   async #run(process: SimulatedProcess): Promise<void> {
     const { timeline, network, logger, chance } = this.#parts;
     const disk = this.#disk(process);
-    const identity = await loadIdentity(disk, LAYOUT.identity);
+    const identity = this.#sameIdentity(await loadIdentity(disk, LAYOUT.identity));
     if (identity === null || identity.enrolment === null) throw new AppError('invalid', 'this host is not enrolled');
     const clock = this.#clock(process);
     const http = this.#http(process);
@@ -228,6 +230,12 @@ export class Machine {
       onFailure: (error) => this.#agentFailed(process, error),
     });
     if (this.#agent?.process === process) this.#agent.running = agent;
+  }
+
+  /** Agents that read the same share what is kept with it: the key, which takes longer to read than all else that an agent begins with. */
+  #sameIdentity(read: Identity | null): Identity | null {
+    if (!isDeepStrictEqual(read, this.#identity)) this.#identity = read;
+    return this.#identity;
   }
 
   #agentFailed(process: SimulatedProcess, error: unknown): void {
