@@ -2,7 +2,7 @@ import { AppError, wrapError } from '../../shared/core/errors.ts';
 import { newUuid } from '../../shared/core/ids.ts';
 import type { Randomness } from '../../shared/core/randomness.ts';
 import type { AppendFile, Disk } from '../host/disk.ts';
-import { encodeLine, type JournalRecord, type JournalState, readLines } from './records.ts';
+import { encodeLine, encodeRecord, type JournalRecord, type JournalState, readLines } from './records.ts';
 import { applyRecord, emptyState, renumbered } from './state.ts';
 
 /** A journal of this size is damaged or not ours, bytes. */
@@ -98,7 +98,7 @@ function createJournal(parts: JournalParts, replayed: Replayed, opened: AppendFi
   let checkpointBytes = replayed.checkpointBytes;
   let compactions = 0;
   let durableSequence = state.lastSequence;
-  let pending: JournalRecord[] = [];
+  let pending: string[] = [];
   let inFlight: Promise<void> = Promise.resolve();
   let next: Promise<void> | null = null;
 
@@ -150,7 +150,7 @@ function createJournal(parts: JournalParts, replayed: Replayed, opened: AppendFi
     append(...records) {
       for (const record of records) {
         // The file gets the record as it was given; applying may take its objects over and change them later.
-        pending.push(structuredClone(record));
+        pending.push(encodeRecord(record));
         applyRecord(state, record);
       }
       // Nobody waits for this commit; whoever commits next meets its failure.
@@ -177,7 +177,7 @@ function createJournal(parts: JournalParts, replayed: Replayed, opened: AppendFi
 }
 
 async function writeCheckpoint(disk: Disk, path: string, state: JournalState): Promise<number> {
-  const line = Buffer.from(encodeLine([{ kind: 'checkpoint', state }]));
+  const line = Buffer.from(encodeLine([encodeRecord({ kind: 'checkpoint', state })]));
   await disk.writeFileDurably(path, line, 0o600);
   return line.length;
 }

@@ -129,12 +129,18 @@ const anyRecord = z.looseObject({ kind: z.string(), optional: z.boolean().option
 const HASH_LENGTH = 16;
 const batch = z.array(anyRecord).min(1);
 
+/** As it will stand in a line, whatever becomes of the object. */
+export function encodeRecord(record: JournalRecord): string {
+  return JSON.stringify(record);
+}
+
 /**
  * One line: 16 hex digits of the SHA-256 of what follows the second space, its length in bytes, the records as a JSON array,
  * a newline.
+ * @param records from {@link encodeRecord}
  */
-export function encodeLine(records: readonly JournalRecord[]): string {
-  const json = JSON.stringify(records);
+export function encodeLine(records: readonly string[]): string {
+  const json = `[${records.join()}]`;
   return `${hashOf(json)} ${Buffer.byteLength(json)} ${json}\n`;
 }
 

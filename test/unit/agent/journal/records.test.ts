@@ -1,12 +1,13 @@
 import { expect } from 'chai';
-import { encodeLine, type JournalRecord, readLines } from '../../../../agent/journal/records.ts';
+import { encodeLine, encodeRecord, type JournalRecord, readLines } from '../../../../agent/journal/records.ts';
 import { emptyState } from '../../../../agent/journal/state.ts';
 
 const checkpoint: JournalRecord = { kind: 'checkpoint', state: emptyState('journal-1') };
 const acknowledged = (sequence: number): JournalRecord => ({ kind: 'acknowledged', sequence });
+const lineOf = (records: readonly JournalRecord[]) => encodeLine(records.map(encodeRecord));
 
 describe('readLines', () => {
-  const lines = [[checkpoint], [acknowledged(1), acknowledged(2)], [acknowledged(3)]].map(encodeLine);
+  const lines = [[checkpoint], [acknowledged(1), acknowledged(2)], [acknowledged(3)]].map(lineOf);
   const whole = Buffer.from(lines.join(''));
   const ends = lines.map((_line, index) => lines.slice(0, index + 1).join('').length);
 
@@ -44,12 +45,12 @@ describe('readLines', () => {
   it('refuses a file without a whole first line, and one that does not begin with a checkpoint', () => {
     expect(readLines(Buffer.alloc(0)).ok).to.equal(false);
     expect(readLines(whole.subarray(0, 20))).to.include({ ok: false, offset: 0 });
-    expect(readLines(Buffer.from(encodeLine([acknowledged(1)])))).to.include({ ok: false, offset: 0 });
+    expect(readLines(Buffer.from(lineOf([acknowledged(1)])))).to.include({ ok: false, offset: 0 });
   });
 
   describe('of an agent of the next minor version', () => {
     /** Kinds and fields that this version does not have. */
-    const written = (...records: object[]) => encodeLine(records as JournalRecord[]);
+    const written = (...records: object[]) => lineOf(records as JournalRecord[]);
     const read = (line: string) => readLines(Buffer.from(`${lines[0]}${line}${lines[2]}`));
 
     it('refuses a record that it may not pass over, and says what to do', () => {
