@@ -34,6 +34,11 @@ export function faultyDisk(disk: Disk, before: (call: number, name: string) => v
   };
 }
 
+/** Without a stack: a simulated disk makes thousands, for files that are not there. */
 export function systemError(code: string): Error {
-  return Object.assign(new Error(`${code}: made by a test`), { code });
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  const error = Object.assign(new Error(`${code}: made by a test`), { code });
+  Error.stackTraceLimit = stackTraceLimit;
+  return error;
 }

@@ -34,6 +34,8 @@ interface FleetHost {
 export function createStartCheck(history: History): () => void {
   const { world, truth, violate } = history;
   const { look } = world.database;
+  // Asked at each commit, of which few start a host.
+  const running = look.prepare<[], Pick<Running, 'id'>>(`SELECT id FROM targets WHERE status = 'InProgress'`);
   const inProgress = look.prepare<[], Running>(
     `SELECT t.id, t.deployment_id AS deploymentId, t.host_id AS hostId, t.was_healthy AS wasHealthy, h.presence
      FROM targets t LEFT JOIN hosts h ON h.id = t.host_id WHERE t.status = 'InProgress'`,
@@ -73,10 +75,11 @@ export function createStartCheck(history: History): () => void {
   }
 
   return () => {
-    const running = inProgress.all();
-    if (running.length === 0 && known.size === 0) return;
-    const started = running.filter((target) => !known.has(target.id));
-    known = new Set(running.map((target) => target.id));
+    const before = known;
+    const now = running.all();
+    if (now.length === before.size && now.every(({ id }) => before.has(id))) return;
+    known = new Set(now.map(({ id }) => id));
+    const started = inProgress.all().filter((target) => !before.has(target.id));
     for (const id of new Set(started.map((target) => target.deploymentId))) {
       const taker = find(id);
       if (taker === undefined) continue;
