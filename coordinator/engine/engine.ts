@@ -73,6 +73,14 @@ export function createEngine(parts: EngineParts): Engine {
     deploymentTimeoutMs: settings.deploymentTimeoutMs,
     triggers: parts.triggers,
   };
+  // Made once: they are asked at every tick.
+  const activeDeployments = database.query.selectFrom('deployments').select('id').where('is_active', '=', 1).compile();
+  const owingGroups = database.query
+    .selectFrom('group_hosts')
+    .select('group_id')
+    .distinct()
+    .where('converge', 'in', ['entering', 'behind'])
+    .compile();
   const timers = new Map<string, Timer>();
   let tick: Timer | null = null;
   let isStopped = false;
@@ -169,15 +177,10 @@ export function createEngine(parts: EngineParts): Engine {
   }
 
   async function wakeAll(): Promise<void> {
-    const active = await database.query.selectFrom('deployments').select('id').where('is_active', '=', 1).execute();
-    for (const row of active) engine.wakeDeployment(row.id);
-    const owing = await database.query
-      .selectFrom('group_hosts')
-      .select('group_id')
-      .distinct()
-      .where('converge', 'in', ['entering', 'behind'])
-      .execute();
-    for (const row of owing) engine.wakeGroup(row.group_id);
+    const active = await database.query.executeQuery(activeDeployments);
+    for (const row of active.rows) engine.wakeDeployment(row.id);
+    const owing = await database.query.executeQuery(owingGroups);
+    for (const row of owing.rows) engine.wakeGroup(row.group_id);
   }
 
   async function resendUnaccepted(): Promise<void> {

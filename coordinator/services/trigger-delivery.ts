@@ -59,6 +59,28 @@ const BACKOFF = { baseMs: 1_000, maxMs: 600_000 };
 export function createTriggerDelivery(parts: Parts): TriggerDelivery {
   const { database, clock, randomness, logger, notifier, settings } = parts;
   const { query } = database;
+  // Made once: they are asked at every look.
+  /** The message of each target whose turn it is. */
+  const heads = query
+    .selectFrom('trigger_messages')
+    .select(['target', 'next_attempt_at'])
+    .where('sequence', 'in', (waiting) =>
+      waiting
+        .selectFrom('trigger_messages')
+        .select((e) => e.fn.min('sequence').as('sequence'))
+        .where('dead_at', 'is', null)
+        .groupBy('target'),
+    )
+    .compile();
+  const newestDeadBeyondBound = query
+    .selectFrom('trigger_messages')
+    .select(['dead_at', 'sequence'])
+    .where('dead_at', 'is not', null)
+    .orderBy('dead_at', 'desc')
+    .orderBy('sequence', 'desc')
+    .offset(settings.deadLetters)
+    .limit(1)
+    .compile();
   let isStopped = false;
   const attempts = new Set<AbortController>();
   const runs = new Map<string, Promise<void>>();
@@ -86,28 +108,13 @@ export function createTriggerDelivery(parts: Parts): TriggerDelivery {
     await dropDead();
     const now = clock.now();
     let next = now + TICK_MS;
-    for (const { target, next_attempt_at } of await heads()) {
+    for (const { target, next_attempt_at } of (await query.executeQuery(heads)).rows) {
       if (runs.has(target)) continue;
       if (next_attempt_at > now) next = Math.min(next, next_attempt_at);
       // A run that ends looks again, so those that found no place have their turn.
       else if (runs.size < TARGETS_AT_ONCE && !isStopped) begin(target);
     }
     lookAt(next);
-  }
-
-  /** The message of each target whose turn it is. */
-  async function heads(): Promise<Pick<TriggerMessageRow, 'target' | 'next_attempt_at'>[]> {
-    return query
-      .selectFrom('trigger_messages')
-      .select(['target', 'next_attempt_at'])
-      .where('sequence', 'in', (waiting) =>
-        waiting
-          .selectFrom('trigger_messages')
-          .select((e) => e.fn.min('sequence').as('sequence'))
-          .where('dead_at', 'is', null)
-          .groupBy('target'),
-      )
-      .execute();
   }
 
   function begin(target: string): void {
@@ -222,15 +229,7 @@ export function createTriggerDelivery(parts: Parts): TriggerDelivery {
 
   /** Dead letters beyond their bound, the oldest first. */
   async function dropDead(): Promise<void> {
-    const newestTooMany = await query
-      .selectFrom('trigger_messages')
-      .select(['dead_at', 'sequence'])
-      .where('dead_at', 'is not', null)
-      .orderBy('dead_at', 'desc')
-      .orderBy('sequence', 'desc')
-      .offset(settings.deadLetters)
-      .limit(1)
-      .executeTakeFirst();
+    const [newestTooMany] = (await query.executeQuery(newestDeadBeyondBound)).rows;
     if (newestTooMany === undefined) return;
     const { dead_at, sequence } = newestTooMany;
     const { numDeletedRows } = await query
