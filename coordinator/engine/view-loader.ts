@@ -1,7 +1,7 @@
 import type { DeploymentId, HostId, RevisionId } from '../../shared/core/ids.ts';
 import { deployment as deploymentModel } from '../../shared/model/deployment.ts';
 import { hostPresence } from '../../shared/model/host.ts';
-import { capacityForUnhealthy } from '../rollout/capacity.ts';
+import { capacityForHealthy, capacityForUnhealthy } from '../rollout/capacity.ts';
 import {
   type OverdueTarget,
   type PendingTarget,
@@ -68,7 +68,7 @@ export async function loadRolloutView(
   };
   // As many hosts as may be in progress are: nothing can start, and no host in waiting matters until one of them has ended.
   const isFull = row.count_in_progress > 0 && capacityForUnhealthy(view) <= 0;
-  if (!isWaitingForEnd && !isFull) view.next = await nextTargets(reader, row, now);
+  if (!isWaitingForEnd && !isFull) view.next = await nextTargets(reader, view, row, now);
   return { view, row };
 }
 
@@ -83,11 +83,16 @@ function endingOf(row: DeploymentRow): RolloutView['deployment']['ending'] {
   };
 }
 
+/** Rows of a chunk that are looked at first. */
+const FEW = 32;
+
 /**
  * In the order of the plan, without hosts that are busy, and without those that are here and still to tell how an earlier one ended.
  * Bringing a host in goes before the group's own deployment: after it, it would take the host back to the old revision.
  */
-const NEXT_TARGETS = `SELECT t.id, t.host_id, t.host_name, t.was_healthy, h.presence, h.presence_since
+const nextTargetsUpTo = (
+  limit: number,
+) => `SELECT t.id, t.host_id, t.host_name, t.was_healthy, h.presence, h.presence_since
   FROM targets t LEFT JOIN hosts h ON h.id = t.host_id
   WHERE t.deployment_id = ? AND t.status = 'Pending'
     AND t.host_id NOT IN (
@@ -97,9 +102,34 @@ const NEXT_TARGETS = `SELECT t.id, t.host_id, t.host_name, t.was_healthy, h.pres
     AND NOT (
       EXISTS (SELECT 1 FROM targets untold WHERE untold.host_id = t.host_id AND untold.late_end_until > ?)
       AND h.presence = 'Online')
-  ORDER BY t.position LIMIT ${VIEW_CHUNK}`;
+  ORDER BY t.position LIMIT ${limit}`;
+const FEW_TARGETS = nextTargetsUpTo(FEW);
+const CHUNK_OF_TARGETS = nextTargetsUpTo(VIEW_CHUNK);
 
-async function nextTargets(reader: Reader, deployment: DeploymentRow, now: number): Promise<PendingTarget[]> {
+/**
+ * All of a chunk, or the first few when no more than those can matter: when as many as may start are here and cost no more service than
+ * there is, whoever comes behind them waits.
+ */
+async function nextTargets(
+  reader: Reader,
+  view: RolloutView,
+  row: DeploymentRow,
+  now: number,
+): Promise<PendingTarget[]> {
+  const mayStart = capacityForUnhealthy(view);
+  if (mayStart > 0 && mayStart <= FEW && capacityForHealthy(view) >= mayStart) {
+    const few = await pendingTargets(reader, FEW_TARGETS, row, now);
+    if (few.length < FEW || few.slice(0, mayStart).every(({ presence }) => presence === 'Online')) return few;
+  }
+  return pendingTargets(reader, CHUNK_OF_TARGETS, row, now);
+}
+
+async function pendingTargets(
+  reader: Reader,
+  statement: string,
+  deployment: DeploymentRow,
+  now: number,
+): Promise<PendingTarget[]> {
   const rows = await reader.selectRaw<{
     id: number;
     host_id: string;
@@ -107,7 +137,7 @@ async function nextTargets(reader: Reader, deployment: DeploymentRow, now: numbe
     was_healthy: number;
     presence: string | null;
     presence_since: number | null;
-  }>(NEXT_TARGETS, [deployment.id, deployment.group_id, deployment.id, now]);
+  }>(statement, [deployment.id, deployment.group_id, deployment.id, now]);
   return rows.map((row) => ({
     targetId: row.id,
     hostId: row.host_id as HostId,

@@ -48,6 +48,16 @@ describe('the engine', () => {
     expect(inFlight()).to.have.length(5);
   });
 
+  it('finds the few that may start behind many that are away', async () => {
+    const hosts = await aFleet(45, ({ revision }) => (revision.label === '1' ? 'succeed' : 'hang'));
+    await deployed('1', { deploymentConfigName: 'CodeDeployDefault.AllAtOnce' });
+    for (const host of hosts.slice(0, 42)) world.disconnect(host);
+    await world.run();
+    await world.deploy('2', { deploymentConfigName: 'CodeDeployDefault.OneAtATime' });
+    await world.run();
+    expect(hosts.filter((host) => host.started.length > 1).map((host) => host.name)).to.deep.equal(['web-43']);
+  });
+
   it('stops a bad revision by the health rule, rolls back what was touched, and says why', async () => {
     await aFleet(5, failing('2'));
     await deployed('1');
