@@ -70,6 +70,14 @@ export async function convergeGroup(
   });
 }
 
+/**
+ * The host `g.host_id` has no target of this status in a running deployment of the group. Each status has an index by host; the join
+ * keeps the planner from looking for each host in every running deployment, which took a second for a fleet that is brought in.
+ */
+const isNoTarget = (status: 'Pending' | 'InProgress') => `NOT EXISTS (
+    SELECT 1 FROM targets t CROSS JOIN deployments d ON d.id = t.deployment_id
+    WHERE t.host_id = g.host_id AND t.status = '${status}' AND d.group_id = g.group_id AND d.is_active = 1)`;
+
 async function loadOwed(
   tx: DatabaseTransaction,
   groupId: string,
@@ -85,10 +93,7 @@ async function loadOwed(
     `SELECT g.host_id, h.name, g.converge, g.revision_id, g.instance_health, h.presence
      FROM group_hosts g JOIN hosts h ON h.id = g.host_id
      WHERE g.group_id = ? AND g.converge IN ('entering', 'behind')
-       AND NOT EXISTS (
-         SELECT 1 FROM targets t JOIN deployments d ON d.id = t.deployment_id
-         WHERE t.host_id = g.host_id AND d.group_id = g.group_id AND d.is_active = 1
-           AND t.status IN ('Pending', 'InProgress'))
+       AND ${isNoTarget('Pending')} AND ${isNoTarget('InProgress')}
      ORDER BY h.presence = 'Online' DESC, g.converge DESC, h.name LIMIT ${HOSTS_PER_ROUND}`,
     [groupId],
   );

@@ -59,6 +59,7 @@ async function oweUnreachedTargets(tx: DatabaseTransaction, row: DeploymentRow):
  * whose turn did not come since another one failed; a stop is an operator's word for all of them.
  */
 async function settleOwedHosts(tx: DatabaseTransaction, row: DeploymentRow): Promise<void> {
+  // That the host is one of the deployment's is said twice: the planner reads all hosts of the group without it.
   await tx.executeMany(
     `UPDATE group_hosts SET converge = CASE
        WHEN t.status = 'Skipped' AND ? = 'Failed' THEN converge
@@ -67,8 +68,9 @@ async function settleOwedHosts(tx: DatabaseTransaction, row: DeploymentRow): Pro
        ELSE 'behind' END
      FROM targets t
      WHERE t.deployment_id = ? AND t.host_id = group_hosts.host_id AND group_hosts.group_id = ?
+       AND group_hosts.host_id IN (SELECT host_id FROM targets WHERE deployment_id = ?)
        AND coalesce(t.error_code, '') NOT IN ('HOST_OFFLINE', 'HOST_LOST')`,
-    [[row.status, row.revision_id, row.id, row.group_id]],
+    [[row.status, row.revision_id, row.id, row.group_id, row.id]],
   );
 }
 

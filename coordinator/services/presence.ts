@@ -160,9 +160,11 @@ export function createPresence(parts: PresenceParts): Presence {
   async function sweep(): Promise<void> {
     const { remaining, wakes } = await database.transaction(async (tx) => {
       const now = clock.now();
+      // That they are not Online is said although it follows: the index on hosts holds only those.
       const gone = await tx.query
         .updateTable('hosts')
         .set({ presence: 'Offline' })
+        .where('presence', '<>', 'Online')
         .where('presence', '=', 'Reconnecting')
         .where('presence_since', '<=', now - settings.offlineAfterMs)
         .returning('id')
@@ -170,6 +172,7 @@ export function createPresence(parts: PresenceParts): Presence {
       const left = await tx.query
         .selectFrom('hosts')
         .select('id')
+        .where('presence', '<>', 'Online')
         .where('presence', '=', 'Reconnecting')
         .limit(1)
         .executeTakeFirst();

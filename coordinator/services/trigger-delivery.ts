@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import { backoffMs } from '../../shared/core/backoff.ts';
 import type { Clock, Timer } from '../../shared/core/clock.ts';
 import { errorMessage } from '../../shared/core/errors.ts';
@@ -60,18 +61,16 @@ export function createTriggerDelivery(parts: Parts): TriggerDelivery {
   const { database, clock, randomness, logger, notifier, settings } = parts;
   const { query } = database;
   // Made once: they are asked at every look.
-  /** The message of each target whose turn it is. */
-  const heads = query
-    .selectFrom('trigger_messages')
-    .select(['target', 'next_attempt_at'])
-    .where('sequence', 'in', (waiting) =>
-      waiting
-        .selectFrom('trigger_messages')
-        .select((e) => e.fn.min('sequence').as('sequence'))
-        .where('dead_at', 'is', null)
-        .groupBy('target'),
-    )
-    .compile();
+  /** The message of each target whose turn it is: from target to target by the index, whatever waits behind. */
+  const heads = sql<Pick<TriggerMessageRow, 'target' | 'next_attempt_at'>>`
+    WITH RECURSIVE waiting (target) AS (
+      SELECT min(target) FROM trigger_messages WHERE dead_at IS NULL
+      UNION ALL
+      SELECT (SELECT min(target) FROM trigger_messages WHERE dead_at IS NULL AND target > waiting.target)
+      FROM waiting WHERE target IS NOT NULL)
+    SELECT target, next_attempt_at FROM trigger_messages WHERE sequence IN (
+      SELECT (SELECT min(sequence) FROM trigger_messages m WHERE m.dead_at IS NULL AND m.target = waiting.target) FROM waiting)
+    ORDER BY sequence`.compile(query);
   const newestDeadBeyondBound = query
     .selectFrom('trigger_messages')
     .select(['dead_at', 'sequence'])
