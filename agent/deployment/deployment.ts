@@ -4,8 +4,8 @@ import { InvariantViolation, invariant } from '../../shared/core/invariant.ts';
 import type { RunningEvent } from '../../shared/protocol/messages.ts';
 import type { DeploymentProgress } from '../journal/records.ts';
 import { loadAppSpec } from './app-spec-file.ts';
-import { type EventOutcome, type ExecutorParts, execute, failed } from './executors.ts';
-import { type PlanInput, planEvent, type Step, timeoutOf, type UnpackedRevision } from './plan.ts';
+import { type EventOutcome, type ExecutorParts, execute, failed, type StepContext } from './executors.ts';
+import { nextHook, type PlanInput, planEvent, type Step, timeoutOf, type UnpackedRevision } from './plan.ts';
 import { hasLostScripts, type Remainder, remainder } from './recovery.ts';
 import { openScriptsLog, type ScriptsLog } from './scripts-log.ts';
 
@@ -35,6 +35,7 @@ export async function runDeployment(
   try {
     return await walk(parts, deployment, { signal, files, scriptsLog });
   } finally {
+    parts.hooks.processes.prepare(null);
     await scriptsLog.close();
   }
 }
@@ -53,10 +54,11 @@ async function walk(
       return 'finished';
     }
     if (signal.aborted) return 'interrupted';
-    const step = await planNext(parts, deployment, { event: rest.event, revisions });
+    const { step, following } = await planNext(parts, deployment, { event: rest.event, revisions });
     const outcome = await runEvent(parts, {
       deployment,
       step,
+      following,
       interrupted: rest.interrupted,
       signal,
       files,
@@ -83,7 +85,7 @@ async function planNext(
   parts: DeploymentParts,
   deployment: DeploymentProgress,
   next: { event: string; revisions: Revisions },
-): Promise<Step> {
+): Promise<{ step: Step; following: EventRun['following'] }> {
   const { assignment, archive } = deployment;
   const { revisions, event } = next;
   if (archive !== null && revisions.downloaded === null) {
@@ -92,7 +94,7 @@ async function planNext(
       lifecycleEvents: assignment.lifecycleEvents,
     });
     // It was read before, so the archive was damaged since.
-    if (!loaded.ok) return { kind: 'refuse', event, reason: loaded.message };
+    if (!loaded.ok) return { step: { kind: 'refuse', event, reason: loaded.message }, following: null };
     revisions.downloaded = {
       revisionLabel: assignment.revision.label,
       archiveRoot: archive.archiveRoot,
@@ -100,7 +102,8 @@ async function planNext(
     };
   }
   if (revisions.installed === undefined) revisions.installed = await loadInstalled(parts, deployment);
-  return planEvent({ assignment, installed: revisions.installed, downloaded: revisions.downloaded }, event);
+  const input = { assignment, installed: revisions.installed, downloaded: revisions.downloaded };
+  return { step: planEvent(input, event), following: nextHook(input, event) };
 }
 
 async function loadInstalled(
@@ -121,6 +124,7 @@ async function loadInstalled(
 interface EventRun {
   deployment: DeploymentProgress;
   step: Step;
+  following: StepContext['following'];
   interrupted: (Remainder & { kind: 'event' })['interrupted'];
   signal: AbortSignal;
   files: ReturnType<ExecutorParts['layout']['deployment']>;

@@ -9,7 +9,13 @@ import type { Diagnostics } from '../../shared/model/lifecycle-event.ts';
 import type { Assignment } from '../../shared/protocol/messages.ts';
 import type { BundleOutcome } from '../bundle/bundles.ts';
 import { hookEnvironment } from '../hooks/environment.ts';
-import { type HookRunnerParts, REBOOT_EXIT_CODE, runScript } from '../hooks/hook-runner.ts';
+import {
+  type ExpectedScript,
+  expectScript,
+  type HookRunnerParts,
+  REBOOT_EXIT_CODE,
+  runScript,
+} from '../hooks/hook-runner.ts';
 import type { Disk } from '../host/disk.ts';
 import type { InstallOutcome, InstallRequest } from '../install/installer.ts';
 import type { Journal } from '../journal/journal.ts';
@@ -46,6 +52,8 @@ export interface StepContext {
   files: DeploymentLayout;
   /** What the journal knows of this event when an earlier agent began it. */
   interrupted: EventProgress | null;
+  /** The event with scripts that comes next, as far as is known. */
+  following: StepOf<'run-hook'> | null;
   signal: AbortSignal;
 }
 
@@ -207,31 +215,21 @@ function rebootFailure(location: string, message: string): EventOutcome {
 async function runOneScript(
   parts: ExecutorParts,
   step: StepOf<'run-hook'>,
-  { deployment, files, signal, index }: StepContext & { index: number },
+  context: StepContext & { index: number },
 ): ReturnType<typeof runScript> {
   const { journal } = parts;
+  const { deployment, signal, following, index } = context;
   const { assignment } = deployment;
   const { event } = step;
-  const script = step.scripts[index];
-  invariant(script !== undefined, `script ${index} of ${event} is in the plan`);
+  const expected = expectedScript(parts, step, context);
+  invariant(expected !== null, `script ${index} of ${event} is in the plan`);
+  const { script } = expected;
   const place = { deploymentId: assignment.deploymentId, event, index };
   const known = findDeployment(journal.state, assignment.deploymentId);
   const previous = known === undefined ? undefined : findEvent(known, event)?.scripts[index];
   return runScript(parts.hooks, {
-    script,
-    inTransientUnit: assignment.transientUnits === true,
-    archiveRoot: step.source.archiveRoot,
-    outputPath: files.eventLog(event),
-    environmentOf: (user) =>
-      hookEnvironment({
-        assignment,
-        event,
-        hostVariables: parts.hostVariables,
-        scriptVariables: script.env,
-        user,
-      }),
+    ...expected,
     previous: previous ?? null,
-    statusPathOf: (attemptNumber) => files.scriptStatus({ event, index, attempt: attemptNumber }),
     signal,
     async starting({ attempt: number, at, deadlineAt, bootId }) {
       journal.append({
@@ -249,12 +247,36 @@ async function runOneScript(
       });
       await journal.commit();
     },
+    started() {
+      const next =
+        expectedScript(parts, step, { ...context, index: index + 1 }) ??
+        (following === null ? null : expectedScript(parts, following, { ...context, index: 0 }));
+      if (next !== null) expectScript(parts.hooks, next);
+    },
     async timedOut() {
       journal.append({ kind: 'script-timed-out', ...place });
       await journal.commit();
     },
     ended: (ended) => journal.append({ kind: 'script-ended', ...place, ended }),
   });
+}
+
+/** Null when the event has no such script. */
+function expectedScript(
+  { hostVariables }: ExecutorParts,
+  { event, scripts, source }: StepOf<'run-hook'>,
+  { deployment: { assignment }, files, index }: StepContext & { index: number },
+): ExpectedScript | null {
+  const script = scripts[index];
+  if (script === undefined) return null;
+  return {
+    script,
+    inTransientUnit: assignment.transientUnits === true,
+    archiveRoot: source.archiveRoot,
+    outputPath: files.eventLog(event),
+    environmentOf: (user) => hookEnvironment({ assignment, event, hostVariables, scriptVariables: script.env, user }),
+    statusPathOf: (attemptNumber) => files.scriptStatus({ event, index, attempt: attemptNumber }),
+  };
 }
 
 /** A disk that refuses is the event's failure, told in its words. */

@@ -61,6 +61,17 @@ export function planEvent(input: PlanInput, event: string): Step {
   return planHook(downloaded, event, 'new');
 }
 
+/** The next event after `event` that runs scripts, as far as can be planned yet. */
+export function nextHook(input: PlanInput, event: string): StepOf<'run-hook'> | null {
+  const { lifecycleEvents } = input.assignment;
+  for (const later of lifecycleEvents.slice(lifecycleEvents.indexOf(event) + 1)) {
+    const step = planEvent(input, later);
+    if (step.kind === 'run-hook') return step;
+    if (step.kind !== 'noop' && step.kind !== 'install') return null;
+  }
+  return null;
+}
+
 /** The most that a step may take, ms. */
 export function timeoutOf(step: Step): number {
   if (step.kind !== 'run-hook') return EVENT_TIMEOUT_MS;

@@ -7,7 +7,7 @@ import type { Logger } from '../../shared/core/logger.ts';
 import type { Diagnostics } from '../../shared/model/lifecycle-event.ts';
 import type { Accounts } from '../host/accounts.ts';
 import type { Disk } from '../host/disk.ts';
-import type { ExitStatus, ProcessHandle, ProcessRunner, StartRequest } from '../host/process-runner.ts';
+import type { ExitStatus, ProcessHandle, ProcessRunner, ResourceLimits, StartRequest } from '../host/process-runner.ts';
 import { SYSTEMD_BOOTED } from '../host/resource-limits.ts';
 import { hasSucceeded, parseExitStatus } from './exit-status.ts';
 import { boundOutput, readTail } from './output.ts';
@@ -33,7 +33,8 @@ export interface HookRunnerParts {
   secrets: Secrets;
 }
 
-export interface ScriptRun {
+/** What is known of a script before its turn comes. */
+export interface ExpectedScript {
   script: HookScript;
   /** Also without limits. */
   inTransientUnit: boolean;
@@ -41,12 +42,17 @@ export interface ScriptRun {
   archiveRoot: string;
   outputPath: string;
   environmentOf(user: { name: string; home: string }): Record<string, string>;
+  statusPathOf(attempt: number): string;
+}
+
+export interface ScriptRun extends ExpectedScript {
   /** What the journal knows of it, if it was started before. */
   previous: PreviousRun | null;
-  statusPathOf(attempt: number): string;
   signal: AbortSignal;
   /** Returns once it is durable that attempt `attempt` is about to start. */
   starting(start: { attempt: number; at: number; deadlineAt: number; bootId: string }): Promise<void>;
+  /** The script runs, and the agent has nothing to do but wait for it. */
+  started(): void;
   /** Returns once it is durable that the script is being stopped because its time is over. */
   timedOut(): Promise<void>;
   ended(status: ExitStatus): void;
@@ -89,6 +95,15 @@ export async function runScript(parts: HookRunnerParts, run: ScriptRun): Promise
   }
 }
 
+/** Makes the script's start quicker, if it comes to it: see {@link ProcessRunner.prepare}. */
+export function expectScript(parts: HookRunnerParts, expected: ExpectedScript): void {
+  const { ownAccount } = parts;
+  const { runas } = expected.script;
+  // Who another user is must be asked of the host then, and not now.
+  if (runas !== null && runas !== ownAccount.name) return;
+  parts.processes.prepare(requestOf(expected, { ...ownAccount, switchTo: null }, 1));
+}
+
 async function startAndFollow(parts: HookRunnerParts, run: ScriptRun, attempt: number): Promise<ScriptResult> {
   const [prepared, bootId, sizeBefore] = await Promise.all([
     prepare(parts, run, attempt),
@@ -107,6 +122,7 @@ async function startAndFollow(parts: HookRunnerParts, run: ScriptRun, attempt: n
       errorCode: 'ScriptFailed',
       message: `${placeOf(run)} could not be started: ${started.message}`,
     });
+  run.started();
   return follow(parts, run, { handle: started.handle, attempt, deadlineAt, isTimedOut: false, outputFrom: sizeBefore });
 }
 
@@ -124,24 +140,31 @@ async function prepare(
     return { ok: false, errorCode: 'ScriptMissing', message: `Script does not exist at specified location: ${file}` };
   const notExecutable = found.isExecutable ? null : await makeExecutable(parts, run, { file, mode: found.mode });
   if (notExecutable !== null) return { ok: false, errorCode: 'ScriptNotExecutable', message: notExecutable };
-  const limits = script.limits ?? (run.inTransientUnit ? NO_LIMITS : null);
+  const limits = limitsOf(run);
   const noUnit = limits === null ? null : await whyNoUnit(parts, script);
   if (noUnit !== null) return { ok: false, errorCode: 'ScriptFailed', message: `${placeOf(run)}: ${noUnit}` };
   const user = await resolveUser(parts, script.runas);
   if ('refusal' in user) return { ok: false, errorCode: 'ScriptFailed', message: `${placeOf(run)}: ${user.refusal}` };
+  return { ok: true, request: requestOf(run, user, attempt) };
+}
+
+function requestOf(expected: ExpectedScript, user: Account, attempt: number): StartRequest {
+  const { script, archiveRoot } = expected;
+  const limits = limitsOf(expected);
   return {
-    ok: true,
-    request: {
-      file,
-      args: script.args,
-      workingDirectory: run.archiveRoot,
-      environment: run.environmentOf(user),
-      ...(user.switchTo === null ? {} : { user: user.switchTo }),
-      ...(limits === null ? {} : { limits }),
-      outputPath: run.outputPath,
-      statusPath: run.statusPathOf(attempt),
-    },
+    file: join(archiveRoot, script.location),
+    args: script.args,
+    workingDirectory: archiveRoot,
+    environment: expected.environmentOf(user),
+    ...(user.switchTo === null ? {} : { user: user.switchTo }),
+    ...(limits === null ? {} : { limits }),
+    outputPath: expected.outputPath,
+    statusPath: expected.statusPathOf(attempt),
   };
+}
+
+function limitsOf({ script, inTransientUnit }: ExpectedScript): ResourceLimits | null {
+  return script.limits ?? (inTransientUnit ? NO_LIMITS : null);
 }
 
 async function findScript(disk: Disk, file: string): Promise<{ isExecutable: boolean; mode: number } | null> {
@@ -188,8 +211,9 @@ async function whyNoUnit(parts: HookRunnerParts, script: HookScript): Promise<st
 
 const NO_LIMITS = { memoryMaxBytes: null, cpuPercent: null, maxTasks: null };
 
+type Account = { name: string; home: string; switchTo: NonNullable<StartRequest['user']> | null };
 type RunAs =
-  | { name: string; home: string; switchTo: NonNullable<StartRequest['user']> | null }
+  | Account
   /** Why the script cannot run as that user. */
   | { refusal: string };
 

@@ -1,5 +1,7 @@
 /**
  * The shell program around every hook, leader of the hook's session. It
+ * 0. waits for a line on its input, so that it can be there before it is wanted, and opens the output. When the input ends instead,
+ *    the hook is not wanted or its agent is gone: it ends, and has touched nothing;
  * 1. claims the start, by creating a file that must not exist and that then holds its process id and start time: an agent that
  *    died in between finds the process by it, and an agent that claims first keeps a late process from starting at all;
  * 2. runs the hook; a shell runs what has no shebang by itself (ENOEXEC), so such scripts work too;
@@ -10,12 +12,14 @@
  * with a newline, so that half of it is never taken for the whole. A shell cannot tell `exit 137` from a SIGKILL: both are
  * told as the signal. Names begin with `__drover` so that they hide no variable of the hook.
  */
-export const HOOK_WRAPPER = `__drover_claim=$1 __drover_status=$2 __drover_boot=$3
-shift 3
-trap : TERM INT HUP
+export const HOOK_WRAPPER = `__drover_claim=$1 __drover_status=$2 __drover_boot=$3 __drover_output=$4
+shift 4
 read -r __drover_stat </proc/$$/stat
 __drover_ticks() { shift 19; __drover_stat=$1; }
 __drover_ticks \${__drover_stat##*) }
+read -r __drover_go || exit 125
+trap : TERM INT HUP
+exec </dev/null >>"$__drover_output" 2>&1
 set -C
 printf '%s %s:%s\\n' "$$" "$__drover_boot" "$__drover_stat" 2>/dev/null >"$__drover_claim" || exit 125
 set +C

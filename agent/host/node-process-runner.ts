@@ -1,10 +1,9 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
-import { constants } from 'node:os';
 import { type Clock, sleep } from '../../shared/core/clock.ts';
 import { errnoOf, errorMessage } from '../../shared/core/errors.ts';
-import { claimPathOf, HOOK_WRAPPER, parseClaim, parseProcessStat } from './hook-wrapper.ts';
+import { claimPathOf, parseClaim } from './hook-wrapper.ts';
 import type {
   ExitStatus,
   FoundStart,
@@ -14,10 +13,9 @@ import type {
   StartRequest,
   ToolResult,
 } from './process-runner.ts';
+import { readStat } from './process-stat.ts';
+import { spawnWaiting, type WaitingHook } from './waiting-hook.ts';
 
-import { scopeWithLimits } from './resource-limits.ts';
-
-const SHELL = '/bin/sh';
 const MAX_TOOL_OUTPUT_BYTES = 64 * 1_024;
 /** A process that is not our child is looked at this often, ms: a short hook is noticed soon, a long one costs little. */
 const POLL_FIRST_MS = 20;
@@ -42,6 +40,16 @@ export interface NodeProcessRunner extends ProcessRunner {
 export function createNodeProcessRunner(parts: NodeProcessRunnerParts): NodeProcessRunner {
   const children = new Map<string, Promise<ExitStatus | null>>();
   let knownBootId: string | null = null;
+  let prepared: { request: string; hook: WaitingHook } | null = null;
+
+  function takePrepared(request: StartRequest): WaitingHook | null {
+    const taken = prepared;
+    prepared = null;
+    if (taken === null) return null;
+    if (taken.request === JSON.stringify(request) && !taken.hook.hasEnded()) return taken.hook;
+    taken.hook.dismiss();
+    return null;
+  }
 
   async function bootId(): Promise<string> {
     if (knownBootId === null) {
@@ -63,24 +71,29 @@ export function createNodeProcessRunner(parts: NodeProcessRunnerParts): NodeProc
 
     async start(request) {
       const boot = await bootId();
-      let output: number;
+      const hook = takePrepared(request) ?? spawnWaiting(request, boot, parts.systemdRun);
+      if ('failure' in hook) return failed(await hook.failure);
       try {
-        // Opening and closing are quicker than the way to a thread that would do them.
-        output = openSync(request.outputPath, 'a', 0o600);
+        // For its mode, and to see that it can be opened: the wrapper appends to it. Quicker than the way to a thread that would do it.
+        closeSync(openSync(request.outputPath, 'a', 0o600));
       } catch (error) {
+        hook.dismiss();
         return failed(error);
       }
-      try {
-        const { outcome, ended } = await spawnHook(request, boot, output, parts.systemdRun);
-        if (outcome.ok) {
-          const key = keyOf(outcome.handle);
-          children.set(key, ended);
-          ended.finally(() => children.delete(key));
-        }
-        return outcome;
-      } finally {
-        closeSync(output);
-      }
+      const key = keyOf(hook.handle);
+      children.set(key, hook.ended);
+      hook.ended.finally(() => children.delete(key));
+      hook.release();
+      return { ok: true, handle: hook.handle };
+    },
+
+    prepare(request) {
+      prepared?.hook.dismiss();
+      prepared = null;
+      if (request === null || knownBootId === null) return;
+      const hook = spawnWaiting(request, knownBootId, parts.systemdRun);
+      // Why it failed is told when it is started.
+      if (!('failure' in hook)) prepared = { request: JSON.stringify(request), hook };
     },
 
     async isRunning(handle) {
@@ -115,52 +128,6 @@ export function createNodeProcessRunner(parts: NodeProcessRunnerParts): NodeProc
 
     run: (file, args, timeoutMs) => runTool(parts, { file, args, timeoutMs }),
   };
-}
-
-async function spawnHook(
-  request: StartRequest,
-  boot: string,
-  outputFd: number,
-  systemdRun: string | undefined,
-): Promise<{ outcome: StartOutcome; ended: Promise<ExitStatus | null> }> {
-  const command = [
-    ...scopeWithLimits(request.limits, systemdRun),
-    ...asUser(request.user),
-    request.file,
-    ...request.args,
-  ];
-  let child: ChildProcess;
-  try {
-    child = spawn(
-      SHELL,
-      ['-c', HOOK_WRAPPER, 'drover-hook', claimPathOf(request.statusPath), request.statusPath, boot, ...command],
-      {
-        cwd: request.workingDirectory,
-        env: request.environment,
-        detached: true,
-        stdio: ['ignore', outputFd, outputFd],
-      },
-    );
-  } catch (error) {
-    return { outcome: failed(error), ended: Promise.resolve(null) };
-  }
-  // Read at once: until this turn of the event loop ends, even a process that has ended is there as a zombie.
-  const stat = child.pid === undefined ? null : readStat(child.pid);
-  const ended = new Promise<ExitStatus | null>((resolve) => {
-    // The wrapper itself was killed: how the script ended, or goes on, it cannot tell any more.
-    child.once('exit', (code) => resolve(code === null ? null : asExitStatus(code)));
-  });
-  if (child.pid !== undefined && stat !== null)
-    return { outcome: { ok: true, handle: { pid: child.pid, startTime: `${boot}:${stat.startTicks}` } }, ended };
-  const error = await new Promise<unknown>((resolve) => child.once('error', resolve));
-  return { outcome: failed(error), ended };
-}
-
-/** Node can set uid and gid of a child but empties its supplementary groups; setpriv (util-linux) sets all of them. */
-function asUser(user: StartRequest['user']): string[] {
-  if (user === undefined) return [];
-  const groups = user.groups.length === 0 ? '--clear-groups' : `--groups=${user.groups.join(',')}`;
-  return ['/usr/bin/setpriv', `--reuid=${user.uid}`, `--regid=${user.gid}`, groups, '--'];
 }
 
 async function findClaim(clock: Clock, claimPath: string, isSameBoot: boolean): Promise<FoundStart> {
@@ -202,21 +169,6 @@ function isAlive(handle: ProcessHandle, boot: string): boolean {
   const stat = readStat(handle.pid);
   // A zombie whose parent never reaps it has ended all the same.
   return stat !== null && stat.state !== 'Z' && stat.state !== 'X' && `${boot}:${stat.startTicks}` === handle.startTime;
-}
-
-function readStat(pid: number): ReturnType<typeof parseProcessStat> {
-  try {
-    return parseProcessStat(readFileSync(`/proc/${pid}/stat`, 'utf8'));
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ESRCH') return null;
-    throw error;
-  }
-}
-
-function asExitStatus(code: number): ExitStatus {
-  if (code <= 128) return { exitCode: code, signal: null };
-  const name = Object.entries(constants.signals).find(([, number]) => number === code - 128)?.[0];
-  return name === undefined ? { exitCode: code, signal: null } : { exitCode: null, signal: name };
 }
 
 function untilAborted<Value>(value: Promise<Value>, signal: AbortSignal): Promise<Value | null> {

@@ -5,6 +5,11 @@
 export interface ProcessRunner {
   /** Starts a process as the leader of its own session. Returns as soon as it runs; it outlives the agent. */
   start(request: StartRequest): Promise<StartOutcome>;
+  /**
+   * The next start will probably be this one, with every field the same: what can be done for it now need not be done then. Nothing of it
+   * is visible in any file, and any other start is as if nothing had been prepared. Null: no start is expected any more.
+   */
+  prepare(request: StartRequest | null): void;
   /** True while the very process that was started still runs (same id *and* same start time). */
   isRunning(handle: ProcessHandle): Promise<boolean>;
   /**

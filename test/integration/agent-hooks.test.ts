@@ -1,4 +1,14 @@
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -11,6 +21,7 @@ import { claimPathOf } from '../../agent/host/hook-wrapper.ts';
 import { createNodeDisk } from '../../agent/host/node-disk.ts';
 import { createNodeProcessRunner } from '../../agent/host/node-process-runner.ts';
 import { ownAccount } from '../../agent/host/own-account.ts';
+import type { ProcessHandle, StartRequest } from '../../agent/host/process-runner.ts';
 import { SYSTEMD_BOOTED } from '../../agent/host/resource-limits.ts';
 import type { HookScript } from '../../shared/appspec/appspec.ts';
 import { silentLogger } from '../../shared/core/logger.ts';
@@ -95,6 +106,7 @@ describe('running a hook', function () {
         signal: options.signal ?? new AbortController().signal,
         starting: async ({ attempt, deadlineAt, bootId }) =>
           options.onStarting?.({ attempt, deadlineAt, bootId, isTimedOut: false, ended: null }),
+        started: () => {},
         timedOut: async () => {},
         ended: () => {},
       },
@@ -178,6 +190,7 @@ describe('running a hook', function () {
         statusPathOf: () => file('status'),
         signal: new AbortController().signal,
         starting: async () => {},
+        started: () => {},
         timedOut: async () => {},
         ended: () => {},
       },
@@ -371,6 +384,91 @@ describe('running a hook', function () {
     expect(result?.message).to.match(/^Script at specified location: a\.sh could not be started: .*E2BIG/);
   });
 
+  describe('that was prepared', () => {
+    const aRequest = (changes: Partial<StartRequest> = {}): StartRequest => ({
+      file: join(root, 'archive', 'scripts/a.sh'),
+      args: [],
+      workingDirectory: join(root, 'archive'),
+      environment: { PATH: '/usr/bin:/bin', MARK: 'one' },
+      outputPath: outputPath(),
+      statusPath: file('status-1'),
+      ...changes,
+    });
+    const never = new AbortController().signal;
+    let runner: ReturnType<typeof aRunner>;
+    beforeEach(async () => {
+      runner = aRunner();
+      await runner.bootId();
+    });
+    async function startedBy(request: StartRequest): Promise<ProcessHandle> {
+      const outcome = await runner.start(request);
+      if (!outcome.ok) throw new Error(outcome.message);
+      return outcome.handle;
+    }
+    const waitingShells = () => childrenOf(process.pid).filter((pid) => commandOf(pid).includes('drover-hook'));
+
+    it('is started as if it had not been, by the shell that waited for it', async () => {
+      script('scripts/a.sh', '#!/bin/sh\npwd\necho "$MARK"\ncat\nset -- /proc/$$/fd/*\necho $#\necho to-stderr >&2\n');
+      runner.prepare(aRequest());
+      const [waiting] = waitingShells();
+      const handle = await startedBy(aRequest());
+      expect(handle.pid).to.equal(waiting);
+      expect(await runner.waitForEnd(handle, never)).to.deep.equal({ exitCode: 0, signal: null });
+      const prepared = output();
+      expect(prepared).to.match(/archive\none\n\d+\nto-stderr\n$/);
+      expect(readFileSync(claimPathOf(file('status-1')), 'utf8')).to.equal(`${handle.pid} ${handle.startTime}\n`);
+      expect(statSync(outputPath()).mode & 0o777).to.equal(0o600);
+
+      rmSync(outputPath());
+      await runner.waitForEnd(await startedBy(aRequest({ statusPath: file('status-2') })), never);
+      expect(output()).to.equal(prepared);
+    });
+
+    it('touches nothing until it is started, and ends without having when it is not wanted', async () => {
+      script('scripts/a.sh', '#!/bin/sh\necho ran\n');
+      runner.prepare(aRequest());
+      const [waiting] = waitingShells();
+      runner.prepare(null);
+      if (waiting === undefined) throw new Error('nothing waits');
+      await gone(waiting);
+      expect([outputPath(), file('status-1'), claimPathOf(file('status-1'))].filter(existsSync)).to.deep.equal([]);
+    });
+
+    it('gives way to any other start', async () => {
+      script('scripts/a.sh', '#!/bin/sh\necho "$MARK $0"\n');
+      runner.prepare(aRequest());
+      const [waiting] = waitingShells();
+      if (waiting === undefined) throw new Error('nothing waits');
+      const other = aRequest({ environment: { PATH: '/usr/bin:/bin', MARK: 'two' } });
+      await runner.waitForEnd(await startedBy(other), never);
+      await gone(waiting);
+      expect(output()).to.match(/^two .*\n$/);
+    });
+
+    it('is started all the same when the waiting shell was killed', async () => {
+      script('scripts/a.sh', '#!/bin/sh\necho ran\n');
+      runner.prepare(aRequest());
+      const [waiting] = waitingShells();
+      if (waiting === undefined) throw new Error('nothing waits');
+      process.kill(waiting, 'SIGKILL');
+      await gone(waiting);
+      const handle = await startedBy(aRequest());
+      expect(await runner.waitForEnd(handle, never)).to.deep.equal({ exitCode: 0, signal: null });
+      expect(output()).to.equal('ran\n');
+    });
+
+    it('has its output where the file is when it starts, not where it was', async () => {
+      script('scripts/a.sh', '#!/bin/sh\necho ran\n');
+      writeFileSync(outputPath(), 'before\n');
+      runner.prepare(aRequest());
+      // As when secrets are masked.
+      writeFileSync(file('masked'), '******\n');
+      renameSync(file('masked'), outputPath());
+      await runner.waitForEnd(await startedBy(aRequest()), never);
+      expect(output()).to.equal('******\nran\n');
+    });
+  });
+
   describe('after an agent died', () => {
     async function interruptedRun(hook: HookScript): Promise<PreviousRun> {
       let previous: PreviousRun | null = null;
@@ -472,3 +570,11 @@ describe('running a hook', function () {
     });
   });
 });
+
+function childrenOf(pid: number): number[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
+}
+
+function commandOf(pid: number): string {
+  return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+}

@@ -95,6 +95,8 @@ export class ProcessTable {
     return {
       bootId: () => answer(() => this.bootId),
       start: (request) => answer(() => ({ ok: true as const, handle: this.#start(request, agent) })),
+      // A wrapper that waits is nothing that anybody could see.
+      prepare: () => {},
       isRunning: (handle) => answer(() => find(handle)?.isRunning === true),
       waitForEnd: (handle, signal) => {
         const process = find(handle);

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { plan, planEvent, timeoutOf, type UnpackedRevision } from '../../../../agent/deployment/plan.ts';
+import { nextHook, plan, planEvent, timeoutOf, type UnpackedRevision } from '../../../../agent/deployment/plan.ts';
 import type { AppSpec, HookScript } from '../../../../shared/appspec/appspec.ts';
 import { LIFECYCLE_EVENTS } from '../../../../shared/model/lifecycle-event.ts';
 import { anAssignment } from '../../../support/agent-process.ts';
@@ -106,5 +106,24 @@ describe('timeoutOf', () => {
     const revision = aRevision('new', { AfterInstall: [script('a', 300), script('b', 150)] });
     const step = planEvent({ assignment, installed: null, downloaded: revision }, 'AfterInstall');
     expect(timeoutOf(step)).to.be.within(450_000, 490_000);
+  });
+});
+
+describe('nextHook', () => {
+  const nextAfter = (event: string, input: Partial<Parameters<typeof nextHook>[0]> = {}) =>
+    nextHook({ assignment, installed: null, downloaded: everywhere('new'), ...input }, event)?.event ?? null;
+
+  it('is the next event with scripts, over an Install and over events without', () => {
+    expect(nextAfter('BeforeInstall')).to.equal('AfterInstall');
+    expect(nextAfter('AfterInstall')).to.equal('ApplicationStart');
+    const downloaded = aRevision('new', { ValidateService: [script('v.sh')] });
+    expect(nextAfter('BeforeInstall', { downloaded })).to.equal('ValidateService');
+  });
+
+  it('is none after the last, and none of a bundle that is not here yet', () => {
+    expect(nextAfter('ValidateService')).to.equal(null);
+    expect(nextAfter('ApplicationStop')).to.equal(null);
+    expect(nextAfter('ApplicationStop', { downloaded: null })).to.equal(null);
+    expect(nextAfter('DownloadBundle', { downloaded: null })).to.equal(null);
   });
 });
