@@ -40,6 +40,9 @@ export function claimPathOf(statusPath: string): string {
   return `${statusPath}.started`;
 }
 
+/** The claim of an agent, whichever it was: no process has this start, and none can get it. */
+export const NEVER_STARTED = 'never\n';
+
 /** `<process id> <boot id>:<clock ticks>`; null while it is not written to its end. */
 export function parseClaim(text: string): { pid: number; startTime: string } | null {
   const match = /^(\d{1,10}) (\S{1,128}:\d{1,20})\n$/.exec(text);

@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
-import { open, readFile } from 'node:fs/promises';
+import { closeSync, openSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { type Clock, sleep } from '../../shared/core/clock.ts';
 import { errnoOf, errorMessage } from '../../shared/core/errors.ts';
-import { claimPathOf, parseClaim } from './hook-wrapper.ts';
+import { claimPathOf, NEVER_STARTED, parseClaim } from './hook-wrapper.ts';
 import type {
   ExitStatus,
   FoundStart,
@@ -133,19 +133,21 @@ export function createNodeProcessRunner(parts: NodeProcessRunnerParts): NodeProc
 async function findClaim(clock: Clock, claimPath: string, isSameBoot: boolean): Promise<FoundStart> {
   const deadline = clock.now() + CLAIM_PATIENCE_MS;
   for (;;) {
-    const handle = await readClaim(claimPath);
-    if (handle !== null && handle !== 'unfinished') return { state: 'started', handle };
+    const found = await readClaim(claimPath);
+    if (found !== null && typeof found === 'object') return { state: 'started', handle: found };
     // A boot takes away files that were not synced, so a missing claim proves nothing then.
     if (!isSameBoot) return { state: 'unknown' };
-    if (handle === null && (await claim(claimPath))) return { state: 'never' };
+    if (found === 'never' || (found === null && claim(claimPath))) return { state: 'never' };
     if (clock.now() >= deadline) return { state: 'unknown' };
     await sleep(clock, POLL_FIRST_MS);
   }
 }
 
-async function readClaim(claimPath: string): Promise<ProcessHandle | 'unfinished' | null> {
+/** `never`: an earlier agent took the start away, and died before it had written down another one. */
+async function readClaim(claimPath: string): Promise<ProcessHandle | 'never' | 'unfinished' | null> {
   try {
-    return parseClaim(await readFile(claimPath, 'utf8')) ?? 'unfinished';
+    const text = await readFile(claimPath, 'utf8');
+    return text === NEVER_STARTED ? 'never' : (parseClaim(text) ?? 'unfinished');
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return null;
     throw error;
@@ -153,9 +155,9 @@ async function readClaim(claimPath: string): Promise<ProcessHandle | 'unfinished
 }
 
 /** Takes the start away from a process that has not claimed it yet. False when the process was quicker. */
-async function claim(claimPath: string): Promise<boolean> {
+function claim(claimPath: string): boolean {
   try {
-    await (await open(claimPath, 'wx', 0o600)).close();
+    writeFileSync(claimPath, NEVER_STARTED, { flag: 'wx', mode: 0o600 });
     return true;
   } catch (error) {
     if (errnoOf(error) === 'EEXIST') return false;

@@ -555,6 +555,12 @@ describe('running a hook', function () {
       expect(readFileSync(file('runs'), 'utf8')).to.equal('x\n');
     });
 
+    it('knows that a start never happened also when the agent that found that out died of it', async () => {
+      const found = { statusPath: file('status-1'), bootId: await aRunner().bootId() };
+      expect(await aRunner().findStarted(found)).to.deep.equal({ state: 'never' });
+      expect(await aRunner().findStarted(found)).to.deep.equal({ state: 'never' });
+    });
+
     it('says unknown for a script of an earlier boot', async () => {
       const previous = { attempt: 1, deadlineAt: 0, bootId: 'another boot', isTimedOut: false, ended: null };
       const result = diagnosticsOf(await run(script('a.sh', '#!/bin/sh\n'), { previous }));

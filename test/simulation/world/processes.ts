@@ -1,4 +1,4 @@
-import { claimPathOf } from '../../../agent/host/hook-wrapper.ts';
+import { claimPathOf, NEVER_STARTED } from '../../../agent/host/hook-wrapper.ts';
 import type { ExitStatus, ProcessHandle, ProcessRunner, StartRequest } from '../../../agent/host/process-runner.ts';
 import type { Timer } from '../../../shared/core/clock.ts';
 import { readScript, type Script } from './bundle.ts';
@@ -123,13 +123,14 @@ export class ProcessTable {
           if (this.#parts.forgetsStarts) return { state: 'never' as const };
           const claimPath = claimPathOf(statusPath);
           const claim = files.find(claimPath) === null ? null : files.read(claimPath).toString('utf8');
+          if (claim === NEVER_STARTED && bootId === this.bootId) return { state: 'never' as const };
           const [pid, startTime] = claim?.trim().split(' ') ?? [];
           if (pid !== undefined && startTime !== undefined)
             return { state: 'started' as const, handle: { pid: Number(pid), startTime } };
           if (bootId !== this.bootId || claim !== null) return { state: 'unknown' as const };
           // Without its directory the process could not have claimed, and never will.
           if (files.find(claimPath.slice(0, claimPath.lastIndexOf('/'))) !== null)
-            files.createExclusive(claimPath, 0o600);
+            files.append(files.createExclusive(claimPath, 0o600), Buffer.from(NEVER_STARTED));
           return { state: 'never' as const };
         }),
       signalGroup: (handle, signal) => answer(() => find(handle)?.terminate(signal, 'agent')),
