@@ -40,7 +40,10 @@ export interface Reports {
    */
   openJournal(hostId: string, journalId: string): Promise<number>;
   closeJournal(hostId: string): void;
-  /** @param isAwaited somebody waits for the commit: it does not wait for others, unless a fleet is at work */
+  /**
+   * @param isAwaited somebody waits for the commit: it does not wait for others, unless a fleet is at work. The end of a host's part is
+   * always awaited: the next host may begin then, and who watches sees it
+   */
   receive(hostId: string, items: readonly Report[], running: readonly RunningEvent[], isAwaited?: boolean): void;
   /**
    * Awaited reports that are kept only if `admit` says so, which is asked in their own transaction, writes there what belongs
@@ -257,7 +260,7 @@ export function createReports(parts: ReportParts): Reports {
     },
     closeJournal: (hostId) => void journals.delete(hostId),
     receive: (hostId, items, running, isAwaited = false) =>
-      enqueue({ hostId, items, running, condition: null }, isAwaited),
+      enqueue({ hostId, items, running, condition: null }, isAwaited || items.some(isEnd)),
     receiveIf: (hostId, items, running, admit) =>
       new Promise((resolve, reject) =>
         enqueue({ hostId, items, running, condition: { admit, resolve, reject } }, true),
@@ -279,4 +282,8 @@ export function createReports(parts: ReportParts): Reports {
 
 function channelEnded(): AppError {
   return new AppError('unavailable', 'the host counts as gone: what it said was not kept', { hint: 'Say it again.' });
+}
+
+function isEnd(report: Report): boolean {
+  return report.kind === 'finished';
 }

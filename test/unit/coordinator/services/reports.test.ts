@@ -44,6 +44,20 @@ describe('reports', () => {
     expect(lifecycleEvents.slice(0, 2).map((one) => one.status)).to.deep.equal(['Succeeded', 'Succeeded']);
   });
 
+  it('of the end of a host’s part are committed at once, with what waits', async () => {
+    world.reports.receive(host.id, [event(host.sequence + 1)], []);
+    const sequence = host.sequence + 2;
+    world.reports.receive(
+      host.id,
+      [{ kind: 'finished', deploymentId, status: 'Failed', at: 0, installedRevisionId: null, message: 'no', sequence }],
+      [],
+    );
+    await world.clock.advance(0);
+    const target = await world.history.getTarget(deploymentId, host.name);
+    expect(target.status).to.equal('Failed');
+    expect(target.lifecycleEvents[0]?.status).to.equal('Succeeded');
+  });
+
   it('that depend on something are committed together with it, or not at all', async () => {
     const refused = world.reports.receiveIf(host.id, accepted(host.sequence + 1), [], async () => false);
     await world.clock.advance(0);
