@@ -5,7 +5,7 @@ import type { RunningEvent } from '../../shared/protocol/messages.ts';
 import type { DeploymentProgress } from '../journal/records.ts';
 import { loadAppSpec } from './app-spec-file.ts';
 import { type EventOutcome, type ExecutorParts, execute, failed, type StepContext } from './executors.ts';
-import { nextHook, type PlanInput, planEvent, type Step, timeoutOf, type UnpackedRevision } from './plan.ts';
+import { nextHook, type PlanInput, planEvent, type Step, timeoutOf } from './plan.ts';
 import { hasLostScripts, type Remainder, remainder } from './recovery.ts';
 import { openScriptsLog, type ScriptsLog } from './scripts-log.ts';
 
@@ -59,6 +59,7 @@ async function walk(
       deployment,
       step,
       following,
+      revisions,
       interrupted: rest.interrupted,
       signal,
       files,
@@ -75,10 +76,9 @@ function commitSoon(parts: DeploymentParts): void {
   parts.clock.setTimer(COMMIT_WITHIN_MS, () => void parts.journal.commit().catch(() => {}));
 }
 
-interface Revisions {
+interface Revisions extends Pick<PlanInput, 'downloaded'> {
   /** Undefined until it was looked at. */
   installed: PlanInput['installed'] | undefined;
-  downloaded: UnpackedRevision | null;
 }
 
 async function planNext(
@@ -93,7 +93,7 @@ async function planNext(
       wanted: archive.appSpecPath,
       lifecycleEvents: assignment.lifecycleEvents,
     });
-    // It was read before, so the archive was damaged since.
+    // An earlier agent has read it, so the archive was damaged since.
     if (!loaded.ok) return { step: { kind: 'refuse', event, reason: loaded.message }, following: null };
     revisions.downloaded = {
       revisionLabel: assignment.revision.label,
@@ -125,6 +125,7 @@ interface EventRun {
   deployment: DeploymentProgress;
   step: Step;
   following: StepContext['following'];
+  revisions: Revisions;
   interrupted: (Remainder & { kind: 'event' })['interrupted'];
   signal: AbortSignal;
   files: ReturnType<ExecutorParts['layout']['deployment']>;

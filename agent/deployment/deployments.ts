@@ -178,6 +178,7 @@ export function createDeployments(parts: DeploymentsParts): Deployments {
       });
       await journal.commit();
       logger.info({ deploymentId, revision: assignment.revision.label }, 'assignment accepted');
+      // Not before: until then it can be cancelled, and a disk that hangs makes that long.
       wake();
       return 'accepted';
     },

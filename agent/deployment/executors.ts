@@ -23,7 +23,7 @@ import type { DeploymentProgress, EventProgress } from '../journal/records.ts';
 import { findDeployment, findEvent } from '../journal/state.ts';
 import { loadAppSpec } from './app-spec-file.ts';
 import type { DeploymentLayout, Layout } from './layout.ts';
-import type { Step, StepOf } from './plan.ts';
+import type { Step, StepOf, UnpackedRevision } from './plan.ts';
 import { carryOutReboot, type RebootParts } from './reboot.ts';
 
 export interface ExecutorParts {
@@ -54,6 +54,8 @@ export interface StepContext {
   interrupted: EventProgress | null;
   /** The event with scripts that comes next, as far as is known. */
   following: StepOf<'run-hook'> | null;
+  /** DownloadBundle leaves here what it has read, so that the events after it need not read it again. */
+  revisions: { downloaded: UnpackedRevision | null };
   signal: AbortSignal;
 }
 
@@ -98,7 +100,7 @@ export function failed(message: string): EventOutcome {
 async function downloadBundle(
   parts: ExecutorParts,
   _step: StepOf<'download-bundle'>,
-  { deployment, files, signal }: StepContext,
+  { deployment, files, signal, revisions }: StepContext,
 ): Promise<EventOutcome> {
   const { assignment } = deployment;
   const bundle = await attempt(() => parts.prepareBundle({ assignment, deploymentDirectory: files.directory, signal }));
@@ -119,6 +121,8 @@ async function downloadBundle(
     deploymentId: assignment.deploymentId,
     archive: { archiveRoot: bundle.archiveRoot, appSpecPath: loaded.appSpecPath },
   });
+  const { archiveRoot } = bundle;
+  revisions.downloaded = { revisionLabel: assignment.revision.label, archiveRoot, appSpec: loaded.appSpec };
   if (bundle.reusedBytes === 0) return { kind: 'Succeeded' };
   const message = `${bundle.downloadedBytes} bytes were fetched; files of ${bundle.reusedBytes} bytes were on this host already`;
   return { kind: 'Succeeded', diagnostics: { errorCode: 'Success', message } };
