@@ -150,7 +150,6 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
         appSpec: belowInstallRoot(request.appSpec, config.installRoot),
         reserveBytes: config.limits.reserveBytes,
       }),
-    recoverInstall: (request) => recoverInstall(installParts, request),
     retainBundles: (digests) => bundles.retain({ digests, maxBytes: config.limits.maxCacheBytes }),
     maxRevisions: config.limits.maxRevisions,
     onEvent({ running, logPath, hasEnded }) {

@@ -94,7 +94,6 @@ export async function deployLocally(parts: LocalParts, options: LocalOptions): P
     prepareBundle: ({ deploymentDirectory, signal }) =>
       bundles.prepareLocal({ path: options.bundlePath, bundleType: options.bundleType, deploymentDirectory, signal }),
     install: (request) => install(installParts, { ...request, reserveBytes: config.limits.reserveBytes }),
-    recoverInstall: (request) => recoverInstall(installParts, request),
     retainBundles: async () => new Set(),
     maxRevisions: config.limits.maxRevisions,
     onEvent({ running, hasEnded }) {

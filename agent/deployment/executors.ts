@@ -44,7 +44,6 @@ export interface ExecutorParts {
     signal: AbortSignal;
   }): Promise<BundleOutcome>;
   install(request: InstallRequest): Promise<InstallOutcome>;
-  recoverInstall(request: { groupId: string; stateDirectory: string }): Promise<unknown>;
 }
 
 export interface StepContext {
@@ -137,11 +136,8 @@ async function installFiles(
   invariant(archive !== null, 'Install is planned only once the bundle is here');
   const groupId = assignment.deploymentGroupId;
   const stateDirectory = parts.layout.groupState(groupId);
-  const outcome = await attempt(async () => {
-    await parts.disk.makeDirectory(stateDirectory, { recursive: true, mode: 0o700 });
-    // An earlier agent, or an earlier deployment, may have died in the middle of its install.
-    await parts.recoverInstall({ groupId, stateDirectory });
-    return parts.install({
+  const outcome = await attempt(() =>
+    parts.install({
       groupId,
       deploymentId: assignment.deploymentId,
       appSpec: step.appSpec,
@@ -149,8 +145,8 @@ async function installFiles(
       fileExistsBehavior: assignment.fileExistsBehavior,
       stateDirectory,
       releaseName: releaseNameOf(assignment, archive.appSpecPath),
-    });
-  });
+    }),
+  );
   if (!outcome.ok) {
     if ('restored' in outcome && !outcome.restored)
       parts.journal.append({ kind: 'install-broken', deploymentGroupId: groupId });

@@ -63,6 +63,7 @@ const MAX_FAULTS_TOLD = 10;
 export async function install(parts: InstallParts, request: InstallRequest): Promise<InstallOutcome> {
   const { disk, logger } = parts;
   let plan: Plan;
+  let previous: Manifest | null;
   try {
     await recoverInstall(parts, request);
   } catch (error) {
@@ -70,11 +71,11 @@ export async function install(parts: InstallParts, request: InstallRequest): Pro
   }
   try {
     await disk.makeDirectory(request.stateDirectory, { recursive: true, mode: 0o700 });
-    const manifest = await readManifest(disk, request);
+    previous = await readManifest(disk, request);
     // Its end was written down here but not by the agent, which died in between. Done again it could fail, with the new files there.
-    if (manifest?.deploymentId === request.deploymentId)
-      return { ok: true, installedFiles: manifest.files.length, removedFiles: 0 };
-    plan = await planInstall(parts, request);
+    if (previous?.deploymentId === request.deploymentId)
+      return { ok: true, installedFiles: previous.files.length, removedFiles: 0 };
+    plan = await planInstall(parts, request, previous);
   } catch (error) {
     return failedBefore(error, 'nothing was changed, because the host could not be examined: ', true);
   }
@@ -88,13 +89,12 @@ export async function install(parts: InstallParts, request: InstallRequest): Pro
       await buildRelease(parts, release, plan.permissions);
       await writeReleaseLink(disk, request, release);
       // Directories that the release stands in are there now.
-      plan = await planInstall(parts, request);
+      plan = await planInstall(parts, request, previous);
     } catch (error) {
       return failedBefore(error, 'the release could not be written: ', true);
     }
     if (plan.faults.length > 0) return { ok: false, message: faultMessage(plan.faults), restored: true };
   }
-  const { previous } = plan;
   let journal = plan.journal;
   try {
     await writeJournal(disk, request, journal);
@@ -123,7 +123,7 @@ export async function install(parts: InstallParts, request: InstallRequest): Pro
   return { ok: true, installedFiles: plan.manifest.files.length, removedFiles: journal.removes.length };
 }
 
-/** Call at agent start, and before an install: brings a group that died in the middle of an install to its old files or its new ones. */
+/** At agent start, and before an install, which calls it itself: brings a group that died in the middle of an install to its old files or its new ones. */
 export async function recoverInstall(
   parts: InstallParts,
   request: { groupId: string; stateDirectory: string },
@@ -163,15 +163,13 @@ async function tidyReleases(parts: InstallParts, release: ReleasePlan): Promise<
 
 interface Plan extends Instructions {
   release: ReleasePlan | null;
-  previous: Manifest | null;
   permissions: PermissionPlan;
 }
 
-async function planInstall(parts: InstallParts, request: InstallRequest): Promise<Plan> {
+async function planInstall(parts: InstallParts, request: InstallRequest, previous: Manifest | null): Promise<Plan> {
   const { disk } = parts;
   const all = await readSources(disk, request.appSpec, request.archiveRoot);
   const { release, rest: wanted } = await separateRelease(disk, request, all);
-  const previous = await readManifest(disk, request);
   const instructions = await planInstructions(disk, {
     groupId: request.groupId,
     deploymentId: request.deploymentId,
@@ -197,7 +195,6 @@ async function planInstall(parts: InstallParts, request: InstallRequest): Promis
   return {
     ...instructions,
     release,
-    previous,
     permissions,
     faults: [
       ...wanted.faults,
@@ -251,11 +248,14 @@ async function checkSpace(
   sizes: readonly { home: string; sizeBytes: number }[],
   reserveBytes: number,
 ): Promise<string[]> {
+  const bytesByHome = new Map<string, number>();
+  // A block is the least that a file takes.
+  for (const { home, sizeBytes } of sizes)
+    bytesByHome.set(home, (bytesByHome.get(home) ?? 0) + Math.ceil(sizeBytes / 4_096) * 4_096);
   const neededBytes = new Map<string, number>();
-  for (const size of sizes) {
-    const home = await nearestDirectory(disk, size.home);
-    // A block is the least that a file takes.
-    neededBytes.set(home, (neededBytes.get(home) ?? 0) + Math.ceil(size.sizeBytes / 4_096) * 4_096);
+  for (const [wanted, bytes] of bytesByHome) {
+    const home = await nearestDirectory(disk, wanted);
+    neededBytes.set(home, (neededBytes.get(home) ?? 0) + bytes);
   }
   const byFreeBytes = new Map<number, { home: string; bytes: number }>();
   for (const [home, bytes] of neededBytes) {

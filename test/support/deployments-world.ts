@@ -72,7 +72,6 @@ export async function openDeploymentsWorld(
       return { ok: true, archiveRoot, downloadedBytes: 0, reusedBytes: 0 };
     },
     install: async () => ({ ok: true, installedFiles: 0, removedFiles: 0 }),
-    recoverInstall: async () => 'nothing',
     retainBundles: async () => new Set(),
     maxRevisions: 3,
     onEvent: () => {},
