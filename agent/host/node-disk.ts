@@ -34,8 +34,8 @@ import {
   utimes,
 } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { once } from '../../shared/core/once.ts';
 import { promisify } from 'node:util';
+import { once } from '../../shared/core/once.ts';
 import { assemble, findFiles } from './assemble.ts';
 import type { AppendFile, Disk, FileStatus } from './disk.ts';
 import { syncEach } from './sync-tree.ts';
