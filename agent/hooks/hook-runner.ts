@@ -263,7 +263,13 @@ async function follow(parts: HookRunnerParts, run: ScriptRun, following: Followi
     });
   // Of its own child the runner knows what the file says, and need not read it.
   const status = end.status ?? (await readStatus(parts.disk, run.statusPathOf(following.attempt)));
-  if (status === null) return unknownOutcome(run, await tailOf(parts, run, outputFrom));
+  if (status === null) {
+    const statusPath = run.statusPathOf(following.attempt);
+    // Its process claims the start before it begins, and this boot goes on: without that it has not begun.
+    const { state } = await parts.processes.findStarted({ statusPath, bootId: await parts.processes.bootId() });
+    if (state !== 'started') return notBegun(run);
+    return unknownOutcome(run, await tailOf(parts, run, outputFrom));
+  }
   run.ended(status);
   return judge(parts, run, { status, outputFrom });
 }
@@ -341,6 +347,13 @@ function unknownOutcome(run: ScriptRun, tail: { logTail?: string } = {}): Script
     errorCode: 'UnknownError',
     message: `${placeOf(run)}: the outcome is unknown, because the host or the process died inside the script; it was not run again`,
     ...tail,
+  });
+}
+
+function notBegun(run: ScriptRun): ScriptResult {
+  return failure(run, {
+    errorCode: 'ScriptFailed',
+    message: `${placeOf(run)} could not be started: its process ended before it had begun. Is the disk full, or was the process killed?`,
   });
 }
 

@@ -1,7 +1,8 @@
 /**
  * The shell program around every hook, leader of the hook's session. It
- * 0. waits for a line on its input, so that it can be there before it is wanted, and opens the output. When the input ends instead,
- *    the hook is not wanted or its agent is gone: it ends, and has touched nothing;
+ * 0. reads from its input what it is to run ({@link wordsFor}), waits there for one more line, so that it can be there before it is
+ *    wanted, and opens the output. When the input ends instead, the hook is not wanted or its agent is gone: it ends, and has touched
+ *    nothing. Its command line says nothing of the hook: a script that looks for the process of the next one (`pgrep -f`) must not find this;
  * 1. claims the start, by creating a file that must not exist and that then holds its process id and start time: an agent that
  *    died in between finds the process by it, and an agent that claims first keeps a late process from starting at all;
  * 2. runs the hook; a shell runs what has no shebang by itself (ENOEXEC), so such scripts work too;
@@ -10,16 +11,27 @@
  *
  * Built-in commands only: each external one would cost a millisecond for every hook. The status is one small write and ends
  * with a newline, so that half of it is never taken for the whole. A shell cannot tell `exit 137` from a SIGKILL: both are
- * told as the signal. Names begin with `__drover` so that they hide no variable of the hook.
+ * told as the signal. Names begin with `__drover` so that they hide no variable of the hook. Where it cannot do its part before the hook
+ * begins it ends with {@link NOT_BEGUN}; `command` keeps a shell from ending by itself, with another code, when the output cannot be opened.
  */
-export const HOOK_WRAPPER = `__drover_claim=$1 __drover_status=$2 __drover_boot=$3 __drover_output=$4
-shift 4
-read -r __drover_stat </proc/$$/stat
+export const HOOK_WRAPPER = `read -r __drover_stat </proc/$$/stat
 __drover_ticks() { shift 19; __drover_stat=$1; }
 __drover_ticks \${__drover_stat##*) }
+read -r __drover_lines || exit 125
+__drover_words=
+while [ "$__drover_lines" -gt 0 ]; do
+  IFS= read -r __drover_line || exit 125
+  __drover_words="$__drover_words$__drover_line
+"
+  __drover_lines=$((__drover_lines - 1))
+done
+eval "set -- $__drover_words"
+unset __drover_words __drover_line
 read -r __drover_go || exit 125
+__drover_claim=$1 __drover_status=$2 __drover_boot=$3 __drover_output=$4
+shift 4
 trap : TERM INT HUP
-exec </dev/null >>"$__drover_output" 2>&1
+command exec </dev/null >>"$__drover_output" 2>&1 || exit 125
 set -C
 printf '%s %s:%s\\n' "$$" "$__drover_boot" "$__drover_stat" 2>/dev/null >"$__drover_claim" || exit 125
 set +C
@@ -34,6 +46,15 @@ else
 fi
 exit "$__drover_code"
 `;
+
+/** The wrapper's own exit code when the hook has not begun; of a hook that ends with it, the status file tells. */
+export const NOT_BEGUN = 125;
+
+/** What the wrapper reads first: the number of lines, and its words in a shell's quotes, which may hold line breaks. */
+export function wordsFor(words: readonly string[]): string {
+  const quoted = words.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ');
+  return `${quoted.split('\n').length}\n${quoted}\n`;
+}
 
 /** Where the claim of a start lies. */
 export function claimPathOf(statusPath: string): string {

@@ -1,17 +1,19 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { constants } from 'node:os';
-import { claimPathOf, HOOK_WRAPPER } from './hook-wrapper.ts';
+import { claimPathOf, HOOK_WRAPPER, NOT_BEGUN, wordsFor } from './hook-wrapper.ts';
 import type { ExitStatus, ProcessHandle, StartRequest } from './process-runner.ts';
 import { readStat } from './process-stat.ts';
 import { scopeWithLimits } from './resource-limits.ts';
 
 const SHELL = '/bin/sh';
+/** The kernel's MAX_ARG_STRLEN, without the NUL behind it: the wrapper would find out only after it has claimed the start. */
+const MAX_WORD_BYTES = 128 * 1_024 - 1;
 
 /** A wrapper that is there and waits for its word. A word never comes from an agent that is dead: then it ends by itself. */
 export interface WaitingHook {
   handle: ProcessHandle;
-  /** How it ended; null when a signal ended the wrapper, which can then tell nothing of its hook. */
+  /** How it ended; null when the wrapper cannot tell: a signal ended it, or it could not begin. */
   ended: Promise<ExitStatus | null>;
   hasEnded(): boolean;
   /** The hook begins. */
@@ -35,10 +37,14 @@ export function spawnWaiting(
     request.file,
     ...request.args,
   ];
-  const files = [claimPathOf(request.statusPath), request.statusPath, boot, request.outputPath];
+  if (command.some((word) => Buffer.byteLength(word) > MAX_WORD_BYTES))
+    return {
+      failure: Promise.resolve(Object.assign(new Error('spawn E2BIG: an argument is too long'), { code: 'E2BIG' })),
+    };
+  const words = wordsFor([claimPathOf(request.statusPath), request.statusPath, boot, request.outputPath, ...command]);
   let child: ChildProcess;
   try {
-    child = spawn(SHELL, ['-c', HOOK_WRAPPER, 'drover-hook', ...files, ...command], {
+    child = spawn(SHELL, ['-c', HOOK_WRAPPER, 'drover-hook'], {
       cwd: request.workingDirectory,
       env: request.environment,
       detached: true,
@@ -47,13 +53,18 @@ export function spawnWaiting(
   } catch (error) {
     return { failure: Promise.resolve(error) };
   }
-  // Its word cannot reach a wrapper that was killed meanwhile; its end tells as much.
+  // Words cannot reach a wrapper that was killed meanwhile; its end tells as much.
   child.stdin?.on('error', () => {});
+  child.stdin?.write(words);
   // Read at once: until this turn of the event loop ends, even a process that has ended is there as a zombie.
-  const stat = child.pid === undefined ? null : readStat(child.pid);
-  if (child.pid === undefined || stat === null) return { failure: once(child, 'error').then(([error]) => error) };
+  const stat = child.pid === undefined ? null : statOf(child.pid);
+  if (child.pid === undefined) return { failure: once(child, 'error').then(([error]) => error) };
+  if (stat === null) {
+    child.stdin?.destroy();
+    return { failure: Promise.resolve(new Error('its process cannot be seen in /proc')) };
+  }
   const ended = new Promise<ExitStatus | null>((resolve) => {
-    child.once('exit', (code) => resolve(code === null ? null : asExitStatus(code)));
+    child.once('exit', (code) => resolve(code === null || code === NOT_BEGUN ? null : asExitStatus(code)));
   });
   return {
     handle: { pid: child.pid, startTime: `${boot}:${stat.startTicks}` },
@@ -62,6 +73,15 @@ export function spawnWaiting(
     release: () => child.stdin?.end('\n'),
     dismiss: () => child.stdin?.destroy(),
   };
+}
+
+/** Null also when it cannot be read: what the wrapper cannot be known by later, it must not run under. */
+function statOf(pid: number): ReturnType<typeof readStat> {
+  try {
+    return readStat(pid);
+  } catch {
+    return null;
+  }
 }
 
 /** Node can set uid and gid of a child but empties its supplementary groups; setpriv (util-linux) sets all of them. */

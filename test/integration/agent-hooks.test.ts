@@ -7,6 +7,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -384,6 +385,19 @@ describe('running a hook', function () {
     expect(result?.message).to.match(/^Script at specified location: a\.sh could not be started: .*E2BIG/);
   });
 
+  it('is not told to have ended when its process could not begin', async () => {
+    const hook = script('a.sh', `#!/bin/sh\necho ran > ${file('ran')}\n`);
+    const result = await run(hook, { onStarting: () => symlinkSync(file('nowhere'), claimPathOf(file('status-1'))) });
+    expect(diagnosticsOf(result)).to.include({ errorCode: 'ScriptFailed' }).and.not.to.have.property('exitCode');
+    expect(diagnosticsOf(result)?.message).to.contain('could not be started');
+    expect(existsSync(file('ran'))).to.equal(false);
+  });
+
+  it('is told to have ended with 125 when it has', async () => {
+    const result = await run(script('a.sh', '#!/bin/sh\nexit 125\n'));
+    expect(diagnosticsOf(result)).to.include({ errorCode: 'ScriptFailed', exitCode: 125 });
+  });
+
   describe('that was prepared', () => {
     const aRequest = (changes: Partial<StartRequest> = {}): StartRequest => ({
       file: join(root, 'archive', 'scripts/a.sh'),
@@ -432,6 +446,23 @@ describe('running a hook', function () {
       if (waiting === undefined) throw new Error('nothing waits');
       await gone(waiting);
       expect([outputPath(), file('status-1'), claimPathOf(file('status-1'))].filter(existsSync)).to.deep.equal([]);
+    });
+
+    it('is not taken for the process of its script by those who look for that', async () => {
+      script('scripts/a.sh', '#!/bin/sh\necho ran\n');
+      runner.prepare(aRequest({ args: ['--port', '8080'] }));
+      const [waiting] = waitingShells();
+      if (waiting === undefined) throw new Error('nothing waits');
+      expect(commandOf(waiting)).not.to.contain('a.sh').and.not.to.contain('8080').and.not.to.contain(root);
+      runner.prepare(null);
+      await gone(waiting);
+    });
+
+    it('is given its words as they are, whatever is in them', async () => {
+      script('scripts/a.sh', '#!/bin/sh\nfor word; do printf "[%s]" "$word"; done\n');
+      const args = ['', "it's", '$HOME `id` "x" \\', 'two\nlines\n\n', ' * ', '-n', 'äö'];
+      await runner.waitForEnd(await startedBy(aRequest({ args })), never);
+      expect(output()).to.equal(args.map((arg) => `[${arg}]`).join(''));
     });
 
     it('gives way to any other start', async () => {
