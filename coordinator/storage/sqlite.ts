@@ -95,14 +95,18 @@ export function databaseOn(sqlite: SqliteConnection): Database {
   };
 }
 
-/** Prepares each text once; beyond the bound the oldest is prepared again when it comes back. */
+/** Prepares each text once; beyond the bound the one that was not wanted for longest is prepared again when it comes back. */
 function preparing(
   sqlite: Pick<SqliteConnection, 'prepare'>,
 ): (statement: string) => BetterSqlite3.Statement<unknown[]> {
   const prepared = new Map<string, BetterSqlite3.Statement<unknown[]>>();
   return (statement) => {
     const known = prepared.get(statement);
-    if (known !== undefined) return known;
+    if (known !== undefined) {
+      prepared.delete(statement);
+      prepared.set(statement, known);
+      return known;
+    }
     const made = sqlite.prepare<unknown[]>(statement);
     prepared.set(statement, made);
     if (prepared.size > MAX_PREPARED) {
