@@ -19,3 +19,20 @@ export function minimumHealthyCount(minimum: MinimumHealthyHosts, totalHosts: nu
       return Math.max(0, totalHosts - 1);
   }
 }
+
+/**
+ * The minimum once one of the hosts was forgotten that had the revision. It is the config's for the hosts that are left and never more than
+ * before; and as long as one could be out, one may: a fleet that is scaled in does not fail for that. `HOST_COUNT` alone is a number of hosts
+ * whatever the fleet. A bound that is not the config's own (few hosts that follow on, a wave of agent updates) lets as many be out as before.
+ */
+export function minimumOfOneLess(
+  minimum: MinimumHealthyHosts,
+  before: { hosts: number; minimumCount: number },
+): number {
+  const isConfigs = before.minimumCount === minimumHealthyCount(minimum, before.hosts);
+  if (!isConfigs) return Math.max(0, before.minimumCount - 1);
+  if (minimum.type === 'HOST_COUNT') return before.minimumCount;
+  const hosts = before.hosts - 1;
+  const most = before.minimumCount < before.hosts ? hosts - 1 : hosts;
+  return Math.max(0, Math.min(before.minimumCount, minimumHealthyCount(minimum, hosts), most));
+}

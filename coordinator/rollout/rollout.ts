@@ -60,8 +60,8 @@ function begin(view: RolloutView): Decision[] {
 function verdict(view: RolloutView): Decision[] {
   const { deployment, counts } = view;
   const runningIt = counts.succeeded + deployment.alreadyCurrentHosts - deployment.forgottenHosts;
-  // When all of them had it and were forgotten, nobody is left to serve, and none has failed.
-  const isEnough = hostsLeft(view) === 0 || runningIt >= Math.max(1, deployment.minimumHealthyCount);
+  // All that are left is enough, also when so many were forgotten meanwhile that they are fewer than the minimum.
+  const isEnough = runningIt === hostsLeft(view) || runningIt >= Math.max(1, deployment.minimumHealthyCount);
   // A rollback that leaves a reachable host on another revision has not brought the group back.
   const isHealed = deployment.creator !== 'codeDeployRollback' || !view.hasReachableFailures;
   return isEnough && isHealed ? end(view, 'Succeeded', null) : end(view, 'Failed', healthConstraints(view));

@@ -1,6 +1,6 @@
 import type { Clock } from '../../shared/core/clock.ts';
 import type { TriggerOutbox } from '../engine/trigger-outbox.ts';
-import { minimumHealthyCount } from '../rollout/minimum-healthy.ts';
+import { minimumOfOneLess } from '../rollout/minimum-healthy.ts';
 import type { ChangeSequence } from '../storage/change-sequence.ts';
 import type { DatabaseTransaction } from '../storage/database.ts';
 import { minimumOf } from '../storage/rows/deployments.ts';
@@ -39,11 +39,11 @@ async function leaveFleets({ changes }: Parts, tx: DatabaseTransaction, hostId: 
     [hostId, hostId],
   );
   for (const fleet of fleets) {
-    const forgotten = fleet.forgotten_hosts + 1;
-    const minimum = minimumHealthyCount(minimumOf(fleet), fleet.total_hosts - forgotten);
+    const before = { hosts: fleet.total_hosts - fleet.forgotten_hosts, minimumCount: fleet.minimum_count ?? 0 };
     await tx.executeMany(
-      `UPDATE deployments SET forgotten_hosts = ?, minimum_count = ?, version = version + 1, change_sequence = ? WHERE id = ?`,
-      [[forgotten, Math.min(fleet.minimum_count ?? minimum, minimum), changes.next(), fleet.id]],
+      `UPDATE deployments SET forgotten_hosts = forgotten_hosts + 1, minimum_count = ?, version = version + 1, change_sequence = ?
+       WHERE id = ?`,
+      [[minimumOfOneLess(minimumOf(fleet), before), changes.next(), fleet.id]],
     );
   }
   return fleets.map((fleet) => fleet.id);

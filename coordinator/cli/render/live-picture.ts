@@ -60,7 +60,7 @@ function header(view: LiveView, style: Style): string {
   const left: Segment[] = [
     [d.id, style.bold],
     `  ${changeText(d, style)}  ${d.application}/${d.deploymentGroup}`,
-    `  floor ${count(floor)} of ${count(d.totalHosts)}`,
+    `  floor ${count(floor)} of ${count(d.totalHosts - (d.forgottenHosts ?? 0))}`,
   ];
   const running = elapsed(view.now - (d.startedAt ?? d.createdAt));
   if (view.lostSinceAt !== null)

@@ -187,7 +187,8 @@ async function startWave(
       createdBy: row.created_by,
       description: `Agent update ${row.id}, wave ${number}`,
       configName: 'CodeDeployDefault.OneAtATime',
-      minimum: { type: 'HOST_COUNT', value: minimum },
+      minimum: { type: 'MOST_CONCURRENCY', value: 1 },
+      // A bound on how many are out at once, in hosts: not a number that must stay whatever becomes of the others.
       minimumCount: minimum,
       targets: hosts.map((host) => ({ ...host, wasHealthy: true })),
       alreadyCurrentHosts: 0,

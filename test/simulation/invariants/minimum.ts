@@ -60,9 +60,10 @@ export function promisedOfThoseLeft(
   const forgotten = (own?.forgotten ?? 0) + (total - targets) - (total === targets ? 0 : (leftAlone?.here ?? 0));
   if (forgotten === 0) return { left: total, minimum: promisedMinimum(plan, deployment, find) };
   const left = total - forgotten;
-  const minimum = promisedMinimum(plan, { ...deployment, total: left, triggeredBy: null }, find);
-  // Never more than it was: a percentage of fewer hosts is no larger, and a follow-on's own bound goes down with them.
-  return { left, minimum };
+  const config = promisedMinimum(plan, { ...deployment, total: left, triggeredBy: null }, find);
+  // A count of hosts is one whatever the fleet; of a part of it, one host may be out as long as one could be before.
+  const isCount = promisedBy(plan, deployment.configName).type === 'HOST_COUNT';
+  return { left, minimum: isCount ? config : Math.min(config, Math.max(0, left - 1)) };
 }
 
 /** The stored minimum is the promised one, when a deployment is seen for the first time. */

@@ -74,7 +74,7 @@ export const MUTANTS: readonly Mutant[] = [
 
   // How a deployment ends
   one('success-in-spite-of-failures', 'too few hosts run it, and it has succeeded', 'coordinator/rollout/rollout.ts', [
-    'hostsLeft(view) === 0 || runningIt >= Math.max(1, deployment.minimumHealthyCount)',
+    'runningIt === hostsLeft(view) || runningIt >= Math.max(1, deployment.minimumHealthyCount)',
     'runningIt >= 0',
   ]),
   one('rollback-done-too-early', 'a rollback succeeds that left a host broken', 'coordinator/rollout/rollout.ts', [

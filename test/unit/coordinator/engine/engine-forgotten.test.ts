@@ -66,6 +66,45 @@ describe('hosts that are forgotten after they have had the revision', () => {
     expect(hosts[2]!.started).not.to.include(id);
   });
 
+  it('are no failure of a deployment that every other host has had, however many must stay', async () => {
+    const hosts = await aFleet(world, 4);
+    await world.database.query
+      .insertInto('deployment_configs')
+      .values({ name: 'three', minimum_type: 'HOST_COUNT', minimum_value: 3, created_at: 0 })
+      .execute();
+    await deployed(world, '1', ALL_AT_ONCE);
+    hosts[3]!.behaviour = doing({ 2: 'hang' });
+    const { id } = await deployed(world, '2', { deploymentConfigName: 'three' });
+    for (const host of hosts.slice(0, 2)) await world.forget(host);
+    world.finish(hosts[3]!, id, 'succeed');
+    await world.run(200);
+    expect(await world.get(id)).to.include({ status: 'Succeeded', forgottenHosts: 2 });
+  });
+
+  it('let hosts that follow on go on one by one, as before', async () => {
+    const hosts = await aFleet(world, 1);
+    hosts[0]!.behaviour = doing({ 2: 'hang' });
+    await deployed(world, '1', ALL_AT_ONCE);
+    const { id } = await deployed(world, '2', ONE_AT_A_TIME);
+    const joined = [];
+    for (const name of ['web-2', 'web-3', 'web-4'])
+      joined.push(await world.addHost(name, { behaviour: doing({ 2: 'hang' }) }));
+    await world.run(1_000);
+    world.finish(hosts[0]!, id, 'succeed');
+    await world.run(200);
+    const followOn = [...joined[0]!.unfinished.keys()][0] ?? '';
+    expect(await world.get(followOn)).to.include({ creator: 'CodeDeployAutoUpdate', minimumHealthyCount: 2 });
+    world.finish(joined[0]!, followOn, 'succeed');
+    await world.run(200);
+    await world.forget(joined[0]!);
+    for (const host of joined.slice(1)) {
+      expect([...host.unfinished.keys()]).to.deep.equal([followOn]);
+      world.finish(host, followOn, 'succeed');
+      await world.run(200);
+    }
+    expect(await world.get(followOn)).to.include({ status: 'Succeeded', minimumHealthyCount: 1 });
+  });
+
   it('count the same when a rollback had left them alone', async () => {
     const hosts = await aFleet(world, 6);
     await deployed(world, '1', ALL_AT_ONCE);
