@@ -73,9 +73,13 @@ function checkEvents({ world, truth, violate }: History): void {
       status === 'Failed' &&
       runs.length > 0 &&
       runs.every((run) => run.end === 'succeeded') &&
-      !mayBeUnknown(diagnostics)
+      !mayBeUnknown(diagnostics) &&
+      notBegun(diagnostics) === null
     )
       violate('I6', `${what} is Failed (${diagnostics ?? ''}), but all of its scripts succeeded`);
+    const scriptName = notBegun(diagnostics);
+    if (runs.some((run) => scriptName === `${name}-${run.index}.sh`))
+      violate('I6', `${what} is Failed since ${scriptName} could not be started, but it ran`);
     if (status === 'Skipped' && runs.length > 0) violate('I6', `${what} is Skipped, but its scripts ran`);
   }
 }
@@ -83,6 +87,12 @@ function checkEvents({ world, truth, violate }: History): void {
 /** A script whose end nobody could know is told as failed, in these words. */
 function mayBeUnknown(diagnostics: string | null): boolean {
   return diagnostics?.includes('"UnknownError"') === true || diagnostics?.includes('"ScriptTimedOut"') === true;
+}
+
+/** The script that is told as one that has never begun, if one is. */
+function notBegun(diagnostics: string | null): string | null {
+  const told = /"scriptName":"([^"]+)","message":"[^"]* could not be started: /.exec(diagnostics ?? '');
+  return told?.[1] ?? null;
 }
 
 async function checkReadiness({ world, truth, violate }: History): Promise<void> {

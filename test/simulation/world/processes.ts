@@ -172,7 +172,8 @@ export class ProcessTable {
     };
     timer = timeline.after(chance.whole(0, CLAIM_MS), () => {
       const run = this.#claim(request, handle);
-      if (run === null) return finish({ exitCode: 125, signal: null });
+      // The wrapper ends with 125, of which its agent knows that it tells nothing of the script.
+      if (run === null) return finish(null);
       const behaviour = this.#parts.events.began(run);
       ignoresTerm = behaviour.ignoresTerm;
       this.#print(request, behaviour.outputBytes);
@@ -206,7 +207,7 @@ export class ProcessTable {
         statusPath: request.statusPath,
       };
     } catch {
-      // Claimed by an agent, a full disk, or a directory that was removed: the wrapper ends with 125.
+      // Claimed by an agent, a full disk, or a directory that was removed.
       return null;
     }
   }
