@@ -78,6 +78,14 @@ const isNoTarget = (status: 'Pending' | 'InProgress') => `NOT EXISTS (
     SELECT 1 FROM targets t CROSS JOIN deployments d ON d.id = t.deployment_id
     WHERE t.host_id = g.host_id AND t.status = '${status}' AND d.group_id = g.group_id AND d.is_active = 1)`;
 
+/**
+ * The host `g.host_id` serves, and a deployment of the whole group has passed it over. Bringing it in takes it out of service, where that
+ * deployment counts on every host that serves; it waits for the end.
+ */
+const SERVES_BESIDE_A_DEPLOYMENT = `g.instance_health = 'Healthy' AND EXISTS (
+    SELECT 1 FROM deployments d CROSS JOIN targets t ON t.host_id = g.host_id AND t.deployment_id = d.id
+    WHERE d.group_id = g.group_id AND d.is_active = 1 AND d.occupies_group = 1 AND t.status = 'Failed')`;
+
 async function loadOwed(
   tx: DatabaseTransaction,
   groupId: string,
@@ -93,7 +101,7 @@ async function loadOwed(
     `SELECT g.host_id, h.name, g.converge, g.revision_id, g.instance_health, h.presence
      FROM group_hosts g JOIN hosts h ON h.id = g.host_id
      WHERE g.group_id = ? AND g.converge IN ('entering', 'behind')
-       AND ${isNoTarget('Pending')} AND ${isNoTarget('InProgress')}
+       AND ${isNoTarget('Pending')} AND ${isNoTarget('InProgress')} AND NOT (${SERVES_BESIDE_A_DEPLOYMENT})
      ORDER BY h.presence = 'Online' DESC, g.converge DESC, h.name LIMIT ${HOSTS_PER_ROUND}`,
     [groupId],
   );

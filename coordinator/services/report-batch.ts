@@ -1,3 +1,4 @@
+import type { InstanceHealth } from '../../shared/model/host.ts';
 import { type Diagnostics, LIFECYCLE_EVENTS } from '../../shared/model/lifecycle-event.ts';
 import type { Report, RunningEvent } from '../../shared/protocol/messages.ts';
 import { updatePendingHealth } from '../engine/pending-health.ts';
@@ -247,7 +248,7 @@ export async function writeBatch(
     if (item.status !== 'Skipped' || target.isUntold)
       groupHosts.push([
         item.installedRevisionId,
-        isHealthy ? 'Healthy' : 'Unhealthy',
+        healthAfter(isHealthy, item),
         target.deploymentId,
         item.status,
         // A late one tells of a deployment that has gone on without the host.
@@ -313,4 +314,10 @@ export async function writeBatch(
 
 function diagnosticsText(diagnostics: Diagnostics | undefined): string | null {
   return diagnostics === undefined ? null : JSON.stringify(diagnostics);
+}
+
+/** A host that was never deployed to in this group, and has not begun now, is neither healthy nor unhealthy. */
+function healthAfter(isHealthy: boolean, item: Extract<Report, { kind: 'finished' }>): InstanceHealth {
+  if (isHealthy) return 'Healthy';
+  return item.status === 'Skipped' && item.installedRevisionId === null ? 'Unknown' : 'Unhealthy';
 }

@@ -51,6 +51,15 @@ describe('what is known of a host after a deployment', () => {
     expect(await goodRevision()).to.equal('r-2');
   });
 
+  it('is nothing, as before, of one that never began and was never deployed to', async () => {
+    const hosts = await aFleet(world, 2);
+    hosts[0]!.behaviour = () => 'ignore';
+    const { id } = await world.deploy('1', ALL_AT_ONCE);
+    await world.run(310_000);
+    expect((await world.get(id)).overview).to.include({ Failed: 1, Succeeded: 1 });
+    expect(await known()).to.deep.equal(['web-1: null Unknown', 'web-2: r-1 Healthy']);
+  });
+
   it('decides who is tried first the next time', async () => {
     const hosts = await aFleet(world, 3);
     await deployed(world, '1');

@@ -48,6 +48,27 @@ describe('hosts that a deployment could not reach', () => {
     expect(begun()).to.have.length(2);
   });
 
+  it('wait for the end of the deployment that passed them over, while they serve', async () => {
+    const hosts = await aFleet(world, 4);
+    await deployed(world, '1', ALL_AT_ONCE);
+    await deployed(world, '3', { onlyHostNames: ['web-1'] });
+    world.disconnect(hosts[0]!);
+    await world.run(20_000);
+    for (const host of hosts) host.behaviour = doing({ 1: 'hang', 2: 'hang' });
+    const { id } = await deployed(world, '2', { deploymentConfigName: 'CodeDeployDefault.HalfAtATime' });
+    // m is 2: web-1 was offline at its turn and counts as one of the two that may be out, one other is.
+    expect(hosts.filter((host) => host.unfinished.has(id))).to.have.length(1);
+    await world.connect(hosts[0]!);
+    await world.run(1_000);
+    expect(hosts[0]!.unfinished.size, 'it serves').to.equal(0);
+    for (let i = 0; i < 3; i++) {
+      for (const host of hosts) if (host.unfinished.has(id)) world.finish(host, id, 'succeed');
+      await world.run(200);
+    }
+    expect((await world.get(id)).status).to.equal('Succeeded');
+    expect(hosts[0]!.unfinished.size, 'its turn comes').to.equal(1);
+  });
+
   it('are brought to the first revision of the group when they come back', async () => {
     const hosts = await aFleet(world, 3);
     world.disconnect(hosts[0]!);
