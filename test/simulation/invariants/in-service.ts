@@ -57,9 +57,10 @@ function isBroughtInFirst(
  * counts as broken already, and has not told otherwise since, costs it nothing.
  */
 function countsInService(
-  { world, truth }: History,
+  history: History,
   asked: { fleet: SeenDeployment; machine: Machine; hostId: string; lastDeploymentId: string | null },
 ): boolean {
+  const { world, truth } = history;
   const { fleet, machine, hostId, lastDeploymentId } = asked;
   const { look } = world.database;
   const toldFailed = look
@@ -78,7 +79,11 @@ function countsInService(
     )
     .get(fleet.groupId, hostId);
   if (member === undefined || member.health === 'Unknown') return false;
-  if (member.health === 'Unhealthy' && !truth.serviceOf(machine.name, fleet.application).isTold) return false;
+  if (member.health === 'Unhealthy') {
+    if (!truth.serviceOf(machine.name, fleet.application).isTold) return false;
+    // Given up, and by nobody's word: one that has just entered the group is no more in service for that.
+    if (!hasSucceededIn(history, fleet.groupId, hostId)) return false;
+  }
   if (fleet.creator !== 'codeDeployRollback') return true;
   const target = look
     .prepare<[string, string], { healthy: number }>(
@@ -86,6 +91,18 @@ function countsInService(
     )
     .get(fleet.id, hostId);
   return target === undefined || target.healthy === 1 || member.health === 'Healthy';
+}
+
+/** By what the host told, also after it was given up. */
+function hasSucceededIn({ world }: History, groupId: string, hostId: string): boolean {
+  const found = world.database.look
+    .prepare<[string, string], { id: number }>(
+      `SELECT t.id FROM targets t JOIN deployments d ON d.id = t.deployment_id
+       JOIN lifecycle_events e ON e.target_id = t.id AND e.name = 'ValidateService' AND e.status = 'Succeeded'
+       WHERE t.host_id = ? AND d.group_id = ? LIMIT 1`,
+    )
+    .get(hostId, groupId);
+  return found !== undefined;
 }
 
 function isDownByUs({ world, truth }: History, hostId: string, application: string): boolean {
