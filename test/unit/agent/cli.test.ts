@@ -3,14 +3,14 @@ import { type CliActions, parsePlainRun, runCli } from '../../../agent/cli.ts';
 import { AppError } from '../../../shared/core/errors.ts';
 
 describe('parsePlainRun', () => {
-  const parse = (line: string) => parsePlainRun(line === '' ? [] : line.split(' '), '/work');
+  const parse = (line: string) => parsePlainRun(line === '' ? [] : line.split(' '), '/srv/somewhere');
 
   it("knows the service's own command line, and where a path begins", () => {
     const configPath = '/etc/drover/agent.yaml';
     expect(parse('run')).to.deep.equal({ configPath: null, stateDirectory: null });
     expect(parse(`run --config ${configPath}`)).to.deep.equal({ configPath, stateDirectory: null });
     expect(parse(`--config ${configPath} run`)).to.deep.equal({ configPath, stateDirectory: null });
-    expect(parse('run --config agent.yaml')?.configPath).to.equal('/work/agent.yaml');
+    expect(parse('run --config agent.yaml')?.configPath).to.equal('/srv/somewhere/agent.yaml');
   });
 
   it('leaves everything else to the full parser', () => {
