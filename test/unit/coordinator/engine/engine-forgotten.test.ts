@@ -11,6 +11,14 @@ describe('hosts that are forgotten after they have had the revision', () => {
   });
   afterEach(() => world.close());
 
+  /** `three`: three hosts must stay in service, whatever the fleet. */
+  async function addConfigOfThreeHosts(): Promise<void> {
+    await world.database.query
+      .insertInto('deployment_configs')
+      .values({ name: 'three', minimum_type: 'HOST_COUNT', minimum_value: 3, created_at: 0 })
+      .execute();
+  }
+
   it('serve nobody any more: as few of those that are left are taken out at once as of a fleet of their size', async () => {
     const hosts = await aFleet(world, 10);
     await deployed(world, '1', ALL_AT_ONCE);
@@ -48,10 +56,7 @@ describe('hosts that are forgotten after they have had the revision', () => {
 
   it('leave a count of hosts as it is, and end the deployment when no more are left than that', async () => {
     const hosts = await aFleet(world, 4);
-    await world.database.query
-      .insertInto('deployment_configs')
-      .values({ name: 'three', minimum_type: 'HOST_COUNT', minimum_value: 3, created_at: 0 })
-      .execute();
+    await addConfigOfThreeHosts();
     await deployed(world, '1', ALL_AT_ONCE);
     for (const host of hosts) host.behaviour = doing({ 2: 'hang' });
     const { id } = await deployed(world, '2', { deploymentConfigName: 'three' });
@@ -68,10 +73,7 @@ describe('hosts that are forgotten after they have had the revision', () => {
 
   it('are no failure of a deployment that every other host has had, however many must stay', async () => {
     const hosts = await aFleet(world, 4);
-    await world.database.query
-      .insertInto('deployment_configs')
-      .values({ name: 'three', minimum_type: 'HOST_COUNT', minimum_value: 3, created_at: 0 })
-      .execute();
+    await addConfigOfThreeHosts();
     await deployed(world, '1', ALL_AT_ONCE);
     hosts[3]!.behaviour = doing({ 2: 'hang' });
     const { id } = await deployed(world, '2', { deploymentConfigName: 'three' });
