@@ -19,6 +19,7 @@ export function checkTakenOut(
     if (fleet.groupId !== taker.groupId || !fleet.occupiesGroup || machine.hostId === null) continue;
     if (!fleet.fleet.includes(machine.hostId)) continue;
     if (isBroughtInFirst(history, { fleet, taker, hostId: machine.hostId })) continue;
+    if (isTakenUpLate(history, { fleet, taker, hostId: machine.hostId })) continue;
     if (!countsInService(history, { fleet, machine, hostId: machine.hostId, lastDeploymentId })) continue;
     const down = fleet.fleet.filter(
       (hostId) => hostId !== machine.hostId && isDownByUs(history, hostId, fleet.application),
@@ -47,6 +48,25 @@ function isBroughtInFirst(
     .prepare<[string, string], { status: string }>('SELECT status FROM targets WHERE deployment_id = ? AND host_id = ?')
     .get(fleet.id, hostId);
   return target?.status === 'Pending';
+}
+
+/**
+ * A deployment that was made after an earlier one had given this host up counts it as out of service until it tells, and waits for
+ * that: what was on its way to the host when it was given up can begin there before the word to leave it can.
+ */
+function isTakenUpLate(
+  { world }: History,
+  { fleet, taker, hostId }: { fleet: SeenDeployment; taker: SeenDeployment; hostId: string },
+): boolean {
+  if (taker.number > fleet.number) return false;
+  const found = world.database.look
+    .prepare<[string, string, string], { id: number }>(
+      `SELECT own.id FROM targets own JOIN targets late ON late.host_id = own.host_id
+       WHERE own.deployment_id = ? AND own.status = 'Pending' AND own.was_healthy = 0
+         AND late.deployment_id = ? AND late.late_end_until IS NOT NULL AND own.host_id = ?`,
+    )
+    .get(fleet.id, taker.id, hostId);
+  return found !== undefined;
 }
 
 /**
