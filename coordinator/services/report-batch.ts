@@ -48,6 +48,8 @@ interface TargetFacts {
   wasHealthy: boolean;
   /** Given up, and how it ended is not told yet. */
   isUntold: boolean;
+  /** Given up, and how it ended is told. */
+  isLateEndTold: boolean;
   errorCode: string | null;
   /** Set while the batch is put together; written once. */
   currentEvent: string | null;
@@ -60,7 +62,7 @@ const KNOWN_EVENTS: ReadonlySet<string> = new Set(LIFECYCLE_EVENTS);
 
 const SELECT_TARGET = `SELECT t.id, t.deployment_id AS deploymentId, d.group_id AS groupId, d.revision_id AS revisionId,
     d.creator, t.was_healthy AS wasHealthy, t.late_end_until IS NOT NULL AS isUntold,
-    t.status, t.error_code AS errorCode, t.current_event AS currentEvent, t.accepted_at IS NOT NULL AS accepted, t.deadline_at AS deadlineAt,
+    t.late_end_told AS isLateEndTold, t.status, t.error_code AS errorCode, t.current_event AS currentEvent, t.accepted_at IS NOT NULL AS accepted, t.deadline_at AS deadlineAt,
     0 AS touched
   FROM targets t JOIN deployments d ON d.id = t.deployment_id WHERE t.host_id = ? AND t.deployment_id = ?`;
 
@@ -79,7 +81,7 @@ const FINISH_TARGET = `UPDATE targets SET status = ?, completed_at = ?, error_co
     lost_deadline_at = NULL, change_sequence = ? WHERE id = ? AND status = 'InProgress'`;
 
 const LATE_FINISH = `UPDATE targets SET message = substr(coalesce(message, '') || ' ' || ?, 1, 4096), change_sequence = ?,
-    late_end_until = NULL WHERE id = ? AND status <> 'InProgress'`;
+    late_end_until = NULL, late_end_told = 1 WHERE id = ? AND status <> 'InProgress'`;
 
 // No row: the host has left the group meanwhile, and what it runs is no longer the group's business.
 // A success of any deployment mends what scale-out had given up. One of the fleet's own also takes the place of bringing the
@@ -195,6 +197,7 @@ export async function writeBatch(
             accepted: Boolean(row.accepted),
             wasHealthy: Boolean(row.wasHealthy),
             isUntold: Boolean(row.isUntold),
+            isLateEndTold: Boolean(row.isLateEndTold),
           };
     targets.set(key, found);
     return found;
@@ -243,6 +246,7 @@ export async function writeBatch(
     target: TargetFacts,
     item: Extract<Report, { kind: 'finished' }>,
   ): Promise<void> {
+    if (isToldAlready(target, item)) return;
     // Skipped: the host was not touched, so its health and revision are what they were; what was given up is in doubt.
     const isHealthy = item.status === 'Succeeded' || (item.status === 'Skipped' && target.wasHealthy);
     if (item.status !== 'Skipped' || target.isUntold)
@@ -265,14 +269,13 @@ export async function writeBatch(
     )
       await updatePendingHealth(tx, target.groupId, [hostId], true);
     if (target.status !== 'InProgress') {
-      // The same end once more: the host was asked again before its answer had come.
-      if (target.status === item.status && (target.errorCode === null || target.errorCode === 'HOOK_FAILED')) return;
       lateFinishes.push([
         `The host reported ${item.status} afterwards, at ${new Date(now).toISOString()}.`,
         changes.next(),
         target.id,
       ]);
       target.isUntold = false;
+      target.isLateEndTold = true;
       await wakeWaiting(hostId);
       return;
     }
@@ -310,6 +313,15 @@ export async function writeBatch(
     target.deadlineAt = now + event.timeoutMs + settings.reportSlackMs;
     events.push([target.id, event.event, 'InProgress', now, null, null, null]);
   }
+}
+
+/**
+ * The same end once more: the assignment, or the word to leave it, has reached the host twice. What has begun there since may have
+ * ended too, so that this says nothing of what the host is like now.
+ */
+function isToldAlready(target: TargetFacts, item: Extract<Report, { kind: 'finished' }>): boolean {
+  if (target.isLateEndTold) return true;
+  return target.status === item.status && (target.errorCode === null || target.errorCode === 'HOOK_FAILED');
 }
 
 function diagnosticsText(diagnostics: Diagnostics | undefined): string | null {

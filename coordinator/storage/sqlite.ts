@@ -11,6 +11,7 @@ import { agentUpdates } from './migrations/0006-agent-updates.ts';
 import { triggerMessages } from './migrations/0007-trigger-messages.ts';
 import { transientUnits } from './migrations/0008-transient-units.ts';
 import { forgottenHosts } from './migrations/0009-forgotten-hosts.ts';
+import { lateEndTold } from './migrations/0010-late-end-told.ts';
 import { SqliteTexts } from './sqlite-texts.ts';
 import type { Tables } from './tables.ts';
 
@@ -24,6 +25,7 @@ const MIGRATIONS = [
   triggerMessages,
   transientUnits,
   forgottenHosts,
+  lateEndTold,
 ];
 /** Texts of statements are made by code, of which there are some hundred; lists of values make more, so there is a bound. */
 const MAX_PREPARED = 512;

@@ -245,6 +245,8 @@ export interface TargetRow {
   deadline_at: number | null;
   /** Given up in the middle, and not told yet how it ended: until then nothing else starts on its host while that is here. */
   late_end_until: number | null;
+  /** Given up, and its host has told how it ended. */
+  late_end_told: number;
   /** Set while the host is away: by when it must be back. */
   lost_deadline_at: number | null;
   change_sequence: number;

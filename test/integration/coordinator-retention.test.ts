@@ -325,6 +325,7 @@ describe('retention', () => {
         deadline_at: null,
         lost_deadline_at: null,
         late_end_until: null,
+        late_end_told: 0,
         change_sequence: number,
       })
       .execute();

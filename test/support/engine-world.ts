@@ -42,6 +42,8 @@ export interface WorldHost {
   held: Set<string>;
   /** What it has accepted and not finished. */
   unfinished: Map<string, Assignment>;
+  /** How each deployment ended, as it was reported. */
+  ends: Map<string, Report>;
   /** Reports that are not acknowledged: sent again on every connection. */
   outbox: Report[];
 }
@@ -72,6 +74,8 @@ export interface EngineWorld {
   disconnect(host: WorldHost): void;
   /** A host that hangs ends its deployment now. */
   finish(host: WorldHost, deploymentId: string, outcome: 'succeed' | 'fail'): void;
+  /** As an agent that an assignment, or the word to leave it, has reached once more. */
+  tellEndAgain(host: WorldHost, deploymentId: string): void;
   retag(host: WorldHost, tags: Record<string, string>): Promise<void>;
   forget(host: WorldHost): Promise<void>;
   /** The host says that an event runs, and how long it may take. */
@@ -186,6 +190,7 @@ export async function createEngineWorld(seed = 7): Promise<EngineWorld> {
     // The played hosts speak the protocol's own shape; the sequence is all that is added here.
     const complete = { ...item, sequence: ++host.sequence } as unknown as Report;
     host.outbox.push(complete);
+    if (complete.kind === 'finished') host.ends.set(complete.deploymentId, complete);
     if (host.isConnected) reports.receive(host.id, [complete], []);
   }
 
@@ -256,6 +261,12 @@ export async function createEngineWorld(seed = 7): Promise<EngineWorld> {
     });
   }
 
+  function tellEndAgain(host: WorldHost, deploymentId: string): void {
+    const end = host.ends.get(deploymentId);
+    if (end === undefined) throw new Error(`${host.name} has not ended ${deploymentId}`);
+    report(host, { ...end });
+  }
+
   const world: EngineWorld = {
     clock,
     database,
@@ -282,6 +293,7 @@ export async function createEngineWorld(seed = 7): Promise<EngineWorld> {
         started: [],
         held: new Set(),
         unfinished: new Map(),
+        ends: new Map(),
         outbox: [],
       };
       hosts.set(host.id, host);
@@ -330,6 +342,7 @@ export async function createEngineWorld(seed = 7): Promise<EngineWorld> {
       presence.disconnected(host.id);
     },
     finish,
+    tellEndAgain,
     retag: async (host, tags) => void (await hostService.update(host.id, { tags }, ANN)),
     async forget(host) {
       await hostService.forget(host.id, ANN);

@@ -60,6 +60,16 @@ describe('what is known of a host after a deployment', () => {
     expect(await known()).to.deep.equal(['web-1: null Unknown', 'web-2: r-1 Healthy']);
   });
 
+  it('stays what its last deployment left when an assignment comes twice and the end of an earlier one is told again', async () => {
+    const [host] = await aFleet(world, 1);
+    const first = await deployed(world, '1');
+    await deployed(world, '2');
+    world.tellEndAgain(host!, first.id);
+    await world.run();
+    expect(await known()).to.deep.equal(['web-1: r-2 Healthy']);
+    expect(world.faults).to.deep.equal([]);
+  });
+
   it('decides who is tried first the next time', async () => {
     const hosts = await aFleet(world, 3);
     await deployed(world, '1');

@@ -81,4 +81,25 @@ describe('a host that was given up in the middle', () => {
     expect(await countedHealthy(third.id)).to.equal(3);
     expect(world.faults).to.deep.equal([]);
   });
+
+  it('is what a later deployment made of it, also when it tells twice how the one that it was given up in ended', async () => {
+    const second = await lostInSecond();
+    for (const host of hosts) world.finish(host, second, 'fail');
+    for (const host of hosts) await world.connect(host);
+    await world.run(200);
+    for (const host of hosts) host.behaviour = () => 'succeed';
+    const third = await deployed(world, '3', ALL_AT_ONCE);
+    expect(third).to.include({ status: 'Succeeded' });
+    for (const host of hosts) world.tellEndAgain(host, second);
+    await world.run(200);
+    const known = await world.database.query
+      .selectFrom('group_hosts')
+      .select(['revision_id', 'instance_health', 'last_deployment_id'])
+      .execute();
+    expect(known).to.deep.equal(
+      hosts.map(() => ({ revision_id: 'r-3', instance_health: 'Healthy', last_deployment_id: third.id })),
+    );
+    const [target] = (await world.history.listTargets(second, { limit: 1 })).items;
+    expect(target!.message!.match(/The host reported/g)).to.have.length(1);
+  });
 });
