@@ -14,7 +14,7 @@ import {
 } from '../../shared/protocol/messages.ts';
 import { PROGRAM_VERSION, PROTOCOL_VERSION } from '../../shared/protocol/versions.ts';
 import type { Connection, Transport } from './transport.ts';
-import { type Attempt, afterAttempt, FRESH_CHOICE, nextTransport } from './transport-choice.ts';
+import { type Attempt, afterAttempt, FRESH_CHOICE, nextTransport, ONE_MORE_CHANCE } from './transport-choice.ts';
 
 /** A connection that was not welcomed by then is given up, ms. */
 const WELCOME_TIMEOUT_MS = 20_000;
@@ -89,6 +89,7 @@ export function createSession(parts: SessionParts): Session {
     transport: 'websocket' | 'long-poll';
     welcome: Welcome | null;
     lastFrameAt: number;
+    hasHeard: boolean;
     badFrames: number;
     timers: Set<Timer>;
     /** How the coordinator said to go on, when it did. */
@@ -108,6 +109,7 @@ export function createSession(parts: SessionParts): Session {
       transport: transportName,
       welcome: null,
       lastFrameAt: clock.now(),
+      hasHeard: false,
       badFrames: 0,
       timers: new Set(),
       next: null,
@@ -148,6 +150,7 @@ export function createSession(parts: SessionParts): Session {
   function onFrame(live: Live, frame: string): void {
     if (live.isOver) return;
     live.lastFrameAt = clock.now();
+    live.hasHeard = true;
     const decoded = decodeFrame(coordinatorMessage, COORDINATOR_MESSAGE_KINDS, frame);
     if (decoded.ok) {
       onMessage(live, decoded.message);
@@ -223,7 +226,7 @@ export function createSession(parts: SessionParts): Session {
     watchSilence(live, welcome);
     if (live.transport === 'long-poll')
       setTimer(live, RETRY_WEBSOCKET_MS, () => {
-        choice = FRESH_CHOICE;
+        choice = ONE_MORE_CHANCE;
         live.next = { afterMs: 0, jitter: false };
         over(live, 'trying a WebSocket again');
       });
@@ -268,6 +271,8 @@ export function createSession(parts: SessionParts): Session {
     const wasWelcomed = live.welcome !== null;
     current = null;
     if (!wasWelcomed) failures++;
+    // It was opened, by a proxy perhaps, and not even the challenge came through.
+    if (live.connection !== null && !live.hasHeard) noteAttempt(live, 'failed');
     const delayMs = delayBefore(live);
     become('waiting', reason);
     logger.warn({ transport: live.transport, reason, retryInMs: delayMs }, 'no connection to the coordinator');

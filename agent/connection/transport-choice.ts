@@ -3,7 +3,7 @@ const FAILURES_BEFORE_FALLBACK = 3;
 
 /**
  * Which way to try next. WebSocket is the better one and is always tried first; long poll follows when WebSockets are
- * refused or fail again and again, and every now and then WebSocket gets another chance.
+ * refused or fail again and again (one that opens and brings nothing has failed, too), and every now and then WebSocket gets another chance.
  */
 export interface TransportChoice {
   webSocketFailures: number;
@@ -13,6 +13,11 @@ export interface TransportChoice {
 }
 
 export const FRESH_CHOICE: TransportChoice = { webSocketFailures: 0, isUpgradeRefused: false, longPollFailures: 0 };
+/** Long poll works, so a WebSocket that fails once more is not waited for three times. */
+export const ONE_MORE_CHANCE: TransportChoice = {
+  ...FRESH_CHOICE,
+  webSocketFailures: FAILURES_BEFORE_FALLBACK - 1,
+};
 
 export function nextTransport(choice: TransportChoice): 'websocket' | 'long-poll' {
   const isWebSocketBroken = choice.isUpgradeRefused || choice.webSocketFailures >= FAILURES_BEFORE_FALLBACK;

@@ -109,7 +109,7 @@ function judgeUpgrade({ upgrade, longPoll }: ConnectionEvidence): Check[] {
     return [
       warning(
         'frames',
-        `by long poll, since no WebSocket opens: ${upgrade.message}`,
+        `by long poll, since no WebSocket works: ${upgrade.message}`,
         'It works; a proxy that lets WebSockets through makes it cheaper and faster.',
       ),
     ];

@@ -4,7 +4,7 @@ import { request as httpsRequest } from 'node:https';
 import { connect, isIP } from 'node:net';
 import { checkServerIdentity, type PeerCertificate, TLSSocket } from 'node:tls';
 import { agentRoutes } from '../../shared/api/agents.ts';
-import type { Clock } from '../../shared/core/clock.ts';
+import { type Clock, sleep } from '../../shared/core/clock.ts';
 import { AppError } from '../../shared/core/errors.ts';
 import { networkError } from '../../shared/sdk/network-errors.ts';
 import { askCoordinatorId, openSession } from '../connection/enrolment.ts';
@@ -48,7 +48,7 @@ export async function probeConnection(parts: ConnectionProbeParts): Promise<Conn
   evidence.answer = await outcomeOf(() => askHealth(parts, url));
   // What the agent does not trust, it is not shown a proof of its key either.
   if (!evidence.answer.ok || evidence.answer.value.certificate?.fault != null) return evidence;
-  evidence.upgrade = await openFrames(parts.websocket);
+  evidence.upgrade = await openFrames(parts);
   if (!evidence.upgrade.ok) evidence.longPoll = await openLongPoll(http);
   evidence.coordinatorId = await outcomeOf(() => askCoordinatorId(http));
   const enrolment = identity?.enrolment ?? null;
@@ -142,11 +142,26 @@ function certificateOf(socket: TLSSocket, url: URL): CertificateEvidence {
   };
 }
 
-function openFrames(transport: Transport): Promise<Outcome<'open'>> {
+/** Open is one that brings the challenge: a proxy may open a WebSocket itself, and pass nothing on. */
+function openFrames({ websocket, clock }: ConnectionProbeParts): Promise<Outcome<'open'>> {
   return outcomeOf<'open'>(async () => {
-    const connection = await transport.connect({ onFrame: () => {}, onClosed: () => {} });
+    const looking = new AbortController();
+    let fault: string | null = 'it opens, and brings nothing';
+    const connection = await websocket.connect({
+      onFrame() {
+        fault = null;
+        looking.abort();
+      },
+      onClosed(reason) {
+        if (fault !== null) fault = `it opens, and ends at once: ${reason}`;
+        looking.abort();
+      },
+    });
+    // What comes, or that it ends, cuts it short.
+    await sleep(clock, ANSWER_TIMEOUT_MS, looking.signal).catch(() => {});
     connection.close('only looking');
-    return 'open';
+    if (fault === null) return 'open';
+    throw new AppError('unavailable', fault, { hint: 'A proxy in between may not let WebSockets through.' });
   });
 }
 

@@ -4,6 +4,7 @@ import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { WebSocketServer } from 'ws';
 import { parseConfig } from '../../agent/config.ts';
 import { createHttpClient } from '../../agent/connection/http-client.ts';
 import { createWebSocketTransport } from '../../agent/connection/websocket.ts';
@@ -13,6 +14,7 @@ import { createNodeDisk } from '../../agent/host/node-disk.ts';
 import { createNodeProcessRunner } from '../../agent/host/node-process-runner.ts';
 import { ownAccount } from '../../agent/host/own-account.ts';
 import { isStateDirectoryClaimed } from '../../agent/host/single-instance.ts';
+import type { Clock } from '../../shared/core/clock.ts';
 import { systemClock } from '../../shared/core/system-clock.ts';
 import { DroverClient } from '../../shared/sdk/drover-client.ts';
 import { AgentProcess } from '../support/agent-process.ts';
@@ -262,7 +264,7 @@ describe('drover-agent doctor', function () {
       rewriteConfig({ coordinatorUrl: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}` });
       const found = await doctor();
       expect(theOne(found, 'frames')).to.include({ result: 'warning' });
-      expect(theOne(found, 'frames').text).to.match(/^by long poll, since no WebSocket opens: .* answered 404/);
+      expect(theOne(found, 'frames').text).to.match(/^by long poll, since no WebSocket works: .* answered 404/);
     } finally {
       proxy.closeAllConnections();
       await new Promise((resolve) => proxy.close(resolve));
@@ -270,28 +272,63 @@ describe('drover-agent doctor', function () {
     }
   });
 
-  it('tells how far a clock that is handed in is from the coordinator’s', async () => {
-    await enrolled();
-    const disk = createNodeDisk();
+  it('warns when a proxy opens WebSockets and passes nothing on', async () => {
+    const plain = await startTestCoordinator();
+    const proxy = createServer((incoming, response) => {
+      const { method, headers, url } = incoming;
+      const outgoing = request(`${plain.url}${url}`, { method, headers }, (answer) => {
+        response.writeHead(answer.statusCode ?? 502, answer.headers);
+        answer.pipe(response);
+      });
+      incoming.pipe(outgoing);
+    });
+    const webSockets = new WebSocketServer({ server: proxy });
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+    try {
+      await enrolled();
+      const coordinatorUrl = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+      const hurried = {
+        ...systemClock,
+        setTimer: (ms: number, fire: () => void) => systemClock.setTimer(ms / 10, fire),
+      };
+      const checks = await examineAt({ coordinatorUrl, clock: hurried });
+      const found = theOne({ code: null, checks }, 'frames');
+      expect(found).to.include({ result: 'warning' });
+      expect(found.text).to.equal('by long poll, since no WebSocket works: it opens, and brings nothing');
+    } finally {
+      for (const client of webSockets.clients) client.terminate();
+      proxy.closeAllConnections();
+      await new Promise((resolve) => proxy.close(resolve));
+      await plain.remove();
+    }
+  });
+
+  /** In this process, so that the clock can be another one. */
+  function examineAt({ coordinatorUrl = null, clock }: { coordinatorUrl?: string | null; clock: Clock }) {
     const processes = createNodeProcessRunner({ clock: systemClock, toolEnvironment: { PATH: '/usr/bin:/bin' } });
-    const aheadMs = 40 * DAY_MS;
-    const checks = await examine({
-      disk,
+    return examine({
+      disk: createNodeDisk(),
       run: processes.run,
-      clock: { ...systemClock, now: () => systemClock.now() + aheadMs },
+      clock,
       account: ownAccount(),
       configPath: join(agent.directory, 'agent.yaml'),
       loadConfig: async () => ({
-        config: parseConfig({ stateDirectory: agent.stateDirectory, caFile }, 'test'),
+        config: parseConfig({ stateDirectory: agent.stateDirectory, caFile, coordinatorUrl }, 'test'),
         layout: layoutOf(agent.stateDirectory),
       }),
       isClaimed: isStateDirectoryClaimed,
       readCa: async () => readFileSync(caFile, 'utf8'),
-      connections: (coordinatorUrl, ca) => ({
-        http: createHttpClient({ coordinatorUrl, ca, clock: systemClock }),
-        websocket: createWebSocketTransport({ coordinatorUrl, ca }),
+      connections: (url, ca) => ({
+        http: createHttpClient({ coordinatorUrl: url, ca, clock: systemClock }),
+        websocket: createWebSocketTransport({ coordinatorUrl: url, ca }),
       }),
     });
+  }
+
+  it('tells how far a clock that is handed in is from the coordinator’s', async () => {
+    await enrolled();
+    const aheadMs = 40 * DAY_MS;
+    const checks = await examineAt({ clock: { ...systemClock, now: () => systemClock.now() + aheadMs } });
     const found = { code: null, checks };
     expect(theOne(found, 'clock').result).to.equal('warning');
     const seconds = Number(/this host is (\d+) s ahead/.exec(theOne(found, 'clock').text)?.[1]);
