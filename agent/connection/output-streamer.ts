@@ -52,6 +52,8 @@ interface Stream {
   event: string;
   path: string;
   hasEnded: boolean;
+  /** Measured once the event has ended: what a process that it left running prints from then on is none of its output. */
+  finalBytes: number | null;
   sent: number;
   acknowledged: number;
   /** When something was last sent or acknowledged, epoch ms. */
@@ -90,11 +92,11 @@ export function createOutputStreamer(parts: OutputStreamerParts): OutputStreamer
 
   async function pumpOnce(): Promise<void> {
     for (const stream of [...streams.values()]) {
-      const size = await sizeOf(stream);
+      const { size, isFinal } = await lookAt(stream);
       if (stream.sent > stream.acknowledged && clock.now() - stream.movedAt > RESEND_AFTER_MS) rewind(stream);
       while (isConnected && (await sendNext(stream, size)));
       // An event that printed nothing has nothing to be acknowledged.
-      if (stream.hasEnded && stream.acknowledged >= size) streams.delete(keyOf(stream));
+      if (isFinal && stream.acknowledged >= size) streams.delete(keyOf(stream));
     }
     for (const deploymentId of [...ended])
       if (![...streams.values()].some((stream) => stream.deploymentId === deploymentId)) {
@@ -122,10 +124,18 @@ export function createOutputStreamer(parts: OutputStreamerParts): OutputStreamer
     return true;
   }
 
+  async function lookAt(stream: Stream): Promise<{ size: number; isFinal: boolean }> {
+    // It may end while it is measured, and print before that.
+    const { hasEnded } = stream;
+    const size = await sizeOf(stream);
+    if (!hasEnded) return { size: Math.min(size, parts.maxOutputBytes), isFinal: false };
+    stream.finalBytes ??= size;
+    return { size: Math.min(size, stream.finalBytes), isFinal: true };
+  }
+
   async function sizeOf(stream: Stream): Promise<number> {
     try {
-      const size = (await parts.disk.status(stream.path))?.sizeBytes ?? 0;
-      return stream.hasEnded ? size : Math.min(size, parts.maxOutputBytes);
+      return (await parts.disk.status(stream.path))?.sizeBytes ?? 0;
     } catch (error) {
       if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return 0;
       throw error;
@@ -136,7 +146,7 @@ export function createOutputStreamer(parts: OutputStreamerParts): OutputStreamer
     const key = keyOf(file);
     let stream = streams.get(key);
     if (stream === undefined) {
-      stream = { ...file, hasEnded: false, sent: 0, acknowledged: 0, movedAt: clock.now() };
+      stream = { ...file, hasEnded: false, finalBytes: null, sent: 0, acknowledged: 0, movedAt: clock.now() };
       streams.set(key, stream);
     }
     return stream;
@@ -161,7 +171,10 @@ export function createOutputStreamer(parts: OutputStreamerParts): OutputStreamer
         });
     },
     end(file) {
-      open(file).hasEnded = true;
+      const stream = open(file);
+      stream.hasEnded = true;
+      // Now, also without a connection. A disk that refuses is asked again when it is sent.
+      lookAt(stream).catch(() => {});
       pump();
     },
     deploymentEnded(deploymentId) {
