@@ -150,11 +150,13 @@ write_configuration() {
 
 # set_key KEY VALUE: in agent.yaml, whatever else is in it.
 set_key() {
-  if grep -qxF "$1: $2" /etc/drover/agent.yaml; then return; fi
+  if grep -sqxF "$1: $2" /etc/drover/agent.yaml; then return; fi
   changed=yes
-  if grep -q "^$1:" /etc/drover/agent.yaml; then
+  if grep -sq "^$1:" /etc/drover/agent.yaml; then
     sed -i "s|^$1:.*|$1: $2|" /etc/drover/agent.yaml
   else
+    # Nobody has to end the last line of a file, and the key would become a part of it.
+    [ -z "$(tail -c 1 /etc/drover/agent.yaml 2> /dev/null)" ] || echo >> /etc/drover/agent.yaml
     printf '%s: %s\n' "$1" "$2" >> /etc/drover/agent.yaml
   fi
 }
