@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { AppError, errnoOf, errorMessage } from '../../shared/core/errors.ts';
+import { compareVersions, parseAgentPackage } from '../domain/agent-packages.ts';
 import type { RateLimits } from './rate-limits.ts';
 
 const SCRIPT = 'install.sh';
@@ -71,18 +72,27 @@ async function readScript(directory: string): Promise<string> {
   }
 }
 
-/** Oldest version first. */
+/** What is no agent first, then the agent's versions, the oldest first: install.sh takes the last one. */
 async function packagesIn(directory: string): Promise<string[]> {
   try {
     const names = (await readdir(directory, { withFileTypes: true })).filter(
       (entry) => entry.isFile() && entry.name !== SCRIPT && FILE_NAME.test(entry.name),
     );
-    const sorted = names.map((entry) => entry.name).sort(new Intl.Collator('en', { numeric: true }).compare);
-    return sorted.slice(-MAX_FILES);
+    return names
+      .map((entry) => entry.name)
+      .sort(compareOffered)
+      .slice(-MAX_FILES);
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return [];
     throw new AppError('internal', `read ${directory}: ${errorMessage(error)}`, { cause: error });
   }
+}
+
+/** Versions as for an update of the fleet: a release is newer than its candidates. */
+function compareOffered(a: string, b: string): number {
+  const [first, second] = [parseAgentPackage(a), parseAgentPackage(b)];
+  if (first === null || second === null) return Number(first !== null) - Number(second !== null) || (a < b ? -1 : 1);
+  return compareVersions(first.version, second.version) || (a < b ? -1 : 1);
 }
 
 async function sendFile(path: string, reply: FastifyReply): Promise<FastifyReply> {

@@ -49,6 +49,20 @@ describe('what the coordinator offers to new hosts', () => {
       );
     });
 
+    it('lists a release after its candidates, as an update of the fleet takes it', async () => {
+      const names = ['0.11.0~rc2', '0.11.0', '0.11.0~rc10'].map((version) => `drover-agent_${version}_amd64.deb`);
+      for (const name of names) writeFileSync(join(directory, name), '');
+      const listed = String((await call('/install/SHA256SUMS')).body).matchAll(/drover-agent_(.*)_amd64\.deb$/gm);
+      for (const name of names) rmSync(join(directory, name));
+      expect([...listed].map(([, version]) => version)).to.deep.equal([
+        '0.9.0',
+        '0.10.0',
+        '0.11.0~rc2',
+        '0.11.0~rc10',
+        '0.11.0',
+      ]);
+    });
+
     it('gives the digest of what a package is now', async () => {
       writeFileSync(join(directory, 'drover-agent_0.9.0_amd64.deb'), 'built again');
       const digest = createHash('sha256').update('built again').digest('hex');
