@@ -122,7 +122,8 @@ export function createNodeProcessRunner(parts: NodeProcessRunnerParts): NodeProc
       try {
         process.kill(-handle.pid, signal);
       } catch (error) {
-        if (errnoOf(error) !== 'ESRCH') throw error;
+        // EPERM: all that is left belongs to somebody else, as what a script of an agent that is not root has started by sudo.
+        if (errnoOf(error) !== 'ESRCH' && errnoOf(error) !== 'EPERM') throw error;
       }
     },
 

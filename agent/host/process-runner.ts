@@ -24,7 +24,7 @@ export interface ProcessRunner {
   findStarted(start: { statusPath: string; bootId: string }): Promise<FoundStart>;
   /** Changes with every boot of the host. */
   bootId(): Promise<string>;
-  /** To the whole session's process group; no error when nothing is left. Never to a reused process id. */
+  /** To the whole session's process group; no error when nothing is left that this agent may signal. Never to a reused process id. */
   signalGroup(handle: ProcessHandle, signal: 'SIGTERM' | 'SIGKILL'): Promise<void>;
   /** Runs a short tool (`getent`, `setfacl`) to its end: at most `timeoutMs` and 64 KiB of output. */
   run(file: string, args: readonly string[], timeoutMs: number): Promise<ToolResult>;

@@ -257,6 +257,32 @@ describe('running a hook', function () {
     await gone(await pidIn('child'));
   });
 
+  it('tells a timeout as that, also when what is left of the group is not for this agent to end', async function () {
+    if (process.geteuid?.() !== 0) return this.skip();
+    const inner = aRunner();
+    // An agent that is not root, and a script that has started a daemon by sudo.
+    const runner: typeof inner = {
+      ...inner,
+      async signalGroup(handle, signal) {
+        process.seteuid?.(65_534);
+        try {
+          await inner.signalGroup(handle, signal);
+        } finally {
+          process.seteuid?.(0);
+        }
+      },
+    };
+    const daemon = `setpriv --reuid=daemon --regid=daemon --clear-groups sleep 60 &\necho $! > ${file('child')}`;
+    const hook = script('a.sh', `#!/bin/sh\n${daemon}\necho begun\nexec sleep 60\n`, { timeoutSeconds: 1 });
+    expect(diagnosticsOf(await run(hook, { runner }))).to.include({
+      errorCode: 'ScriptTimedOut',
+      message: 'Script at specified location: a.sh failed to complete in 1 seconds',
+    });
+    const child = await pidIn('child');
+    expect(isAlive(child)).to.equal(true);
+    process.kill(child, 'SIGKILL');
+  });
+
   it('gives a script that heeds TERM the time to clean up', async () => {
     const hook = script('a.sh', "#!/bin/sh\ntrap 'echo cleaned up; exit 1' TERM\nwhile :; do sleep 0.05; done\n", {
       timeoutSeconds: 1,
