@@ -302,15 +302,15 @@ async function resumeOutput(
   journal: Journal,
   streamer: ReturnType<typeof createOutputStreamer>,
 ): Promise<void> {
+  // One that is under way is begun when it is taken up, once the secrets of its scripts are known.
   const offer = async (groupId: string, deploymentId: string, endedEvents: ReadonlySet<string> | 'all') => {
     const { logs } = parts.layout.deployment(groupId, deploymentId);
     // A deployment whose directory was removed since has nothing to send any more.
     for (const fileName of await parts.disk.list(logs).catch(() => [])) {
       const event = eventOfLog(fileName);
       if (event === null) continue;
-      const file = { deploymentId, event, path: `${logs}/${fileName}` };
-      if (endedEvents === 'all' || endedEvents.has(event)) streamer.end(file);
-      else streamer.begin(file);
+      if (endedEvents === 'all' || endedEvents.has(event))
+        streamer.end({ deploymentId, event, path: `${logs}/${fileName}` });
     }
   };
   for (const { deploymentGroupId, deploymentId } of journal.state.unsentOutput) {

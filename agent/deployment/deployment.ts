@@ -4,7 +4,14 @@ import { InvariantViolation, invariant } from '../../shared/core/invariant.ts';
 import type { RunningEvent } from '../../shared/protocol/messages.ts';
 import type { DeploymentProgress } from '../journal/records.ts';
 import { loadAppSpec } from './app-spec-file.ts';
-import { type EventOutcome, type ExecutorParts, execute, failed, type StepContext } from './executors.ts';
+import {
+  type EventOutcome,
+  type ExecutorParts,
+  execute,
+  failed,
+  learnSecretsOf,
+  type StepContext,
+} from './executors.ts';
 import { nextHook, type PlanInput, planEvent, type Step, timeoutOf } from './plan.ts';
 import { hasLostScripts, type Remainder, remainder } from './recovery.ts';
 import { openScriptsLog, type ScriptsLog } from './scripts-log.ts';
@@ -140,6 +147,7 @@ async function runEvent(parts: DeploymentParts, run: EventRun): Promise<'ended' 
   const timeoutMs = interrupted?.timeoutMs ?? timeoutOf(step);
   if (interrupted === null)
     parts.journal.append({ kind: 'event-started', deploymentId, event, at: startedAt, timeoutMs });
+  else if (step.kind === 'run-hook') await learnSecretsOf(parts, step, run);
   const running = { deploymentId, event, startedAt, timeoutMs };
   const logPath = run.files.eventLog(event);
   parts.onEvent({ running, logPath, hasEnded: false });

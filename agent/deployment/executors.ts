@@ -13,6 +13,7 @@ import {
   type ExpectedScript,
   expectScript,
   type HookRunnerParts,
+  learnSecrets,
   REBOOT_EXIT_CODE,
   runScript,
 } from '../hooks/hook-runner.ts';
@@ -200,6 +201,18 @@ async function runHook(parts: ExecutorParts, step: StepOf<'run-hook'>, context: 
   return { kind: 'Succeeded' };
 }
 
+/** Of an event that an earlier agent has begun: its scripts may print already. */
+export async function learnSecretsOf(
+  parts: ExecutorParts,
+  step: StepOf<'run-hook'>,
+  context: Pick<StepContext, 'deployment' | 'files'>,
+): Promise<void> {
+  for (const index of step.scripts.keys()) {
+    const expected = expectedScript(parts, step, { ...context, index });
+    if (expected !== null) await learnSecrets(parts.hooks, expected);
+  }
+}
+
 function rebootFailure(location: string, message: string): EventOutcome {
   return {
     kind: 'Failed',
@@ -265,7 +278,7 @@ async function runOneScript(
 function expectedScript(
   { hostVariables }: ExecutorParts,
   { event, scripts, source }: StepOf<'run-hook'>,
-  { deployment: { assignment }, files, index }: StepContext & { index: number },
+  { deployment: { assignment }, files, index }: Pick<StepContext, 'deployment' | 'files'> & { index: number },
 ): ExpectedScript | null {
   const script = scripts[index];
   if (script === undefined) return null;

@@ -82,17 +82,26 @@ export async function runScript(parts: HookRunnerParts, run: ScriptRun): Promise
   if (run.previous === null) return startAndFollow(parts, run, 1);
   if (run.previous.ended !== null) return judge(parts, run, { status: run.previous.ended, outputFrom: 0 });
   const { attempt, bootId, isTimedOut, deadlineAt } = run.previous;
+  await learnSecrets(parts, run);
   const found = await parts.processes.findStarted({ statusPath: run.statusPathOf(attempt), bootId });
   switch (found.state) {
     case 'never':
       return startAndFollow(parts, run, attempt + 1);
     case 'unknown':
+      await hideSecrets(parts, run, 0);
       return unknownOutcome(run);
     case 'started':
-      // Whose home it is does not matter for what is secret.
-      await parts.secrets.refresh(run.environmentOf({ name: '', home: '' }));
       return follow(parts, run, { handle: found.handle, attempt, deadlineAt, isTimedOut, outputFrom: 0 });
   }
+}
+
+/** Before any output of a script that an earlier agent has started is shown to anybody. */
+export async function learnSecrets(
+  parts: Pick<HookRunnerParts, 'secrets'>,
+  { environmentOf }: Pick<ExpectedScript, 'environmentOf'>,
+): Promise<void> {
+  // Whose home it is does not matter for what is secret.
+  await parts.secrets.refresh(environmentOf({ name: '', home: '' }));
 }
 
 /** Makes the script's start quicker, if it comes to it: see {@link ProcessRunner.prepare}. */

@@ -6,6 +6,7 @@ import { readJournal } from '../../agent/journal/journal.ts';
 import { IN_PLACE_EVENTS } from '../../shared/model/lifecycle-event.ts';
 import { AgentProcess, anAssignment, hooksAppSpec, makeBundle, type TestBundle } from '../support/agent-process.ts';
 import { type FakeCoordinator, startFakeCoordinator } from '../support/fake-coordinator.ts';
+import { until } from '../support/real-herd.ts';
 
 const SEVEN = Object.fromEntries(
   ['ApplicationStop', 'BeforeInstall', 'AfterInstall', 'ApplicationStart', 'ValidateService'].map((event) => [
@@ -195,6 +196,35 @@ describe('an agent and its deployments', function () {
     writeFileSync(gate, '');
     await coordinator.until('the rest has arrived', () => sent().endsWith('end\n'));
     expect(sent()).to.equal('first ************** then ************** end\n');
+  });
+
+  it('masks secrets of a script that an agent before this one has started', async () => {
+    await agent.remove();
+    agent = new AgentProcess(coordinator, { hooks: { secrets: { variables: ['API_TOKEN'] } } });
+    await agent.enrol();
+    const [gate, printed, end] = ['gate', 'printed', 'end'].map((name) => join(agent.directory, name));
+    const script = { location: 'a.sh', timeout: 60, env: { API_TOKEN: 'tok-1234567890' } };
+    const wait = (file: string | undefined) => `while [ ! -e ${file} ]; do sleep 0.01; done`;
+    const bundle = await makeBundle(hooksAppSpec({ AfterInstall: [script] }), {
+      'a.sh': `#!/bin/sh\n${wait(gate)}\necho "first $API_TOKEN"\n: > ${printed}\n${wait(end)}\n`,
+    });
+    coordinator.addBundle(bundle.digest, bundle.bytes);
+    agent.start();
+    await agent.connected();
+    const assignment = anAssignment(bundle);
+    coordinator.assign(assignment);
+    await coordinator.until('the hook runs', () =>
+      coordinator.runningEvents.includes(`${assignment.deploymentId} AfterInstall`),
+    );
+    await agent.kill('SIGKILL');
+    writeFileSync(String(gate), '');
+    await until('it has printed', 10_000, () => existsSync(String(printed)));
+    agent.start();
+    const sent = () => coordinator.outputOf(assignment.deploymentId, 'AfterInstall').toString();
+    await coordinator.until('the output has arrived', () => sent().length > 0);
+    expect(sent()).to.equal('first **************\n');
+    writeFileSync(String(end), '');
+    await coordinator.until('finished', () => coordinator.finished(assignment.deploymentId) !== undefined);
   });
 
   it('125. reports the failed event with its script, skips the rest, and keeps going when only the stop failed', async () => {

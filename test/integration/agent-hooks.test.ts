@@ -380,6 +380,21 @@ describe('running a hook', function () {
     expect(output()).to.match(/\n\*{14}\*{14} \*{14}\n$/);
   });
 
+  it('masks what a script had printed before the host went down under it', async () => {
+    const secrets = createSecrets({ disk, logger: silentLogger }, { files: [], variables: ['TOKEN'] });
+    const hook = script('a.sh', '#!/bin/sh\n', { env: { TOKEN: 'tok-1234567890' } });
+    writeFileSync(outputPath(), 'logged in with tok-1234567890\n');
+    const previous: PreviousRun = {
+      attempt: 1,
+      deadlineAt: Date.now() + 10_000,
+      bootId: 'an earlier one',
+      isTimedOut: false,
+      ended: null,
+    };
+    expect(diagnosticsOf(await run(hook, { previous, secrets }))).to.include({ errorCode: 'UnknownError' });
+    expect(output()).to.equal('logged in with **************\n');
+  });
+
   it('replaces bytes that are not UTF-8 and stays within the bound of the tail', async () => {
     const hook = script('a.sh', '#!/bin/sh\nhead -c 5000 /dev/zero | tr "\\0" "\\377"\necho " end"\nexit 1\n');
     const tail = diagnosticsOf(await run(hook))?.logTail ?? '';
