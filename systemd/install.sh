@@ -108,8 +108,13 @@ install_agent() {
   [ -n "$package" ] || fail 1 "the coordinator offers no drover-agent_…_$architecture.$suffix"
   version=${package#drover-agent_}
   version=${version%_"$architecture"."$suffix"}
-  if [ "$(installed_version)" = "$version" ]; then
+  installed=$(installed_version)
+  if [ "$installed" = "$version" ]; then
     say "drover-agent $version is installed"
+    return
+  fi
+  if is_newer "$installed" "$version"; then
+    say "drover-agent $installed is installed; the coordinator offers $version, which is older"
     return
   fi
   say "installing drover-agent $version"
@@ -126,6 +131,11 @@ install_agent() {
 
 installed_version() {
   if [ -x /usr/bin/drover-agent ]; then /usr/bin/drover-agent --version 2> /dev/null || true; fi
+}
+
+# is_newer A B: for versions as Debian orders them; nothing is older than everything.
+is_newer() {
+  [ -n "$1" ] && [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | tail -n 1)" != "$2" ]
 }
 
 unpack_archive() {

@@ -22,14 +22,22 @@ main() {
   cd /
   phase=$(cat "$work/phase" 2> /dev/null || echo new)
   [ ! -e "$work/verdict" ] || finish
-  [ "$phase" = new ] || say "goes on; it was: $phase"
+  goes_on=''
+  if [ "$phase" != new ]; then
+    goes_on=yes
+    say "goes on; it was: $phase"
+  fi
   if [ "$phase" = new ]; then
     keep_previous || end unchanged "$previous could not be kept, so nothing was changed"
     reach kept
   fi
   if [ "$phase" = kept ]; then
     say "installing $version"
-    install_package "$package" || put_back "$version could not be installed"
+    install_package "$package" 60 || {
+      # Only when this is the first try: an earlier one may have been cut off in the middle.
+      [ -z "$is_locked" ] || [ -n "$goes_on" ] || end unchanged "another dpkg was at work all the time, so nothing was changed"
+      put_back "$version could not be installed"
+    }
     reach installed
   fi
   if [ "$phase" = installed ]; then
@@ -70,9 +78,10 @@ keep_archive() {
   tar -cf "$work/kept.part" -C / $files
 }
 
-# install_package FILE
+# install_package FILE TRIES
 install_package() {
-  if [ "$kind" = deb ]; then run_dpkg "$1"; else
+  is_locked=''
+  if [ "$kind" = deb ]; then run_dpkg "$1" "$2"; else
     tar -xf "$1" -C / --no-same-owner --keep-directory-symlink || return 1
     systemd-tmpfiles --create drover-agent.conf || true
     systemctl daemon-reload
@@ -81,13 +90,18 @@ install_package() {
   fi
 }
 
-# Another dpkg may be at work; it is waited for. The scripts of the package restart the agent.
+# Another dpkg may be at work; it is waited for, with two seconds between the tries. The scripts of the package restart the agent.
 run_dpkg() {
   tries=0
   while :; do
-    said=$(DEBIAN_FRONTEND=noninteractive dpkg --force-confdef --force-confold --force-downgrade -i "$1" 2>&1) && return 0
+    said=$(LC_ALL=C DEBIAN_FRONTEND=noninteractive dpkg --force-confdef --force-confold --force-downgrade -i "$1" 2>&1) && return 0
     tries=$((tries + 1))
-    case $said in *lock*) [ "$tries" -ge 60 ] || { sleep 2; continue; } ;; esac
+    case $said in *'locked by another process'*)
+      is_locked=yes
+      [ "$tries" -ge "$2" ] || { sleep 2; continue; }
+      ;;
+    *) is_locked='' ;;
+    esac
     printf '%s\n' "$said"
     return 1
   done
@@ -130,7 +144,8 @@ put_back() {
   # Of its processes alone; what systemd says of them is in the reason.
   journalctl --boot --no-pager --output cat --lines 15 "_SYSTEMD_UNIT=$service" | cut -c 1-300
   say "putting $previous back"
-  if ! install_package "$work/kept.$kind"; then
+  # What is half installed stays so until then: an upgrade of the whole system may take a while.
+  if ! install_package "$work/kept.$kind" 600; then
     say "$previous could not be installed again; it is in $work/kept.$kind"
     # The work of a human now, who needs what is in the directory.
     printf 'broken\n' > "$work/verdict"

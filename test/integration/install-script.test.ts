@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -40,4 +41,30 @@ describe('install.sh', () => {
       'coordinatorUrl: https://drover.example.com:7717\n',
     );
   });
+
+  for (const [installed, offered, isInstalled] of [
+    ['', '0.2.0', true],
+    ['0.1.0', '0.2.0', true],
+    ['0.9.0', '0.10.0', true],
+    ['0.2.0~rc1', '0.2.0', true],
+    ['0.2.0', '0.2.0', false],
+    ['0.3.0', '0.2.0', false],
+    ['0.2.0', '0.2.0~rc1', false],
+  ] as const)
+    it(`${isInstalled ? 'installs' : 'does not install'} ${offered} ${installed === '' ? 'where there is no agent' : `over ${installed}`}`, () => {
+      // All of it but the network and the package manager.
+      const script = SCRIPT.replace(
+        /^main "\$@"$/m,
+        `work=${directory} architecture=amd64 coordinator=https://drover.example.com
+        installed_version() { echo '${installed}'; }
+        fetch() { [ "$1" = SHA256SUMS ] || { : > "$work/$1"; return; }
+          echo "${createHash('sha256').digest('hex')}  drover-agent_${offered}_amd64.deb" > "$work/SHA256SUMS"; }
+        dpkg() { : > "$work/installed"; }
+        install_agent`,
+      );
+      const { status, stdout, stderr } = spawnSync('sh', { input: script, encoding: 'utf8' });
+      expect(status, stderr).to.equal(0);
+      expect(existsSync(join(directory, 'installed')), stdout).to.equal(isInstalled);
+      if (!isInstalled) expect(stdout).to.include(`drover-agent ${installed} is installed`);
+    });
 });

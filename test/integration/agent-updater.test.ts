@@ -1,0 +1,84 @@
+import { spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+
+const SCRIPT = readFileSync(new URL('../../systemd/agent-update/updater.sh', import.meta.url), 'utf8');
+const LOCKED = 'dpkg: error: dpkg frontend lock was locked by another process with pid 4711';
+
+/** The real script, with tools that only write down how they were called; whole hosts are in test/e2e/agent-updates. */
+describe('the updater of an agent, on a host whose dpkg is at work for somebody else', () => {
+  let directory: string;
+  let work: string;
+
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'drover-updater-'));
+    work = join(directory, 'agent', 'update');
+    mkdirSync(join(directory, 'tools'));
+    mkdirSync(join(directory, 'units'));
+    mkdirSync(work, { recursive: true });
+    writeFileSync(join(work, 'updater.sh'), SCRIPT.replaceAll('/etc/systemd/system', join(directory, 'units')));
+    writeFileSync(
+      join(work, 'job'),
+      `kind=deb\npackage='${work}/new.deb'\nversion=0.2.0\nprevious=0.1.0\nhealthy_within_seconds=30\n`,
+    );
+    writeFileSync(join(work, 'new.deb'), 'the new one');
+    tool('dpkg-query', 'case $* in *listfiles*) echo /usr/bin/env ;; esac');
+    tool('dpkg-deb', 'for last; do :; done; echo kept > "$last"');
+    tool('systemctl', 'case $* in *MainPID*) echo 17 ;; is-active*) echo active ;; esac');
+    for (const name of ['sleep', 'sync', 'journalctl']) tool(name, ':');
+  });
+  afterEach(() => rmSync(directory, { recursive: true }));
+
+  function tool(name: string, body: string): void {
+    const path = join(directory, 'tools', name);
+    writeFileSync(path, `#!/bin/sh\n${body}\n`);
+    chmodSync(path, 0o755);
+  }
+
+  /** A dpkg that is locked so many times, and installs whatever it is given then. */
+  function lockedTimes(count: number): void {
+    tool(
+      'dpkg',
+      `echo "$*" >> ${directory}/calls
+if [ "$(wc -l < ${directory}/calls)" -le ${count} ]; then echo '${LOCKED}' >&2; exit 2; fi
+case $* in *new.deb) installed=0.2.0 ;; *) installed=0.1.0 ;; esac
+echo '{"pid":17,"version":"'$installed'","connection":{"state":"connected"}}' > ${directory}/agent/status.json`,
+    );
+  }
+
+  function update(): string {
+    const { status, stderr } = spawnSync('sh', [join(work, 'updater.sh')], {
+      encoding: 'utf8',
+      env: { PATH: `${directory}/tools:${process.env.PATH}` },
+    });
+    expect(status, stderr).to.equal(0);
+    return readFileSync(join(work, 'verdict'), 'utf8').trim();
+  }
+  const log = () => readFileSync(join(work, 'log'), 'utf8');
+  const calls = () => readFileSync(join(directory, 'calls'), 'utf8').trim().split('\n');
+
+  it('waits for it', () => {
+    lockedTimes(20);
+    expect(update()).to.equal('updated');
+    expect(calls()).to.have.length(21);
+  });
+
+  it('changes nothing, and says so, when that takes too long', () => {
+    lockedTimes(1_000_000);
+    expect(update()).to.equal('unchanged');
+    expect(calls().filter((call) => !call.endsWith('/new.deb'))).to.deep.equal([]);
+    expect(log()).to.include('nothing was changed').and.to.include(LOCKED);
+    expect(existsSync(join(work, 'kept.deb')), 'what is not needed any more').to.equal(false);
+  });
+
+  it('puts the old version back when it goes on after an end in the middle, for it may be half replaced', () => {
+    writeFileSync(join(work, 'phase'), 'kept\n');
+    writeFileSync(join(work, 'kept.deb'), 'the old one');
+    lockedTimes(70);
+    expect(update()).to.equal('put-back');
+    expect(calls().at(-1)).to.match(/\/kept\.deb$/);
+    expect(calls(), 'it is waited for longer than a new one').to.have.length(71);
+  });
+});
