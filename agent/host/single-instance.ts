@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { connect, createServer } from 'node:net';
+import { resolve as resolvePath } from 'node:path';
 import { AppError, errnoOf } from '../../shared/core/errors.ts';
 
 /**
@@ -39,6 +40,7 @@ export function isStateDirectoryClaimed(stateDirectory: string): Promise<boolean
 }
 
 function nameOf(stateDirectory: string): string {
-  const name = createHash('sha256').update(stateDirectory).digest('hex').slice(0, 32);
+  // However it is written.
+  const name = createHash('sha256').update(resolvePath(stateDirectory)).digest('hex').slice(0, 32);
   return `\0drover-agent-${name}`;
 }
