@@ -83,7 +83,10 @@ const actions: CliActions = {
   },
 
   async doctor(global) {
-    const { examine } = await import('./doctor/doctor.ts');
+    const [{ examine }, { readStatusFile }] = await Promise.all([
+      import('./doctor/doctor.ts'),
+      import('./status-file.ts'),
+    ]);
     return examine({
       disk,
       run: processes.run,
@@ -92,6 +95,7 @@ const actions: CliActions = {
       configPath: configPathOf(global) ?? DEFAULT_CONFIG_PATH,
       loadConfig: () => open(global),
       isClaimed: isStateDirectoryClaimed,
+      toldConnection: async (path) => (await readStatusFile(disk, path))?.connection ?? null,
       readCa,
       connections: (coordinatorUrl, ca) => ({
         http: createHttpClient({ coordinatorUrl, ca, clock: systemClock }),

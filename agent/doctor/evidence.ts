@@ -3,6 +3,12 @@ import type { Enrolment } from '../connection/identity.ts';
 /** What the probes found, for the judgement. Failures are values: a broken part must not hide the others. */
 export type Outcome<Value> = { ok: true; value: Value } | { ok: false; message: string; hint: string | null };
 
+/** Of the agent's status file. */
+export interface ToldConnection {
+  state: 'stopped' | 'connecting' | 'connected' | 'waiting';
+  reason: string | null;
+}
+
 export interface HostEvidence {
   account: { uid: number; name: string };
   /** Mode: null when the file is not there, which is no fault of the default file. */
@@ -12,6 +18,8 @@ export interface HostEvidence {
   directory: Outcome<{ isDirectory: boolean; mode: number; uid: number } | null>;
   /** Does a process hold the state directory? */
   isClaimed: Outcome<boolean>;
+  /** What the agent says of its connection, or said last. Null: none has said anything. */
+  connection: Outcome<ToldConnection | null>;
   /** Null: there is no journal yet. */
   journal: Outcome<{ unfinishedDeployments: number; unacknowledgedReports: number } | null>;
   /** File systems that deployments write to, each once. */

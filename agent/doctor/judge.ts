@@ -88,9 +88,19 @@ function judgeJournal({ journal }: HostEvidence): Check {
   );
 }
 
-function judgeAgent({ isClaimed, stateDirectory }: HostEvidence): Check {
+function judgeAgent({ isClaimed, connection, stateDirectory }: HostEvidence): Check {
   if (!isClaimed.ok) return failed('agent', isClaimed);
-  if (isClaimed.value) return fine('agent', `one works on ${stateDirectory}`);
+  if (isClaimed.value) {
+    const told = connection.ok ? connection.value : null;
+    // The checks below can all be fine: a copied host, say, has the key, and is refused for that.
+    if (told !== null && told.state !== 'connected' && told.reason !== null)
+      return warning(
+        'agent',
+        `one works on ${stateDirectory}, and is not connected: ${told.reason}`,
+        'journalctl -u drover-agent shows how often that happens, and what came before.',
+      );
+    return fine('agent', `one works on ${stateDirectory}`);
+  }
   return warning(
     'agent',
     `none works on ${stateDirectory}`,

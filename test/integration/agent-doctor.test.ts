@@ -1,4 +1,14 @@
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, request } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -119,6 +129,25 @@ describe('drover-agent doctor', function () {
     while (theOne(await doctor(), 'agent').result !== 'fine') expect(agent.log).to.not.contain('cannot go on');
     const second = await agent.command('run');
     expect(second.code, 'the doctor has left the directory to the agent').to.equal(3);
+  });
+
+  it('tells why a copied host is refused, whose key is in order', async () => {
+    await enrolled();
+    agent.start();
+    while (!agent.log.includes('connected to the coordinator')) await new Promise((resolve) => setTimeout(resolve, 20));
+    const copy = anAgent({});
+    try {
+      mkdirSync(copy.stateDirectory);
+      copyFileSync(join(agent.stateDirectory, 'identity.json'), join(copy.stateDirectory, 'identity.json'));
+      copy.start();
+      let found = await doctor(copy);
+      while (!theOne(found, 'agent').text.includes('not connected')) found = await doctor(copy);
+      expect(theOne(found, 'agent')).to.include({ result: 'warning' });
+      expect(theOne(found, 'agent').text).to.match(/host_cloned/);
+      expect(resultsOf(found)).to.include({ frames: 'fine', identity: 'fine' });
+    } finally {
+      await copy.remove();
+    }
   });
 
   it('finds a configuration with an unknown key, and still looks at what does not depend on it', async () => {
@@ -317,6 +346,7 @@ describe('drover-agent doctor', function () {
         layout: layoutOf(agent.stateDirectory),
       }),
       isClaimed: isStateDirectoryClaimed,
+      toldConnection: async () => null,
       readCa: async () => readFileSync(caFile, 'utf8'),
       connections: (url, ca) => ({
         http: createHttpClient({ coordinatorUrl: url, ca, clock: systemClock }),

@@ -21,6 +21,7 @@ function aHost(changes: Partial<HostEvidence> = {}): HostEvidence {
     stateDirectory: '/state',
     directory: { ok: true, value: { isDirectory: true, mode: 0o711, uid: 0 } },
     isClaimed: { ok: true, value: true },
+    connection: { ok: true, value: { state: 'connected', reason: null } },
     journal: { ok: true, value: { unfinishedDeployments: 0, unacknowledgedReports: 0 } },
     space: [{ path: '/state', freeBytes: { ok: true, value: 10_000 * MIB } }],
     reserveBytes: 64 * MIB,
@@ -84,6 +85,19 @@ describe('the judgement of a host', () => {
 
   it('warns when no agent works', () => {
     expect(ofHost({ isClaimed: { ok: true, value: false } })).to.deep.equal([['warning', 'agent']]);
+  });
+
+  it('warns when the agent says that it is not connected, and why', () => {
+    const waiting = { state: 'waiting', reason: 'two hosts have this key' } as const;
+    const check = judgeHost(aHost({ connection: { ok: true, value: waiting } })).find(({ name }) => name === 'agent');
+    expect(check).to.include({ result: 'warning' });
+    expect(check!.text).to.contain('two hosts have this key');
+    expect(
+      ofHost({ connection: { ok: true, value: { ...waiting, state: 'connecting', reason: null } } }),
+    ).to.deep.equal([]);
+    expect(ofHost({ connection: { ok: true, value: null } }), 'it has only begun').to.deep.equal([]);
+    const old = ofHost({ isClaimed: { ok: true, value: false }, connection: { ok: true, value: waiting } });
+    expect(old, 'what one said that has ended').to.deep.equal([['warning', 'agent']]);
   });
 
   it('holds the free space of every file system against the reserve', () => {
