@@ -91,10 +91,12 @@ export async function undo(parts: { disk: Disk; run: ProcessRunner['run'] }, jou
     }
     for (const { path, backup } of journal.removes)
       if ((await disk.status(backup)) !== null) await disk.rename(backup, path);
-    for (const directory of journal.changedDirectories) {
-      await disk.setOwner(directory.path, directory.uid, directory.gid);
-      await disk.setMode(directory.path, directory.mode);
-    }
+    // One that is gone was removed by others since: then nothing is left to bring back, and the rest must not wait for it.
+    for (const { path, uid, gid, mode } of journal.changedDirectories)
+      await ignoring(['ENOENT', 'ENOTDIR'], async () => {
+        await disk.setOwner(path, uid, gid);
+        await disk.setMode(path, mode);
+      });
   }
   const backups = backupsOf(journal);
   const halves = backups.map(halfOf);
@@ -107,8 +109,11 @@ async function unplaceFile(disk: Disk, { path, staged, backup }: Journal['places
   if (backup !== null) {
     const kept = await disk.status(backup);
     if (kept === null) return;
+    // While the new file still waits the old one was not touched. It may be one that cannot be replaced (a mount point, an
+    // immutable file), and then bringing it back would fail for ever, as putting the new one in its place has.
+    const isUntouched = now !== null && (now.inode === kept.inode || (await disk.status(staged)) !== null);
     // Renaming one name of a file over another of the same file does nothing at all.
-    if (now !== null && now.inode === kept.inode) await disk.removeFile(backup);
+    if (isUntouched) await disk.removeFile(backup);
     else await disk.rename(backup, path);
     return;
   }

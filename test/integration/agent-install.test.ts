@@ -620,6 +620,40 @@ describe('install', () => {
       }
     });
 
+    it('ends with the old files also where one of them cannot be replaced, and the next install is not barred', async () => {
+      succeeded(await installAll({ 'app/a': '1', 'app/held': '1' }));
+      const before = hostTree();
+      // A file that is a mount point or immutable can be read, but neither linked nor replaced.
+      const held: Disk = {
+        ...disk,
+        link: async (from, to) =>
+          from === host('srv/held') ? Promise.reject(systemError('EXDEV')) : disk.link(from, to),
+        rename: async (from, to) =>
+          to === host('srv/held') ? Promise.reject(systemError('EBUSY')) : disk.rename(from, to),
+      };
+      const parts = partsWith({ disk: held });
+      expect(refused(await install(parts, release({ 'app/a': '2', 'app/held': '2' }, ALL)))).to.contain('EBUSY');
+      expect(hostTree()).to.deep.equal(before);
+      expect(readdirSync(join(root, 'state'))).to.deep.equal(['g-1-manifest.json']);
+      expect(refused(await install(parts, release({ 'app/a': '3', 'app/held': '1' }, ALL)))).to.contain('EBUSY');
+    });
+
+    it('brings back what it can when directories were removed by hand since the agent died', async () => {
+      const withMode = `${ALL}permissions:\n  - {object: HOST/srv, mode: 750, type: [directory]}\n`;
+      succeeded(await installAll({ 'app/d/a': '1', 'app/b': '1' }, withMode));
+      let isDead = false;
+      const dying = faultyDisk(disk, (_call, name) => {
+        isDead ||= name === 'setMode';
+        if (isDead) throw new Error('the agent is dead');
+      });
+      await install(partsWith({ disk: dying }), release({ 'app/d/a': '2', 'app/b': '2' }, withMode));
+      rmSync(host('srv/d'), { recursive: true });
+      expect(await recoverInstall(partsWith(), state())).to.equal('restored');
+      expect(hostTree()).to.deep.equal(['srv/ 755', 'srv/b 644 "1"']);
+      succeeded(await installAll({ 'app/d/a': '3' }, withMode));
+      expect(hostTree()).to.deep.equal(['srv/ 755', 'srv/d/ 750', 'srv/d/a 644 "3"']);
+    });
+
     it('does not overwrite a file that somebody made between the plan and the switch', async () => {
       const racing: Disk = {
         ...disk,
