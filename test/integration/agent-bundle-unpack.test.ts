@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { expect } from 'chai';
@@ -122,6 +122,26 @@ describe('unpacking an archive', () => {
       expect(outcome.ok, format).to.equal(true);
       expect(tree).to.include('a 644 "A"').and.to.include('b 644 "A"');
       if (format !== 'ustar') expect(tree).to.include(`${long} 644 "long"`);
+    }
+  });
+
+  it('refuses a sparse file, of which it would write the map and not the contents', async function () {
+    const from = join(root, 'from');
+    writeTree(from, { 'a/disk.img': '' });
+    truncateSync(join(from, 'a/disk.img'), 1_000_000);
+    appendFileSync(join(from, 'a/disk.img'), 'the end');
+    for (const version of ['0.0', '0.1', '1.0']) {
+      const archive = join(root, `sparse-${version}.tar`);
+      try {
+        const sparse = ['--format=pax', '-S', `--sparse-version=${version}`];
+        execFileSync('tar', [...sparse, '-cf', archive, '.'], { cwd: from, stdio: 'pipe' });
+      } catch {
+        this.skip();
+      }
+      const { outcome } = await unpackFile(archive, 'tar');
+      const { reason, message } = refusal(outcome);
+      expect(reason, version).to.equal('corrupt');
+      expect(message, version).to.contain('"./a/disk.img" is a sparse file');
     }
   });
 

@@ -30,7 +30,7 @@ export async function unpackTar(archivePath: string, parts: TarParts): Promise<v
 }
 
 async function feed(chunks: AsyncIterable<Buffer>, parts: TarParts): Promise<void> {
-  const state = { remaining: 0, hasEnded: false, sawEndMark: false };
+  const state: FeedState = { remaining: 0, hasEnded: false, sawEndMark: false, sparseName: null };
   const parser = createParser(parts, state);
   // Names, padding and the end: more than this around the contents is a bomb of nothing.
   let bytesLeft = parts.limits.maxTotalBytes + parts.limits.maxEntries * 2_048 + 1_048_576;
@@ -58,6 +58,8 @@ interface FeedState {
   /** After the end mark the parser would keep every byte in memory, so it gets none. */
   hasEnded: boolean;
   sawEndMark: boolean;
+  /** Of the entry whose extended header was read last, when that says that it is sparse; '' when it does not name it. */
+  sparseName: string | null;
 }
 
 function createParser({ tree, sink }: TarParts, state: FeedState): Parser {
@@ -69,12 +71,16 @@ function createParser({ tree, sink }: TarParts, state: FeedState): Parser {
     },
     onReadEntry(entry) {
       state.sawEndMark = false;
+      if (state.sparseName !== null) throw sparseFault(state.sparseName === '' ? entry.path : state.sparseName);
       takeEntry(entry, tree, sink, state);
     },
   });
   parser.on('ignoredEntry', (entry: ReadEntry) =>
     tree.refuse(entry.path, `of a kind that is not supported (${entry.type})`),
   );
+  parser.on('meta', (text: string) => {
+    state.sparseName ??= sparseNameOf(text);
+  });
   parser.on('nullBlock', () => {
     state.sawEndMark = true;
   });
@@ -82,6 +88,20 @@ function createParser({ tree, sink }: TarParts, state: FeedState): Parser {
     state.hasEnded = true;
   });
   return parser;
+}
+
+/**
+ * GNU tar (`-S`) and bsdtar (by itself) store a file with holes as an ordinary one, under another name, whose contents begin with a
+ * map; only the extended header tells. Source: GNU tar manual, "Storing Sparse Files" in PAX format.
+ */
+function sparseNameOf(extendedHeader: string): string | null {
+  if (!/^\d+ GNU\.sparse\.\w+=/m.test(extendedHeader)) return null;
+  return /^\d+ GNU\.sparse\.name=(.*)$/m.exec(extendedHeader)?.[1] ?? '';
+}
+
+function sparseFault(name: string): ArchiveFault {
+  const text = `the entry ${JSON.stringify(name)} is a sparse file, which is not supported; pack it without holes`;
+  return new ArchiveFault('corrupt', `${text} (bsdtar: --no-read-sparse, GNU tar: without --sparse)`);
 }
 
 function takeEntry(entry: ReadEntry, tree: ArchiveTree, sink: ArchiveSink, state: FeedState): void {
