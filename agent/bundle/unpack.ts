@@ -82,6 +82,9 @@ async function findRoot(disk: Disk, directory: string): Promise<string> {
   return (await disk.list(inner)).some((name) => /appspec/i.test(name)) ? inner : directory;
 }
 
+/** A name that is no UTF-8 is listed with this in it, and nothing is found under it. */
+const REPLACEMENT = '\ufffd';
+
 async function copyTree(
   disk: Disk,
   from: string,
@@ -92,7 +95,10 @@ async function copyTree(
     const source = join(from, name);
     const target = join(to, name);
     const status = await disk.status(source);
-    if (status === null) continue;
+    if (status === null) {
+      if (!name.includes(REPLACEMENT)) continue;
+      return { ok: false, reason: 'corrupt', message: `${name} in ${from} has a name that is not UTF-8` };
+    }
     budget.entries--;
     budget.bytes -= status.kind === 'file' ? status.sizeBytes : 0;
     if (budget.entries < 0 || budget.bytes < 0)

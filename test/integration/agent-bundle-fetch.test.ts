@@ -334,6 +334,12 @@ describe('bundles', () => {
         expect(readTree(outcome.archiveRoot)).to.deep.equal(readTree(join(root, 'from')));
       }
     });
+    it('refuses a directory with a name that is not UTF-8, which it could not copy', async () => {
+      writeTree(root, { 'latin/appspec.yml': 'version: 0.0' });
+      writeFileSync(Buffer.concat([Buffer.from(join(root, 'latin/caf')), Buffer.from([0xe9])]), '');
+      const outcome = await local(join(root, 'latin'), 'directory');
+      expect(!outcome.ok && outcome.message).to.contain('not UTF-8');
+    });
     it('tells what is missing or of another kind', async () => {
       expect(reasonOf(await local(join(root, 'nope'), 'tgz'))).to.equal('not_found');
       expect(reasonOf(await local(join(root, 'from'), 'tgz'))).to.equal('corrupt');

@@ -145,6 +145,30 @@ describe('unpacking an archive', () => {
     }
   });
 
+  it('keeps every letter of long names, wherever the archive is cut for reading', async () => {
+    const from = join(root, 'from');
+    const name = (i: number) => `${'長い名前のフォルダー/'.repeat(20)}${i}`;
+    const files = Object.fromEntries(Array.from({ length: 200 }, (_, i) => [name(i), 'x'.repeat((i * 37) % 5_001)]));
+    writeTree(from, files);
+    for (const format of ['gnu', 'pax']) {
+      const archive = join(root, `${format}.tgz`);
+      execFileSync('tar', [`--format=${format}`, '-czf', archive, '.'], { cwd: from });
+      expect((await unpackFile(archive, 'tgz')).tree, format).to.deep.equal(readTree(from));
+    }
+  });
+
+  it('refuses names that are not UTF-8, two of which would be one file', async () => {
+    const latin1 = Buffer.from(tarOf([{ path: 'caf#', text: '1' }]));
+    latin1[3] = 0xe9;
+    // The sum of the header's bytes, with spaces in its own place.
+    latin1.fill(0x20, 148, 156);
+    const sum = latin1.subarray(0, 512).reduce((total, byte) => total + byte, 0);
+    latin1.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
+    const { reason, message } = refusal((await unpackBytes(latin1, 'tar')).outcome);
+    expect(reason).to.equal('corrupt');
+    expect(message).to.contain('not UTF-8');
+  });
+
   it('takes setuid, setgid and sticky away, and keeps the rest of the mode', async () => {
     const { tree } = await unpackTar([
       { path: 'x', mode: 0o6751 },

@@ -35,21 +35,41 @@ async function feed(chunks: AsyncIterable<Buffer>, parts: TarParts): Promise<voi
   // Names, padding and the end: more than this around the contents is a bomb of nothing.
   let bytesLeft = parts.limits.maxTotalBytes + parts.limits.maxEntries * 2_048 + 1_048_576;
   let sliceBegan = performance.now();
+  let rest: Buffer = Buffer.alloc(0);
   for await (const chunk of chunks) {
     bytesLeft -= chunk.length;
     if (bytesLeft < 0) throw new ArchiveFault('too_large', 'the archive is much larger than what it holds');
-    for (let start = 0; start < chunk.length && !state.hasEnded; ) {
+    const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+    let start = 0;
+    while (!state.hasEnded) {
       // The rest of a large file can be written at once: it begins no other.
       const length = Math.max(SLICE_BYTES, Math.min(state.remaining, READ_BYTES));
-      parser.write(chunk.subarray(start, start + length));
-      start += length;
+      const end = wholeCharacters(bytes, Math.min(start + length, bytes.length));
+      if (end <= start) break;
+      parser.write(bytes.subarray(start, end));
+      start = end;
       if (performance.now() - sliceBegan < YIELD_AFTER_MS) continue;
       await setImmediate();
       sliceBegan = performance.now();
     }
+    rest = Buffer.from(bytes.subarray(start));
   }
+  if (!state.hasEnded) parser.write(rest);
   parser.end();
   if (!state.sawEndMark) throw new ArchiveFault('corrupt', 'the archive ends early: it has no end mark');
+}
+
+/**
+ * The last place up to `end` that cuts no character of UTF-8, 3 bytes before it at most. The parser decodes a long name piece by
+ * piece as it is written, and a character in two pieces would come out as something else.
+ */
+function wholeCharacters(bytes: Buffer, end: number): number {
+  for (let place = end - 1; place >= Math.max(0, end - 3); place--) {
+    const byte = bytes[place] ?? 0;
+    if (byte >= 0xc0) return place;
+    if (byte < 0x80) return end;
+  }
+  return end;
 }
 
 interface FeedState {
@@ -104,7 +124,15 @@ function sparseFault(name: string): ArchiveFault {
   return new ArchiveFault('corrupt', `${text} (bsdtar: --no-read-sparse, GNU tar: without --sparse)`);
 }
 
+/** The parser has put this in place of what is no UTF-8; two names may have become one. */
+const REPLACEMENT = '\ufffd';
+
 function takeEntry(entry: ReadEntry, tree: ArchiveTree, sink: ArchiveSink, state: FeedState): void {
+  if (`${entry.path}${entry.linkpath ?? ''}`.includes(REPLACEMENT))
+    throw new ArchiveFault(
+      'corrupt',
+      `the entry ${JSON.stringify(entry.path)} has a name or a target that is not UTF-8`,
+    );
   const mode = entry.mode;
   switch (entry.type) {
     case 'File':
