@@ -84,7 +84,9 @@ export async function planInstructions(disk: Disk, request: InstructionsRequest)
   const removes: Journal['removes'] = [];
   for (const path of [...removable].sort()) removes.push({ path, backup: await names(path, 'old') });
 
-  const stillOurs = wanted.directories.filter((path) => ourDirectories.has(path) || createdDirectories.has(path));
+  // One that was moved elsewhere, with a link in its place, is ours no more: modes and ACLs would be set on what the link leads to.
+  const isOurs = (path: string) => ourDirectories.has(path) && found.get(path)?.kind === 'directory';
+  const stillOurs = wanted.directories.filter((path) => isOurs(path) || createdDirectories.has(path));
   const common = { format: 1 as const, groupId: request.groupId, deploymentId: request.deploymentId, sequence };
   return {
     faults,

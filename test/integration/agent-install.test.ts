@@ -4,6 +4,7 @@ import {
   lstatSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   symlinkSync,
   utimesSync,
@@ -360,6 +361,23 @@ describe('install', () => {
       expect(lstatSync(host('srv/a'))).to.include({ uid: id('-u'), gid: 0 });
       succeeded(await installAll({ 'app/a': '1' }, perms('group: daemon')));
       expect(lstatSync(host('srv/a'))).to.include({ uid: 0, gid: id('-g') });
+    });
+
+    it('leaves a directory alone that was moved elsewhere, with a link in its place', async () => {
+      const withMode = `${ALL}permissions:\n  - {object: HOST/srv, mode: 750, type: [directory]}\n`;
+      succeeded(await installAll({ 'app/data/a': '1', 'app/b': '1' }, withMode));
+      renameSync(host('srv/data'), host('disk'));
+      symlinkSync('../disk', host('srv/data'));
+      chmodSync(host('disk'), 0o700);
+      const failing = faultyDisk(disk, (_call, name) => {
+        // The switch has been made by then.
+        if (name === 'writeFileDurably' && hostTree().includes('srv/b 644 "2"')) throw systemError('EIO');
+      });
+      const next = release({ 'app/data/a': '2', 'app/b': '2' }, withMode);
+      expect(refused(await install(partsWith({ disk: failing }), next))).to.contain('EIO');
+      expect(hostTree()).to.include('disk/ 700').and.to.include('disk/a 644 "1"').and.to.include('srv/b 644 "1"');
+      succeeded(await install(partsWith(), next));
+      expect(hostTree()).to.include('disk/ 700').and.to.include('disk/a 644 "2"').and.to.include('srv/data -> ../disk');
     });
 
     it('refuses unknown owners and groups before it changes anything', async () => {
