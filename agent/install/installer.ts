@@ -20,7 +20,14 @@ import {
   writeJournal,
   writeManifest,
 } from './records.ts';
-import { buildRelease, linkText, planRelease, type ReleasePlan, removeOldReleases } from './releases.ts';
+import {
+  buildRelease,
+  linkText,
+  planRelease,
+  type ReleasePlan,
+  removeOldReleases,
+  removeUnfinished,
+} from './releases.ts';
 import { readSources, type WantedTree } from './sources.ts';
 import { finish, switchFiles, syncDirectories, undo } from './transaction.ts';
 
@@ -75,6 +82,8 @@ export async function install(parts: InstallParts, request: InstallRequest): Pro
     // Its end was written down here but not by the agent, which died in between. Done again it could fail, with the new files there.
     if (previous?.deploymentId === request.deploymentId)
       return { ok: true, installedFiles: previous.files.length, removedFiles: 0 };
+    // Before the plan, which counts what is free.
+    if (request.appSpec.release !== null) await removeUnfinished(disk, request.appSpec.release);
     plan = await planInstall(parts, request, previous);
   } catch (error) {
     return failedBefore(error, 'nothing was changed, because the host could not be examined: ', true);
@@ -91,6 +100,7 @@ export async function install(parts: InstallParts, request: InstallRequest): Pro
       // Directories that the release stands in are there now.
       plan = await planInstall(parts, request, previous);
     } catch (error) {
+      await giveUpRelease(parts, release);
       return failedBefore(error, 'the release could not be written: ', true);
     }
     if (plan.faults.length > 0) return { ok: false, message: faultMessage(plan.faults), restored: true };
@@ -151,6 +161,15 @@ function releaseLinkPath(request: InstallRequest): string {
 async function writeReleaseLink(disk: Disk, request: InstallRequest, release: ReleasePlan): Promise<void> {
   await disk.removeTree(releaseLinkPath(request));
   await disk.createSymlink(linkText(release), releaseLinkPath(request));
+}
+
+/** A full disk must not stay full. */
+async function giveUpRelease(parts: InstallParts, { config }: ReleasePlan): Promise<void> {
+  try {
+    await removeUnfinished(parts.disk, config);
+  } catch (error) {
+    parts.logger.warn({ error: errorMessage(error) }, 'an unfinished release could not be removed yet');
+  }
 }
 
 async function tidyReleases(parts: InstallParts, release: ReleasePlan): Promise<void> {

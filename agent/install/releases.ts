@@ -25,6 +25,9 @@ export interface ReleasePlan {
   config: ReleaseDirectory;
 }
 
+/** How the name of a release begins that is not there as a whole. */
+const UNFINISHED = '.building-';
+
 /** Takes the release out of what is wanted; what is left has the link instead, made in `linkPath`. */
 export async function planRelease(
   disk: Disk,
@@ -83,10 +86,9 @@ export async function buildRelease(
   await makeShared(disk, release);
   if (release.isThere) return;
   const releases = posix.dirname(release.path);
-  const building = posix.join(releases, `.building-${posix.basename(release.path)}`);
+  const building = posix.join(releases, `${UNFINISHED}${posix.basename(release.path)}`);
   const placeOf = (path: string) => posix.join(building, posix.relative(release.current, path));
   await disk.makeDirectory(releases, { recursive: true });
-  await disk.removeTree(building);
   await disk.makeDirectory(building, { recursive: false });
   for (const path of release.directories) {
     if (path !== release.current) await disk.makeDirectory(placeOf(path), { recursive: false });
@@ -136,14 +138,21 @@ async function linkShared(disk: Disk, { config }: ReleasePlan, building: string)
   return homes;
 }
 
-/** Removes the oldest releases but for `keep` of them, and what was left of building one; never the current one and the one before. */
+/** What was left of building a release by an agent that died, or by a failure: as much space as a release takes. */
+export async function removeUnfinished(disk: Disk, config: ReleaseDirectory): Promise<void> {
+  const releases = posix.join(config.directory, 'releases');
+  if ((await disk.status(releases))?.kind !== 'directory') return;
+  for (const name of await disk.list(releases))
+    if (name.startsWith(UNFINISHED)) await disk.removeTree(posix.join(releases, name));
+}
+
+/** Removes the oldest releases but for `keep` of them; never the current one and the one before. */
 export async function removeOldReleases(disk: Disk, release: ReleasePlan): Promise<void> {
   const releases = posix.dirname(release.path);
   const found: { path: string; modifiedAt: number }[] = [];
   for (const name of await disk.list(releases)) {
     const path = posix.join(releases, name);
-    if (name.startsWith('.building-')) await disk.removeTree(path);
-    else if (/^[0-9a-f]{16}(-[0-9a-f]{8})?$|^d-/.test(name))
+    if (/^[0-9a-f]{16}(-[0-9a-f]{8})?$|^d-/.test(name))
       found.push({ path, modifiedAt: (await disk.status(path))?.modifiedAt ?? 0 });
   }
   const kept = new Set([release.path, release.before]);

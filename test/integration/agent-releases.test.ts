@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -8,7 +9,7 @@ import { createNodeDisk } from '../../agent/host/node-disk.ts';
 import { type InstallOutcome, type InstallParts, install, recoverInstall } from '../../agent/install/installer.ts';
 import { parseAppSpec } from '../../shared/appspec/parse.ts';
 import { silentLogger } from '../../shared/core/logger.ts';
-import { faultyDisk } from '../support/faulty-disk.ts';
+import { faultyDisk, systemError } from '../support/faulty-disk.ts';
 import { readTree, type TreeSpec, temporaryDirectory, writeTree } from '../support/tree.ts';
 
 const disk = createNodeDisk();
@@ -163,13 +164,36 @@ files:
         expect([old, wanted.view], `${moment} change ${change}`).to.include(view());
         seen[view() === old ? 'old' : 'new']++;
         succeeded(await install(partsWith(), request));
-        expect(
-          readTree(host()).filter((line) => !line.includes('.building-')),
-          `${moment} change ${change}`,
-        ).to.deep.equal(wanted.tree);
+        expect(readTree(host()), `${moment} change ${change}`).to.deep.equal(wanted.tree);
       }
     expect(seen.old).to.be.above(40);
     expect(seen.new).to.be.above(3);
+  });
+
+  it('leaves no half release behind, neither on a disk that became full nor after a death', async () => {
+    await put('a');
+    const before = readTree(host());
+    const big = { ...bundleOf('b'), 'app/large': 'x'.repeat(200_000) };
+    for (const what of ['full', 'dead'] as const) {
+      let copies = 0;
+      const failing = faultyDisk(disk, (_call, name) => {
+        if (name === 'copyFile') copies++;
+        if (name === 'copyFile' && copies >= 3)
+          throw what === 'dead' ? new Error('the agent is dead') : systemError('ENOSPC');
+        // The dead do not tidy up.
+        if (copies > 0 && what === 'dead' && name === 'removeTree') throw new Error('the agent is dead');
+      });
+      // What is free is what no release takes.
+      const freeBytes = async () =>
+        400_000 - Number(execFileSync('du', ['-sb', host('app')], { encoding: 'utf8' }).split('\t')[0]);
+      const outcome = await install(partsWith({ ...failing, freeBytes }), release('b', big));
+      expect(!outcome.ok && outcome.message).to.contain('the release could not be written');
+      if (what === 'full') expect(readTree(host())).to.deep.equal(before);
+      succeeded(await install(partsWith({ ...disk, freeBytes }), release('c', { ...big, 'app/version': 'c' })));
+      expect(releases()).to.have.members([nameOf('a'), nameOf('c')]);
+      await put('a');
+      rmSync(host('app/releases', nameOf('c')), { recursive: true });
+    }
   });
 
   function save(): void {
