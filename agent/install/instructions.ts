@@ -34,6 +34,11 @@ export async function planInstructions(disk: Disk, request: InstructionsRequest)
   const mayExist = (path: string) => found.get(posix.dirname(path)) !== null;
   await look(disk, [...wanted.files.keys(), ...ours].filter(mayExist), found);
 
+  for (const { path, otherName } of await otherNames(disk, { ours, wanted: wanted.files, found })) {
+    ours.delete(path);
+    ours.add(otherName);
+  }
+
   // A file of the previous install may make way for a directory, and the other way round.
   const removable = new Set([...ours].filter((path) => !wanted.files.has(path) && isFileOrLink(found.get(path))));
   const createdDirectories = new Set<string>();
@@ -101,7 +106,11 @@ export async function planInstructions(disk: Disk, request: InstructionsRequest)
       clearedDirectories: await directoryFacts(disk, [...cleared].sort(byDepth)),
       changedDirectories: [],
       newSelinuxPaths: [],
-      unneededDirectories: [...ourDirectories].filter((path) => !wantedDirectories.has(path) && !cleared.has(path)),
+      unneededDirectories: await withoutOtherNames(
+        disk,
+        [...ourDirectories].filter((path) => !wantedDirectories.has(path) && !cleared.has(path)),
+        new Set(wanted.directories.map((path) => found.get(path)?.inode)),
+      ),
       unneededSelinuxPaths: previous?.selinuxPaths ?? [],
     },
   };
@@ -114,6 +123,51 @@ async function look(disk: Disk, paths: readonly string[], found: Map<string, Fil
       found.set(path, await disk.status(path));
     },
   );
+}
+
+/**
+ * Files of the previous install that are wanted under another name: its destination was `/lib/x`, the new one is `/usr/lib/x`, and one
+ * leads to the other. Told apart by path alone, the new file would be taken for another's, and then be removed as the old one.
+ */
+async function otherNames(
+  disk: Disk,
+  known: {
+    ours: ReadonlySet<string>;
+    wanted: WantedTree['files'];
+    found: ReadonlyMap<string, FileStatus | null>;
+  },
+): Promise<{ path: string; otherName: string }[]> {
+  const byInode = new Map<number, string>();
+  for (const path of known.ours) {
+    const status = known.found.get(path);
+    if (status && isFileOrLink(status) && !known.wanted.has(path)) byInode.set(status.inode, path);
+  }
+  const names: { path: string; otherName: string }[] = [];
+  if (byInode.size === 0) return names;
+  for (const otherName of known.wanted.keys()) {
+    const path = byInode.get(known.found.get(otherName)?.inode ?? -1);
+    if (path === undefined || posix.basename(path) !== posix.basename(otherName)) continue;
+    // A hard link is another entry, of another directory or another name; removing it leaves the file where it is.
+    const [at, otherAt] = await Promise.all([path, otherName].map((each) => directoryOf(disk, each)));
+    if (at !== undefined && at === otherAt) names.push({ path, otherName });
+  }
+  return names;
+}
+
+/** Directories that are not wanted under any name: an empty one would be removed. */
+async function withoutOtherNames(
+  disk: Disk,
+  directories: readonly string[],
+  wantedInodes: ReadonlySet<number | undefined>,
+): Promise<string[]> {
+  const kept: string[] = [];
+  for (const path of directories) if (!wantedInodes.has((await disk.status(path))?.inode ?? -1)) kept.push(path);
+  return kept;
+}
+
+/** The inode of the directory that a path's last name is in, with links followed. */
+async function directoryOf(disk: Disk, path: string): Promise<number | undefined> {
+  return (await disk.status(`${posix.dirname(path)}/.`))?.inode;
 }
 
 function isFileOrLink(status: FileStatus | null | undefined): boolean {

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
+  linkSync,
   lstatSync,
   readdirSync,
   readFileSync,
@@ -133,6 +134,44 @@ describe('install', () => {
     const { places, removes } = written as unknown as { places: { path: string }[]; removes: { path: string }[] };
     expect(places.map((place) => place.path)).to.deep.equal([host('srv/a'), host('srv/new')]);
     expect(removes.map((remove) => remove.path)).to.deep.equal([host('srv/gone')]);
+  });
+
+  it('92. keeps a file that the new install has under another name, through a link', async () => {
+    writeTree(root, { 'host/usr/lib': null, 'host/lib': { link: 'usr/lib' } });
+    const unit = (directory: string) => `files:\n  - {source: app, destination: HOST/${directory}/units}\n`;
+    const deploy = async (version: string, directory: string, behavior: 'DISALLOW' | 'OVERWRITE' | 'RETAIN') =>
+      succeeded(await install(partsWith(), release({ 'app/x.service': version }, unit(directory), behavior)));
+    await deploy('0', 'lib', 'DISALLOW');
+    for (const behavior of ['DISALLOW', 'OVERWRITE', 'RETAIN'] as const)
+      for (const directory of ['usr/lib', 'lib']) {
+        const version = `${behavior} ${directory}`;
+        await deploy(version, directory, behavior);
+        expect(readFileSync(host('usr/lib/units/x.service'), 'utf8')).to.equal(version);
+      }
+    const none = 'files:\n  - {source: app, destination: HOST/srv}\n';
+    expect(succeeded(await installAll({ 'app/a': '1' }, none)).removedFiles).to.equal(1);
+  });
+
+  it('92. keeps the files of a directory that was moved, when the destination follows', async () => {
+    const to = (directory: string) => `files:\n  - {source: app, destination: HOST/${directory}}\n`;
+    succeeded(await installAll({ 'app/a': '1', 'app/sub/b': '1', 'app/gone': '1', 'app/logs': null }, to('opt/app')));
+    writeTree(root, { 'host/data': null });
+    renameSync(host('opt/app'), host('data/app'));
+    symlinkSync('../data/app', host('opt/app'));
+    // Another entry of the same file is not the same entry.
+    linkSync(host('data/app/gone'), host('data/app/spare'));
+    succeeded(await installAll({ 'app/a': '2', 'app/sub/b': '2', 'app/logs': null }, to('data/app')));
+    expect(hostTree()).to.deep.equal([
+      'data/ 755',
+      'data/app/ 755',
+      'data/app/a 644 "2"',
+      'data/app/logs/ 755',
+      'data/app/spare 644 "1"',
+      'data/app/sub/ 755',
+      'data/app/sub/b 644 "2"',
+      'opt/ 755',
+      'opt/app -> ../data/app',
+    ]);
   });
 
   it('copies the whole bundle for source /', async () => {
