@@ -12,7 +12,7 @@ import type { AssembleOutcome, AssembleRequest, FindFilesRequest } from './disk.
 const SLICE_BYTES = 4 * 1_024 * 1_024;
 const SLICE_FILES = 32;
 const READ_BYTES = 1_024 * 1_024;
-/** Files of the same name and size that are read to find one that was moved. */
+/** Files of the same name that are looked at, and read when the size is the same, to find one that was moved. */
 const MAX_CANDIDATES = 4;
 const MAX_INDEXED = 1_000_000;
 
@@ -54,27 +54,35 @@ export async function findFiles({ files, directories }: FindFilesRequest): Promi
     if (!found.has(file.ordinal)) rest.push(file);
   }
   if (rest.length === 0) return found;
-  const byName = indexByName(directories);
+  const byName = await indexByName(directories, slice);
   for (const file of rest)
-    for (const path of byName.get(basename(file.path))?.slice(0, MAX_CANDIDATES) ?? []) {
+    for (const path of byName.get(basename(file.path)) ?? []) {
       if (found.has(file.ordinal) || !(await hasContents(path, file))) continue;
       found.set(file.ordinal, path);
     }
   return found;
 }
 
-/** A file that moved to another folder keeps its name. */
-function indexByName(directories: readonly string[]): Map<string, string[]> {
+/** A file that moved to another folder keeps its name. Of one name (`index.js`) there may be tens of thousands. */
+async function indexByName(
+  directories: readonly string[],
+  slice: (bytes: number) => Promise<void>,
+): Promise<Map<string, string[]>> {
   const byName = new Map<string, string[]>();
   const waiting = [...directories];
   let entries = 0;
-  for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+  // What is found on the way waits its turn at the end.
+  for (const next of waiting) {
     for (const entry of listOf(next)) {
       if (++entries > MAX_INDEXED) return byName;
       const path = join(next, entry.name);
       if (entry.isDirectory()) waiting.push(path);
-      else if (entry.isFile()) byName.set(entry.name, [...(byName.get(entry.name) ?? []), path]);
+      if (!entry.isFile()) continue;
+      const paths = byName.get(entry.name);
+      if (paths === undefined) byName.set(entry.name, [path]);
+      else if (paths.length < MAX_CANDIDATES) paths.push(path);
     }
+    await slice(0);
   }
   return byName;
 }

@@ -166,6 +166,24 @@ describe('parts of bundles', () => {
       ]);
     });
 
+    it('are looked for among thousands of one name while the agent does other things', async () => {
+      const packages = Array.from({ length: 2_000 }, (_, i) => `${i % 40}/${i}/index.js`);
+      writeTree(join(root, 'here'), Object.fromEntries(packages.map((path) => [path, 'beta'])));
+      let turns = 0;
+      const turn = () => {
+        turns++;
+        next = setImmediate(turn);
+      };
+      let next = setImmediate(turn);
+      const found = await disk.findFiles({
+        files: [file('gone/index.js', 'beta', 0), file('new/index.js', 'other', 1)],
+        directories: [join(root, 'here')],
+      });
+      clearImmediate(next);
+      expect([...found.keys()]).to.deep.equal([0]);
+      expect(turns, 'one for 32 directories at least').to.be.above(40);
+    });
+
     it('have the modes and links of the manifest', async () => {
       writeTree(join(root, 'here'), { x: { text: 'alpha', mode: 0o777 } });
       const entries: ManifestEntry[] = [
