@@ -67,11 +67,16 @@ async function isCached({ disk, cacheDirectory, logger }: BundleParts, request: 
   const path = join(cacheDirectory, request.digest);
   const status = await disk.status(path);
   if (status === null) return false;
-  if (status.kind === 'file' && status.sizeBytes === request.sizeBytes) {
-    const hash = await hashOf(disk, path, status.sizeBytes);
-    if (hash.digest('hex') === request.digest) return true;
-  }
-  logger.warn({ digest: request.digest }, 'cached bundle is damaged');
+  let reason = 'it is not what was downloaded';
+  if (status.kind === 'file' && status.sizeBytes === request.sizeBytes)
+    try {
+      const hash = await hashOf(disk, path, status.sizeBytes);
+      if (hash.digest('hex') === request.digest) return true;
+    } catch (error) {
+      // A bad sector, say. The coordinator has it whole.
+      reason = errorMessage(error);
+    }
+  logger.warn({ digest: request.digest, reason }, 'cached bundle is damaged');
   await disk.removeTree(path);
   return false;
 }

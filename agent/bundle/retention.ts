@@ -12,9 +12,10 @@ export function planRetention(
   files: readonly CachedFile[],
   keep: { digests: ReadonlySet<string>; maxBytes: number },
 ): string[] {
-  const ours = files.filter((file) => /^[0-9a-f]{64}(\.part|\.manifest)?$/.test(file.name));
+  const ours = files.filter((file) => /^[0-9a-f]{64}(\.part|\.manifest(\.tmp)?)?$/.test(file.name));
   const isKept = (file: CachedFile) => keep.digests.has(file.name.slice(0, 64));
-  const isPart = (file: CachedFile) => file.name.endsWith('.part');
+  // Of a manifest, what an agent that was ended left of its writing.
+  const isPart = (file: CachedFile) => /\.(part|tmp)$/.test(file.name);
   const removable = ours
     .filter((file) => !isKept(file))
     .sort((a, b) => Number(isPart(b)) - Number(isPart(a)) || a.modifiedAt - b.modifiedAt || (a.name < b.name ? -1 : 1));

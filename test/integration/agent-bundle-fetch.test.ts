@@ -138,6 +138,20 @@ describe('bundles', () => {
     expect(offsets).to.deep.equal([0, 0]);
   });
 
+  it('downloads again when the cached archive cannot be read', async () => {
+    const { download, offsets } = source((offset) => pieces(offset));
+    await bundlesWith(download).prepare();
+    let isBroken = true;
+    const failing = faultyDisk(disk, (_call, name) => {
+      if (isBroken && name === 'readPart') throw systemError('EIO');
+      // What is written anew lies elsewhere on the disk.
+      if (name === 'removeTree') isBroken = false;
+    });
+    const outcome = await bundlesWith(download, { disk: failing }).prepare();
+    expect(outcome).to.include({ ok: true, downloadedBytes: bytes.length });
+    expect(offsets).to.deep.equal([0, 0]);
+  });
+
   it('resumes where a connection broke, and where an earlier agent stopped', async () => {
     const broken = new AppError('unavailable', 'connection lost');
     const { download, offsets } = source((offset, attempt) =>

@@ -20,9 +20,16 @@ describe('planRetention', () => {
     expect(names(planRetention(files, { digests: new Set(['a'.repeat(64)]), maxBytes: 50 }))).to.deep.equal(['b']);
   });
   it('removes half downloads that nobody waits for', () => {
-    const files = [file('a', 1, 1, '.part'), file('b', 1, 1, '.part'), file('c', 1, 1)];
+    const files = [
+      file('a', 1, 1, '.part'),
+      file('b', 1, 1, '.part'),
+      file('c', 1, 1),
+      file('d', 1, 1, '.manifest.tmp'),
+      file('e', 1, 1, '.manifest'),
+    ];
     expect(names(planRetention(files, { digests: new Set(['b'.repeat(64)]), maxBytes: 100 }))).to.deep.equal([
       'a.part',
+      'd.manifest.tmp',
     ]);
   });
   it('leaves foreign files alone', () => {
