@@ -254,3 +254,48 @@ describe('a host that the coordinator gave up', () => {
     });
   });
 });
+
+describe('a host that leaves its group in the middle of a deployment and comes back', () => {
+  let world: EngineWorld;
+  beforeEach(async () => {
+    world = await createEngineWorld();
+  });
+  afterEach(() => world.close());
+  const leaveAndReturn = async (host: WorldHost) => {
+    await world.retag(host, { role: 'db' });
+    await world.retag(host, { role: 'web' });
+    await world.run(200);
+  };
+
+  it('is not brought in beside a rollback that has left it alone and counts on it', async () => {
+    const hosts = await aFleet(world, 5);
+    await deployed(world, '1', ALL_AT_ONCE);
+    for (const host of hosts) host.behaviour = doing({ 1: 'hang', 2: host === hosts[2] ? 'fail' : 'succeed' });
+    const { id } = await deployed(world, '2', ONE_AT_A_TIME);
+    const rollback = (await world.get(id)).rollbackInfo.rollbackDeploymentId ?? '';
+    await leaveAndReturn(hosts[4]!);
+    for (const host of [hosts[2]!, hosts[0]!, hosts[1]!]) {
+      expect(hosts.filter(({ unfinished }) => unfinished.size > 0)).to.deep.equal([host]);
+      world.finish(host, rollback, 'succeed');
+      await world.run(200);
+    }
+    expect((await world.get(rollback)).status).to.equal('Succeeded');
+    expect(hosts[4]!.unfinished.size, 'its turn comes').to.equal(1);
+  });
+
+  it('is not taken back to the old revision beside the deployment that it has had the new one from', async () => {
+    const hosts = await aFleet(world, 3);
+    await deployed(world, '1', ALL_AT_ONCE);
+    hosts[0]!.behaviour = doing({ 1: 'fail' });
+    for (const host of hosts.slice(1)) host.behaviour = doing({ 2: 'hang' });
+    const { id } = await deployed(world, '2', ONE_AT_A_TIME);
+    await leaveAndReturn(hosts[0]!);
+    for (const host of hosts.slice(1)) {
+      expect(hosts[0]!.installed).to.equal('r-2');
+      world.finish(host, id, 'succeed');
+      await world.run(200);
+    }
+    expect((await world.get(id)).status).to.equal('Succeeded');
+    expect((await world.readiness.of(hosts[0]!.id)).isReady).to.equal(true);
+  });
+});
