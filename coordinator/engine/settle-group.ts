@@ -95,12 +95,19 @@ async function doubtPendingTargets(tx: DatabaseTransaction, row: DeploymentRow):
   );
 }
 
+/** One that is broken with the revision on it does not run it. */
 async function runsSomethingElse(tx: DatabaseTransaction, row: DeploymentRow): Promise<boolean> {
   const other = await tx.query
     .selectFrom('group_hosts')
     .select('host_id')
     .where('group_id', '=', row.group_id)
-    .where((e) => e.or([e('revision_id', 'is', null), e('revision_id', '<>', row.revision_id)]))
+    .where((e) =>
+      e.or([
+        e('revision_id', 'is', null),
+        e('revision_id', '<>', row.revision_id),
+        e('instance_health', '=', 'Unhealthy'),
+      ]),
+    )
     .limit(1)
     .executeTakeFirst();
   return other !== undefined;

@@ -256,7 +256,9 @@ function toGroupHost(row: GroupHostJoin, lastGoodRevisionId: string | null): Gro
     revisionHealth: row.revision_id === null ? 'Unknown' : row.revision_id === lastGoodRevisionId ? 'Current' : 'Old',
     revisionId: row.revision_id,
     revisionLabel: row.revision_label,
-    isInService: lastGoodRevisionId === null || row.revision_id === lastGoodRevisionId,
+    // As readiness says: one that is broken with the revision on it does not serve.
+    isInService:
+      lastGoodRevisionId === null || (row.revision_id === lastGoodRevisionId && row.instance_health !== 'Unhealthy'),
     lastDeploymentId: row.last_deployment_id,
   };
 }

@@ -95,7 +95,7 @@ export const groupHost = z.object({
   /** The revision that the host reported as installed last, if any. */
   revisionId: z.string().nullable(),
   revisionLabel: z.string().nullable(),
-  /** True once the host runs the group's last good revision, or the group has none yet. */
+  /** True while the host runs the group's last good revision and is not broken with it, or the group has none yet. */
   isInService: z.boolean(),
   lastDeploymentId: z.string().nullable(),
 });

@@ -1,6 +1,8 @@
 import { expect } from 'chai';
+import { createDeploymentGroups } from '../../../../coordinator/services/deployment-groups.ts';
 import { ALL_AT_ONCE, aFleet, deployed, doing } from '../../../support/engine-fleet.ts';
 import { createEngineWorld, type EngineWorld } from '../../../support/engine-world.ts';
+import { seededRandomness } from '../../../support/fake-randomness.ts';
 
 describe('what is known of a host after a deployment', () => {
   let world: EngineWorld;
@@ -48,6 +50,30 @@ describe('what is known of a host after a deployment', () => {
     expect(succeeded.status).to.equal('Succeeded');
     expect((await known()).slice(0, 2)).to.deep.equal(['web-1: r-2 Healthy', 'web-2: r-2 Healthy']);
     expect((await known())[2]).to.match(/ Unhealthy$/);
+    expect(await goodRevision()).to.equal('r-2');
+  });
+
+  it('is that it is not in service when it is broken with the good revision on it', async () => {
+    const hosts = await aFleet(world, 2);
+    await deployed(world, '1');
+    hosts[1]!.behaviour = () => 'fail';
+    await deployed(world, '1', { onlyHostNames: ['web-2'], autoRollback: { enabled: false, events: [] } });
+    const groups = createDeploymentGroups({ ...world, randomness: seededRandomness(1), groupChanged: async () => {} });
+    const { items } = await groups.listHosts({ application: 'app', group: 'prod' }, { limit: 10 });
+    expect(items.map(({ isInService }) => isInService)).to.deep.equal([true, false]);
+    expect((await world.readiness.of(hosts[1]!.id)).isReady).to.equal(false);
+  });
+
+  it('makes no good revision out of parts while one host is broken with it', async () => {
+    const hosts = await aFleet(world, 2);
+    await deployed(world, '1', ALL_AT_ONCE);
+    hosts[1]!.behaviour = doing({ 2: 'fail' });
+    const noRollback = { autoRollback: { enabled: false, events: [] } };
+    for (const name of ['web-2', 'web-1']) await deployed(world, '2', { onlyHostNames: [name], ...noRollback });
+    expect(await known()).to.deep.equal(['web-1: r-2 Healthy', 'web-2: r-2 Unhealthy']);
+    expect(await goodRevision()).to.equal('r-1');
+    hosts[1]!.behaviour = () => 'succeed';
+    await deployed(world, '2', { onlyHostNames: ['web-2'], ...noRollback });
     expect(await goodRevision()).to.equal('r-2');
   });
 
