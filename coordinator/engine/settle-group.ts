@@ -56,21 +56,28 @@ async function oweUnreachedTargets(tx: DatabaseTransaction, row: DeploymentRow):
 /**
  * The hosts of a deployment that the group owed them: in service, behind when the group has moved on meanwhile, or failed,
  * which is left to an operator: trying again by itself would be a loop. Those that could not be reached stay owed, and those
- * whose turn did not come since another one failed; a stop is an operator's word for all of them.
+ * whose turn did not come since another one failed; a stop is an operator's word for all of them. A group that leaves outdated hosts alone
+ * has none behind.
  */
 async function settleOwedHosts(tx: DatabaseTransaction, row: DeploymentRow): Promise<void> {
+  const group = await tx.query
+    .selectFrom('deployment_groups')
+    .select(['settings', 'aws_settings'])
+    .where('id', '=', row.group_id)
+    .executeTakeFirst();
+  const leavesAlone = group !== undefined && settingsOf(group).outdatedInstancesStrategy === 'IGNORE';
   // That the host is one of the deployment's is said twice: the planner reads all hosts of the group without it.
   await tx.executeMany(
     `UPDATE group_hosts SET converge = CASE
        WHEN t.status = 'Skipped' AND ? = 'Failed' THEN converge
        WHEN t.status <> 'Succeeded' THEN 'failed'
        WHEN (SELECT last_good_revision_id FROM deployment_groups WHERE id = group_hosts.group_id) = ? THEN NULL
-       ELSE 'behind' END
+       ELSE ? END
      FROM targets t
      WHERE t.deployment_id = ? AND t.host_id = group_hosts.host_id AND group_hosts.group_id = ?
        AND group_hosts.host_id IN (SELECT host_id FROM targets WHERE deployment_id = ?)
        AND coalesce(t.error_code, '') NOT IN ('HOST_OFFLINE', 'HOST_LOST')`,
-    [[row.status, row.revision_id, row.id, row.group_id, row.id]],
+    [[row.status, row.revision_id, leavesAlone ? null : 'behind', row.id, row.group_id, row.id]],
   );
 }
 

@@ -171,6 +171,22 @@ describe('hosts that joined', () => {
     expect(late.started).to.have.length(1);
   });
 
+  it('stay on the old revision, too, when they were still being brought in to it while the group moved on', async () => {
+    const first = await world.addHost('web-1', { behaviour: doing({ 2: 'hang' }) });
+    await world.addGroup('prod', { settings: { outdatedInstancesStrategy: 'IGNORE' } });
+    for (const label of ['1', '2']) await world.addRevision(label);
+    await deployed(world, '1');
+    const { id } = await deployed(world, '2');
+    const late = await world.addHost('web-5', { behaviour: () => 'hang' });
+    await world.run(200);
+    world.finish(first, id, 'succeed');
+    await world.run(200);
+    world.finish(late, late.started[0]!, 'succeed');
+    await world.run(60_000);
+    expect(late.installed).to.equal('r-1');
+    expect(late.started).to.have.length(1);
+  });
+
   it('are each tried when one of those that follow on together fails', async () => {
     const hosts = await aFleet(world, 1, doing({ 2: 'hang' }));
     await deployed(world, '1');
