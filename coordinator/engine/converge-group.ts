@@ -14,7 +14,7 @@ import { type InsertParts, insertDeployment, type NewTarget } from './new-deploy
 const HOSTS_PER_ROUND = 500;
 
 /**
- * One transaction: look at what the group owes, decide, create the deployments. Returns their ids. A host that is part of a
+ * One transaction: look at what the group owes, decide, create the deployments. Returns their ids, and those of what it has stopped. A host that is part of a
  * running deployment of the group is left to it; when that ends, the group is looked at again.
  */
 export async function convergeGroup(
@@ -39,7 +39,7 @@ export async function convergeGroup(
       .executeTakeFirst();
     const owed = await loadOwed(tx, groupId);
     const byId = new Map(owed.map((host) => [host.hostId as string, host]));
-    const created: string[] = [];
+    const created = await stopForThoseThatLeft(tx, parts, groupId, now);
     for (const decision of decideScaleOut({
       lastGoodRevisionId: group.last_good_revision_id as RevisionId | null,
       activeDeploymentId: (active?.id ?? null) as DeploymentId | null,
@@ -68,6 +68,27 @@ export async function convergeGroup(
     }
     return created;
   });
+}
+
+/** Nothing is brought in to a host that is of the group no more; where it has begun already it goes on to its end. */
+async function stopForThoseThatLeft(
+  tx: DatabaseTransaction,
+  parts: InsertParts,
+  groupId: string,
+  now: number,
+): Promise<string[]> {
+  const waiting = await tx.selectRaw<{ id: string }>(
+    `SELECT d.id FROM deployments d CROSS JOIN targets t ON t.deployment_id = d.id AND t.status = 'Pending'
+     LEFT JOIN group_hosts m ON m.group_id = d.group_id AND m.host_id = t.host_id
+     WHERE d.is_active = 1 AND d.creator = 'autoscaling' AND d.group_id = ? AND d.stop_requested_at IS NULL AND m.host_id IS NULL`,
+    [groupId],
+  );
+  await tx.executeMany(
+    `UPDATE deployments SET stop_requested_at = ?, stop_requested_by = 'the coordinator, since the host has left the group',
+       version = version + 1, change_sequence = ? WHERE id = ?`,
+    waiting.map(({ id }) => [now, parts.changes.next(), id]),
+  );
+  return waiting.map(({ id }) => id);
 }
 
 /**

@@ -21,7 +21,7 @@ export function createMembership(parts: { database: Database; wakeGroup(groupId:
   const { database } = parts;
   return {
     async hostChanged(hostId) {
-      const entered = await database.transaction(async (tx) => {
+      const changed = await database.transaction(async (tx) => {
         const host = await tx.query
           .selectFrom('hosts')
           .select(['id', 'name', 'tags', 'scaling_group'])
@@ -29,11 +29,11 @@ export function createMembership(parts: { database: Database; wakeGroup(groupId:
           .executeTakeFirst();
         const groups = await tx.query.selectFrom('deployment_groups').selectAll().execute();
         const into = host === undefined ? [] : groups.filter((group) => selects(group, host));
-        await leave(tx, hostId, new Set(into.map((group) => group.id)));
+        const left = await leave(tx, hostId, new Set(into.map((group) => group.id)));
         for (const group of into) await enter(tx, group, [hostId]);
-        return into;
+        return [...left, ...into.map((group) => group.id)];
       });
-      for (const group of entered) parts.wakeGroup(group.id);
+      for (const groupId of changed) parts.wakeGroup(groupId);
     },
     async groupChanged(groupId) {
       await database.transaction(async (tx) => {
@@ -78,12 +78,15 @@ async function enter(tx: DatabaseTransaction, group: DeploymentGroupRow, hostIds
   );
 }
 
-async function leave(tx: DatabaseTransaction, hostId: string, stays: ReadonlySet<string>): Promise<void> {
+/** Returns the groups that it has left. */
+async function leave(tx: DatabaseTransaction, hostId: string, stays: ReadonlySet<string>): Promise<string[]> {
   const rows = await tx.query.selectFrom('group_hosts').select('group_id').where('host_id', '=', hostId).execute();
+  const left = rows.map((row) => row.group_id).filter((groupId) => !stays.has(groupId));
   await tx.executeMany(
     'DELETE FROM group_hosts WHERE group_id = ? AND host_id = ?',
-    rows.filter((row) => !stays.has(row.group_id)).map((row) => [row.group_id, hostId]),
+    left.map((groupId) => [groupId, hostId]),
   );
+  return left;
 }
 
 function selects(group: DeploymentGroupRow, host: SelectedHost): boolean {
