@@ -18,3 +18,21 @@ export async function lastGoodFileExistsBehavior(
     .executeTakeFirst();
   return row === undefined ? 'DISALLOW' : fileExistsBehavior.parse(row.file_exists_behavior);
 }
+
+/** The same for a revision that somebody names: as it was deployed when it succeeded in the group last. */
+export async function fileExistsBehaviorOf(
+  tx: DatabaseTransaction,
+  group: DeploymentGroupRow,
+  revisionId: string,
+): Promise<FileExistsBehavior> {
+  const row = await tx.query
+    .selectFrom('deployments')
+    .select('file_exists_behavior')
+    .where('group_id', '=', group.id)
+    .where('revision_id', '=', revisionId)
+    .where('status', '=', 'Succeeded')
+    .orderBy('number', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  return row === undefined ? 'DISALLOW' : fileExistsBehavior.parse(row.file_exists_behavior);
+}

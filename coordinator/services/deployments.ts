@@ -7,6 +7,7 @@ import { type Deployment, deploymentCan } from '../../shared/model/deployment.ts
 import { type Caller, callerName } from '../auth/caller.ts';
 import { refuseReserved } from '../domain/reserved-names.ts';
 import type { Engine } from '../engine/engine.ts';
+import { fileExistsBehaviorOf } from '../engine/last-good.ts';
 import { insertDeployment } from '../engine/new-deployment.ts';
 import type { TriggerOutbox } from '../engine/trigger-outbox.ts';
 import type { ChangeSequence } from '../storage/change-sequence.ts';
@@ -18,6 +19,7 @@ import { deploymentRow, toDeployment } from '../storage/rows/deployments.ts';
 import { findRevision, LATEST } from '../storage/rows/revisions.ts';
 import type { DeploymentGroupRow, DeploymentRow } from '../storage/tables.ts';
 import { selectTargets } from './target-plan.ts';
+import { revisionToGoBackTo } from './way-back.ts';
 
 type CreateBody = z.infer<typeof createDeploymentBody>;
 type Routes = typeof deploymentRoutes;
@@ -69,9 +71,16 @@ export function createDeployments(parts: DeploymentsParts): Deployments {
       });
     });
 
-  /** `revisionOf` is asked in the transaction that creates the deployment. */
+  /**
+   * `revisionOf` is asked in the transaction that creates the deployment.
+   * @param body fileExistsBehavior: null for that with which the revision has succeeded last
+   */
   async function createOf(
-    body: Omit<CreateBody, 'revision'> & { revision?: string; isRestart?: boolean },
+    body: Omit<CreateBody, 'revision' | 'fileExistsBehavior'> & {
+      revision?: string;
+      fileExistsBehavior: CreateBody['fileExistsBehavior'] | null;
+      isRestart?: boolean;
+    },
     caller: Caller,
     revisionOf: (tx: DatabaseTransaction, group: DeploymentGroupRow) => Promise<string>,
   ): Promise<Deployment> {
@@ -105,7 +114,7 @@ export function createDeployments(parts: DeploymentsParts): Deployments {
           alreadyCurrentHosts: 0,
           ignoreApplicationStopFailures: body.ignoreApplicationStopFailures,
           updateOutdatedInstancesOnly: body.updateOutdatedInstancesOnly,
-          fileExistsBehavior: body.fileExistsBehavior,
+          fileExistsBehavior: body.fileExistsBehavior ?? (await fileExistsBehaviorOf(tx, group, revision.id)),
           autoRollback: body.autoRollback ?? settings.autoRollback,
           hookEnvironment: settings.hookEnvironment,
           isPartial: plan.isPartial,
@@ -189,51 +198,13 @@ export function createDeployments(parts: DeploymentsParts): Deployments {
         description: body.description === '' ? 'Rolled back by hand' : body.description,
         ignoreApplicationStopFailures: true,
         updateOutdatedInstancesOnly: false,
-        fileExistsBehavior: 'DISALLOW',
+        // Source: AWS user guide, "Rollback behavior with existing content".
+        fileExistsBehavior: null,
         ...(body.idempotencyKey === undefined ? {} : { idempotencyKey: body.idempotencyKey }),
       },
       caller,
       async (tx, group) => body.to ?? revisionToGoBackTo(tx, group),
     );
-  }
-
-  /**
-   * While the group is on its last good revision, the good one before it is the way back; while it is not, since a deployment failed or
-   * was stopped, that revision itself is. A part that succeeds since then heals only that part.
-   */
-  async function revisionToGoBackTo(tx: DatabaseTransaction, group: DeploymentGroupRow): Promise<string> {
-    const history = await tx.query
-      .selectFrom('deployments as d')
-      .innerJoin('revisions as r', 'r.id', 'd.revision_id')
-      .select(['d.number', 'd.status', 'd.revision_id', 'd.previous_revision_id', 'd.is_partial'])
-      .where('d.group_id', '=', group.id)
-      .where('d.is_active', '=', 0)
-      .where('d.creator', 'in', ['user', 'codeDeployRollback'])
-      .orderBy('d.number', 'desc')
-      .limit(200)
-      .execute();
-    const runs = history[0];
-    // What was good when it was made, which parts may have made good together.
-    const good = history.flatMap((d) => [
-      ...(d.status === 'Succeeded' && d.is_partial === 0 ? [d.revision_id] : []),
-      ...(d.previous_revision_id === null ? [] : [d.previous_revision_id]),
-    ]);
-    const lastSuccess = await tx.query
-      .selectFrom('deployments')
-      .select('number')
-      .where('id', '=', group.last_successful_deployment_id ?? '')
-      .executeTakeFirst();
-    const isOnGood = history.every((d) => d.is_partial === 1 || d.number <= (lastSuccess?.number ?? 0));
-    const runsGood = runs?.status === 'Succeeded' && isOnGood;
-    const back = runsGood ? good.find((id) => id !== runs.revision_id) : (group.last_good_revision_id ?? good[0]);
-    if (back === undefined || back === null) {
-      const subject = `${group.application}/${group.name}`;
-      throw new AppError('conflict', `${subject} has no earlier good revision to roll back to`, {
-        hint: `Name one: drover rollback ${subject} --to REVISION`,
-        details: { reason: 'no_rollback_target' },
-      });
-    }
-    return back;
   }
 
   return { create, createOfLastGood, stop, rollbackGroup };

@@ -57,6 +57,12 @@ describe('a rollback by hand', () => {
     expect(await back()).to.include({ revisionLabel: '1' });
   });
 
+  it('treats files that are there as the deployment did with which the revision succeeded', async () => {
+    await deployed(world, '2', { ...ALL_AT_ONCE, fileExistsBehavior: 'RETAIN' });
+    await deployed(world, '3', { ...ALL_AT_ONCE, fileExistsBehavior: 'OVERWRITE' });
+    expect(await back()).to.include({ revisionLabel: '2', fileExistsBehavior: 'RETAIN' });
+  });
+
   it('knows a revision that came to the group in parts as good', async () => {
     for (const { name } of hosts) await deployed(world, '2', onlyTo(name));
     await deployed(world, '3', ALL_AT_ONCE);
