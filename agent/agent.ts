@@ -54,6 +54,8 @@ export interface AgentParts {
   loadOfLastMinute(): number;
   ownAccount: { uid: number; name: string; home: string };
   ownProcess: ProcessHandle | null;
+  /** See the journal's own. */
+  compactJournalAboveBytes?: number | undefined;
   /** The journal cannot be written, or an invariant is broken: the process must end, and recovers when started again. */
   onFailure(error: unknown): void;
 }
@@ -70,7 +72,12 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
   const { config, layout, disk, clock, logger } = parts;
   await disk.makeDirectory(layout.deployments, { recursive: true, mode: 0o755 });
   await disk.makeDirectory(layout.cache, { recursive: true, mode: 0o700 });
-  const journal = await openJournal({ disk, path: layout.journal, randomness: parts.randomness });
+  const journal = await openJournal({
+    disk,
+    path: layout.journal,
+    randomness: parts.randomness,
+    compactAboveBytes: parts.compactJournalAboveBytes,
+  });
   const installParts = { disk, accounts: parts.accounts, run: parts.processes.run, logger };
   await recoverInstalls(parts, journal, (request) => recoverInstall(installParts, request));
 

@@ -45,7 +45,7 @@ export interface JournalParts {
   path: string;
   randomness: Randomness;
   /** The file is rewritten once it is longer than this *and* four times its last rewritten length, bytes. */
-  compactAboveBytes?: number;
+  compactAboveBytes?: number | undefined;
 }
 
 /** Opens the journal, creating it when there is none, and cuts a torn last write. @throws AppError when it is unreadable. */

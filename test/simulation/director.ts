@@ -1,10 +1,10 @@
-import type { InnerSignal, Plan, PlanItem, Signal } from './plan.ts';
+import type { InnerSignal, Plan, PlanItem, SceneSignal, Signal } from './plan.ts';
 import type { Machine } from './world/machine.ts';
 import type { Timeline } from './world/timeline.ts';
 
 /** Brings the plan's items to the stage: at their instants, or after what they wait for. */
 export interface Director {
-  signal(signal: Signal | InnerSignal, machine?: Machine): void;
+  signal(signal: Signal | InnerSignal | SceneSignal, machine?: Machine): void;
   /** The rest of the plan is left out. */
   stop(): void;
 }

@@ -1,11 +1,13 @@
 import type { History } from './history.ts';
-import { isRunningOn, type Operators } from './operators.ts';
+import type { Operators } from './operators.ts';
 import type { Action } from './plan.ts';
+import { isRunningOn } from './stored.ts';
 import { LAYOUT, type Machine } from './world/machine.ts';
 
 /** Somebody notices the copy and turns it off. */
 const COPY_LIVES_MS = 200_000;
 const TWIN_LIVES_MS = 20_000;
+const DAY_MS = 86_400_000;
 
 interface Stage {
   history: History;
@@ -53,6 +55,7 @@ function onMachine<Act extends { machine: number }>(
 const ACTIONS: Actions = {
   deploy: ({ operators }, action) => operators.deploy(action),
   stop: ({ operators }, action) => operators.stop(operators.group(action.group), action.rollback),
+  'stop-bringing-in': ({ operators }, action) => operators.stopBringingIn(operators.group(action.group)),
   rollback: ({ operators }, action) => operators.rollback(operators.group(action.group)),
   retag: onMachine(({ operators }, machine, { role }: { machine: number; role: string }) =>
     operators.retag(machine, role),
@@ -183,6 +186,13 @@ const ACTIONS: Actions = {
   'coordinator-clock'({ history, say }, action) {
     say(`the coordinator's clock jumps by ${action.ms} ms`);
     history.world.coordinator.clockOffsetMs += action.ms;
+  },
+  'days-pass'({ history, say }, { days }) {
+    say(`the coordinator is turned off for ${days} days`);
+    history.notice('days pass');
+    history.coordinatorDownMs = 1_000;
+    history.world.coordinator.kill('turned off');
+    history.world.coordinator.clockOffsetMs += days * DAY_MS;
   },
   'kill-coordinator'({ history }, action) {
     history.coordinatorDownMs = action.ms;

@@ -1,5 +1,5 @@
 import type { History } from './history.ts';
-import { checkConverged } from './invariants/converged.ts';
+import { checkConverged, checkReadyServes } from './invariants/converged.ts';
 import { checkInstalled } from './invariants/told.ts';
 import { checkUnreached } from './invariants/unreached.ts';
 import { OPERATOR } from './world/world.ts';
@@ -40,6 +40,7 @@ export async function healAndFinish(history: History, until: Until): Promise<voi
   checkConverged(history);
   checkUnreached(history);
   checkInstalled(history);
+  await checkReadyServes(history);
   await remakeGroups(history, until);
   await deployLastRevision(history, until, limitMs);
   await untilTold(history, until);

@@ -1,5 +1,5 @@
 import type { Observer } from './observer.ts';
-import type { InnerSignal, Signal } from './plan.ts';
+import type { InnerSignal, SceneSignal, Signal } from './plan.ts';
 import type { Situation, SituationCounts } from './situations.ts';
 import type { Truth } from './truth.ts';
 import type { Machine } from './world/machine.ts';
@@ -60,5 +60,5 @@ export interface History {
   violate(invariant: Invariant, message: string): void;
   notice(situation: Situation): void;
   /** Something happened that planned items may wait for. */
-  signal(signal: Signal | InnerSignal, machine?: Machine): void;
+  signal(signal: Signal | InnerSignal | SceneSignal, machine?: Machine): void;
 }

@@ -63,6 +63,7 @@ export function createNotices(history: History) {
         if (target.errorCode === 'HOST_OFFLINE') notice('a host is offline at its turn');
         if (target.errorCode === 'HOST_LOST') notice('a host is lost in the middle of its deployment');
         if (target.errorCode === 'NOT_ACCEPTED') notice('a host does not accept in time');
+        if (target.errorCode === 'EVENT_TIMEOUT') notice('a host tells nothing in time');
         if (target.errorCode === 'HOST_LOST' || target.errorCode === 'HOST_OFFLINE') lost.add(target.hostId);
       }
       if (targets.length > 1 && failed.length === targets.length) notice('every host of a deployment fails');
@@ -100,6 +101,7 @@ export function createNotices(history: History) {
 
     agentStarted(machine: Machine): void {
       if (machine.processes.running > 0) notice('an agent finds its hook again');
+      if (isWrittenAnew(machine)) notice('an agent reads a journal that was written anew');
     },
 
     agentEnded(machine: Machine, why: string): void {
@@ -126,6 +128,13 @@ export function createNotices(history: History) {
       sent = new Set();
     },
   };
+}
+
+/** Its first record is of what had happened by then; a new journal's is of nothing. */
+function isWrittenAnew({ files }: Machine): boolean {
+  if (files.find(LAYOUT.journal) === null) return false;
+  const [first = ''] = files.read(LAYOUT.journal).toString('utf8').split('\n', 1);
+  return /"lastSequence":[1-9]/.test(first);
 }
 
 /** The journal's last word is that a script starts. */

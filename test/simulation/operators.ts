@@ -1,8 +1,10 @@
 import type { Core } from '../../coordinator/core.ts';
 import { errorMessage, isAppError } from '../../shared/core/errors.ts';
 import type { History } from './history.ts';
+import { checkKept } from './invariants/kept.ts';
 import { expectCancels } from './invariants/stops.ts';
 import type { Action, PlannedGroup } from './plan.ts';
+import { comesBack, isLeftSmaller, isRunningOn, partOf } from './stored.ts';
 import type { Machine } from './world/machine.ts';
 import { OPERATOR } from './world/world.ts';
 
@@ -12,6 +14,8 @@ type Deploy = Extract<Action, { kind: 'deploy' }>;
 export interface Operators {
   deploy(action: Deploy): void;
   stop(group: PlannedGroup, rollback: boolean | null): void;
+  /** What brings hosts in to the group. */
+  stopBringingIn(group: PlannedGroup): void;
   rollback(group: PlannedGroup): void;
   retag(machine: Machine, role: string): void;
   forget(machine: Machine): void;
@@ -55,13 +59,48 @@ export function createOperators(history: History): Operators {
     );
   }
 
-  function activeOf(group: PlannedGroup): string | null {
+  /** What occupies the group, or (0) brings a host in beside that. */
+  function activeOf(group: PlannedGroup, occupies: 0 | 1 = 1): string | null {
     const row = database.look
-      .prepare<[string, string], { id: string }>(
-        `SELECT id FROM deployments WHERE application = ? AND group_name = ? AND is_active = 1 AND occupies_group = 1`,
+      .prepare<[string, string, number], { id: string }>(
+        `SELECT id FROM deployments WHERE application = ? AND group_name = ? AND is_active = 1 AND occupies_group = ?`,
       )
-      .get(group.application, group.name);
+      .get(group.application, group.name, occupies);
     return row?.id ?? null;
+  }
+
+  function stop(id: string, rollback: boolean | null): void {
+    const deployment = observer.deployments.get(id);
+    const { process } = world.coordinator;
+    if (history.isStarting) notice('a stop in the moment in which hosts are started');
+    ask(
+      `stops ${id}${rollback === null ? '' : rollback ? ' and wants a rollback' : ' and wants no rollback'}`,
+      (core) =>
+        core.services.deployments.stop(id, { reason: '', ...(rollback === null ? {} : { rollback }) }, OPERATOR),
+      ({ stopStatus }) => {
+        // In this very moment: whoever is not in progress by now must never begin.
+        const rows = database.look
+          .prepare<[string], { hostId: string; status: string; acceptedAt: number | null }>(
+            'SELECT host_id AS hostId, status, accepted_at AS acceptedAt FROM targets WHERE deployment_id = ?',
+          )
+          .all(id);
+        const allowed = rows
+          .filter((row) => row.status !== 'Pending' && row.status !== 'Skipped')
+          .map((row) => row.hostId);
+        if (!stops.has(id)) stops.set(id, { allowed: new Set(allowed), at: world.timeline.now });
+        expectCancels(history, id);
+        trace.say('operator', `stop of ${id} answered: ${stopStatus}`);
+        if (rows.some((row) => row.status === 'InProgress' && row.acceptedAt === null))
+          notice('a stop while assignments are under way');
+        if (deployment?.creator === 'codeDeployRollback') notice('a stop during a rollback');
+        if (rollback === true) notice('a stop that asks for a rollback');
+        if (stopStatus === 'Succeeded') notice('a stop of a deployment that has begun nothing');
+        history.signal('stop-answered');
+      },
+    );
+    world.timeline.after(1, () => {
+      if (process?.isAlive === false && !stops.has(id)) notice('a stop while the coordinator dies before it answers');
+    });
   }
 
   const operators: Operators = {
@@ -104,38 +143,14 @@ export function createOperators(history: History): Operators {
 
     stop(group, rollback) {
       const id = activeOf(group);
+      if (id !== null) stop(id, rollback);
+    },
+
+    stopBringingIn(group) {
+      const id = activeOf(group, 0);
       if (id === null) return;
-      const deployment = observer.deployments.get(id);
-      const { process } = world.coordinator;
-      if (history.isStarting) notice('a stop in the moment in which hosts are started');
-      ask(
-        `stops ${id}${rollback === null ? '' : rollback ? ' and wants a rollback' : ' and wants no rollback'}`,
-        (core) =>
-          core.services.deployments.stop(id, { reason: '', ...(rollback === null ? {} : { rollback }) }, OPERATOR),
-        ({ stopStatus }) => {
-          // In this very moment: whoever is not in progress by now must never begin.
-          const rows = database.look
-            .prepare<[string], { hostId: string; status: string; acceptedAt: number | null }>(
-              'SELECT host_id AS hostId, status, accepted_at AS acceptedAt FROM targets WHERE deployment_id = ?',
-            )
-            .all(id);
-          const allowed = rows
-            .filter((row) => row.status !== 'Pending' && row.status !== 'Skipped')
-            .map((row) => row.hostId);
-          if (!stops.has(id)) stops.set(id, { allowed: new Set(allowed), at: world.timeline.now });
-          expectCancels(history, id);
-          trace.say('operator', `stop of ${id} answered: ${stopStatus}`);
-          if (rows.some((row) => row.status === 'InProgress' && row.acceptedAt === null))
-            notice('a stop while assignments are under way');
-          if (deployment?.creator === 'codeDeployRollback') notice('a stop during a rollback');
-          if (rollback === true) notice('a stop that asks for a rollback');
-          if (stopStatus === 'Succeeded') notice('a stop of a deployment that has begun nothing');
-          history.signal('stop-answered');
-        },
-      );
-      world.timeline.after(1, () => {
-        if (process?.isAlive === false && !stops.has(id)) notice('a stop while the coordinator dies before it answers');
-      });
+      notice('bringing a host in is stopped');
+      stop(id, null);
     },
 
     rollback(group) {
@@ -156,6 +171,8 @@ export function createOperators(history: History): Operators {
       if (hostId === null) return;
       if (observer.active().some((deployment) => deployment.fleet.includes(hostId)))
         notice('a host leaves its group while it is deployed to');
+      if (comesBack(history, hostId))
+        notice('a host that has the revision leaves its group and comes back before the deployment has ended');
       ask(`gives ${machine.name} the role ${role}`, (core) =>
         core.services.hosts.update(hostId, { tags: { role } }, OPERATOR),
       );
@@ -216,37 +233,17 @@ export function createOperators(history: History): Operators {
         });
     },
 
-    retention: () => ask('runs the retention', (core) => core.services.retention.run()),
+    retention: () =>
+      ask(
+        'runs the retention',
+        (core) => core.services.retention.run(),
+        ({ revisions }) => {
+          if (revisions > 0) notice('retention removes revisions');
+          checkKept(history);
+        },
+      ),
   };
   return operators;
-}
-
-/** The first two hosts of a group, as it stands. */
-function partOf({ world }: History, group: PlannedGroup): string[] {
-  return world.database.look
-    .prepare<[string, string], { name: string }>(
-      `SELECT h.name FROM group_hosts m JOIN hosts h ON h.id = m.host_id JOIN deployment_groups g ON g.id = m.group_id
-       WHERE g.application = ? AND g.name = ? ORDER BY h.name LIMIT 2`,
-    )
-    .all(group.application, group.name)
-    .map((row) => row.name);
-}
-
-export function isRunningOn({ world }: History, hostId: string): boolean {
-  return (
-    world.database.look
-      .prepare<[string], { id: number }>(`SELECT id FROM targets WHERE host_id = ? AND status = 'InProgress'`)
-      .get(hostId) !== undefined
-  );
-}
-
-/** Hosts of the deployment that had the revision were forgotten. */
-function isLeftSmaller({ world }: History, deploymentId: string): boolean {
-  return (
-    world.database.look
-      .prepare<[string], { id: string }>('SELECT id FROM deployments WHERE id = ? AND forgotten_hosts > 0')
-      .get(deploymentId) !== undefined
-  );
 }
 
 function roleOf(plan: History['world']['plan'], machine: Machine): string {

@@ -24,6 +24,10 @@ export interface Plan {
   restartAfterMs: number;
   /** Makes a port break its word, so that a promise cannot be kept: for seeing that this is noticed. */
   sabotage: 'lying-sync' | 'forgotten-starts' | null;
+  /** Agents write their journal anew once it is longer; so long as it gets in a history, they never do otherwise. */
+  compactJournalAboveBytes?: number;
+  /** Retention removes all that is not needed and older than a day. */
+  keepsLittle?: true;
   /** Groups have a trigger for everything that happens. */
   hasTriggers?: true;
   groups: PlannedGroup[];
@@ -53,7 +57,7 @@ export interface PlanItem {
 export type Trigger =
   | { kind: 'at'; ms: number }
   /** So long after the so-many-th time that this happened, counted from `sinceMs` on; at bad moments, that is. */
-  | { kind: 'on'; signal: Signal | InnerSignal; nth: number; delayMs: number; sinceMs?: number };
+  | { kind: 'on'; signal: Signal | InnerSignal | SceneSignal; nth: number; delayMs: number; sinceMs?: number };
 
 export const SIGNALS = [
   'deployment-created',
@@ -74,6 +78,8 @@ export type Signal = (typeof SIGNALS)[number];
  * without a delay is carried out in that very moment, as a request is that comes in just then.
  */
 export type InnerSignal = 'starts-committed';
+/** What scenes alone wait for: beside {@link SIGNALS}, of which chance picks. */
+export type SceneSignal = 'follow-on-created';
 
 /** Machines and groups are numbers: what is too large is counted round. */
 export type Action =
@@ -90,6 +96,8 @@ export type Action =
       part: boolean;
     }
   | { kind: 'stop'; group: number; rollback: boolean | null }
+  /** Of what brings a host in to the group. */
+  | { kind: 'stop-bringing-in'; group: number }
   | { kind: 'rollback'; group: number }
   | { kind: 'retag'; machine: number; role: string }
   | { kind: 'forget'; machine: number }
@@ -117,6 +125,8 @@ export type Action =
   | { kind: 'disk-full'; machine: number; ms: number }
   | { kind: 'clock-jump'; machine: number; ms: number }
   | { kind: 'coordinator-clock'; ms: number }
+  /** The coordinator is turned off, and started again so many days later. */
+  | { kind: 'days-pass'; days: number }
   | { kind: 'kill-coordinator'; ms: number }
   | { kind: 'restart-coordinator'; ms: number }
   | { kind: 'coordinator-failpoint'; moment: CoordinatorFailpoint['moment']; countdown: number; ms: number };

@@ -14,10 +14,12 @@ export const SITUATIONS = [
   'a stop while assignments are under way',
   'a stop in the moment in which hosts are started',
   'a stop while the coordinator dies before it answers',
+  'bringing a host in is stopped',
   'a host joins while its group is deployed to',
   'a host joins while its group rolls back',
   'a deployment begins while a host is brought in',
   'a host leaves its group while it is deployed to',
+  'a host that has the revision leaves its group and comes back before the deployment has ended',
   'a host is forgotten in the middle of its deployment',
   'a host that has the revision is forgotten before the deployment has ended',
   'a host is forgotten and enrols again',
@@ -33,6 +35,7 @@ export const SITUATIONS = [
   'a host is lost in the middle of its deployment',
   'a host is lost in a deployment that fails and is not rolled back',
   'a host does not accept in time',
+  'a host tells nothing in time',
   'a host reports after it was given up',
   'an agent dies inside a hook',
   'an agent dies inside a hook while its coordinator is down',
@@ -65,6 +68,10 @@ export const SITUATIONS = [
   'the same deployment is asked for twice',
   'a rollback by hand',
   'the config changes during a deployment',
+  'a message of a trigger is repeated',
+  'an agent reads a journal that was written anew',
+  'days pass',
+  'retention removes revisions',
 ] as const;
 export type Situation = (typeof SITUATIONS)[number];
 

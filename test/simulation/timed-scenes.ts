@@ -1,6 +1,6 @@
-import type { Action, Plan, Signal, Trigger } from './plan.ts';
+import { OPERATOR_SCENES } from './operator-scenes.ts';
+import { atTheEnd, cut, extraRevision, since, times } from './scene-parts.ts';
 import { at, deploy, largeFleet, type Scene, someTime } from './scenes.ts';
-import type { Flaw } from './world/hooks.ts';
 
 /**
  * Stories whose parts must follow each other closely: they count what happens from their own beginning on. Each leads to a situation in
@@ -154,32 +154,5 @@ export const TIMED_SCENES: Readonly<Record<string, Scene>> = {
       },
     ];
   },
+  ...OPERATOR_SCENES,
 };
-
-function since(sinceMs: number, signal: Signal | 'starts-committed', nth: number, delayMs: number): Trigger {
-  return { kind: 'on', signal, nth, delayMs, sinceMs };
-}
-
-function cut(machines: number[], ms: number): Extract<Action, { kind: 'partition' }> {
-  return { kind: 'partition', machines, direction: 'both', isNoticed: true, ms };
-}
-
-function times<Item>(count: number, make: () => Item): Item[] {
-  return Array.from({ length: count }, make);
-}
-
-/** A revision of the first application that nothing else in the plan deploys. Returns its number. */
-function extraRevision(plan: Plan, flaw: Flaw): number {
-  const application = plan.groups[0]?.application ?? '';
-  const own = plan.revisions.filter((revision) => revision.application === application);
-  const label = String(own.length + 1);
-  plan.revisions.push({ application, label, flaw, scriptsPerEvent: 1 });
-  return own.length;
-}
-
-/** Behind all that was planned by now: so long the history goes on. Returns when that begins, ms. */
-function atTheEnd(plan: Plan, ms: number): number {
-  const begin = plan.horizonMs;
-  plan.horizonMs += ms;
-  return begin;
-}

@@ -1,21 +1,35 @@
 import type { History } from './history.ts';
+import { checkBeginsToFail, checkFailure } from './invariants/failures.ts';
 import { checkTakenOut } from './invariants/in-service.ts';
 import { checkMinimum } from './invariants/minimum.ts';
 import { checkRolledBack } from './invariants/rollback.ts';
 import { checkInstalledFiles, checkScriptStart } from './invariants/scripts.ts';
 import { checkBeginAfterStop, checkFrameAfterStop, noteCancel, noteLetIn } from './invariants/stops.ts';
 import { checkIsDurable } from './invariants/told.ts';
-import { checkNoLoop } from './invariants/unreached.ts';
-import { checkRollbackCreated, checkRollbackOf, checkSuccess } from './invariants/verdict.ts';
+import { checkNoLoop, checkStoppedStays } from './invariants/unreached.ts';
+import { createPatienceCheck } from './invariants/untimely.ts';
+import {
+  checkGoodOfPart,
+  checkMayFollowOn,
+  checkRollbackCreated,
+  checkRollbackOf,
+  checkSuccess,
+} from './invariants/verdict.ts';
 import { createNotices } from './notices.ts';
 import type { ObserverEvents } from './observer.ts';
 import type { WorldEvents } from './world/world.ts';
 
 /** Listens to the world and to what is stored: writes down what is true, checks what must hold, counts what was visited. */
-export function createWatch(history: History): { worldEvents: WorldEvents; observed: ObserverEvents } {
+export function createWatch(history: History): {
+  worldEvents: WorldEvents;
+  observed: ObserverEvents;
+  /** After every step, before it is looked at what is stored. */
+  stepped(): void;
+} {
   const { world, truth, notice, violate } = history;
   const { trace, timeline, coordinator } = world;
   const notices = createNotices(history);
+  const patience = createPatienceCheck(history);
 
   function copyWelcomed(name: string): void {
     const copy = history.clones.get(name);
@@ -27,6 +41,8 @@ export function createWatch(history: History): { worldEvents: WorldEvents; obser
   }
 
   return {
+    stepped: patience.look,
+
     worldEvents: {
       scriptBegan(machine, run) {
         const { event, script, deploymentId } = run;
@@ -90,6 +106,7 @@ export function createWatch(history: History): { worldEvents: WorldEvents; obser
       coordinatorEnded(why) {
         trace.say('coordinator', `ends: ${why}`);
         notices.coordinatorEnded(why);
+        patience.coordinatorEnded();
         timeline.after(history.coordinatorDownMs, () => void coordinator.start());
         history.signal('coordinator-ended');
       },
@@ -104,22 +121,30 @@ export function createWatch(history: History): { worldEvents: WorldEvents; obser
         checkMinimum(history, deployment);
         if (creator === 'codeDeployRollback') checkRollbackCreated(history, deployment);
         if (creator === 'autoscaling') checkNoLoop(history, deployment);
+        if (creator === 'CodeDeployAutoUpdate') checkMayFollowOn(history, deployment);
+        if (creator === 'autoscaling' || creator === 'CodeDeployAutoUpdate') checkStoppedStays(history, deployment);
         history.signal('deployment-created');
         if (creator === 'codeDeployRollback') history.signal('rollback-created');
         if (creator === 'autoscaling') history.signal('scale-out-created');
+        if (creator === 'CodeDeployAutoUpdate') history.signal('follow-on-created');
       },
       changed(deployment, before) {
+        patience.changed(deployment);
         if (deployment.status === before.status && deployment.endingAs === before.endingAs) return;
         const { id, status, endingAs, errorCode, creator } = deployment;
         trace.say(
           'stored',
           `${id} is ${status}${endingAs === null ? '' : ` ending as ${endingAs}`} ${errorCode ?? ''}`,
         );
+        const isGivenUp = errorCode?.startsWith('HEALTH_CONSTRAINTS') === true && before.endingAs === null;
+        if (isGivenUp && (endingAs !== null || status === 'Failed')) checkBeginsToFail(history, deployment);
         if (deployment.isActive || !before.isActive) return;
         notices.ended(deployment);
         history.signal('deployment-ended');
         if (status === 'Succeeded') checkSuccess(history, deployment);
-        if (status === 'Failed') checkRollbackOf(history, deployment);
+        if (status === 'Succeeded') checkGoodOfPart(history, deployment);
+        else checkRollbackOf(history, deployment);
+        if (status === 'Failed') checkFailure(history, deployment);
         if (creator === 'codeDeployRollback' && status === 'Succeeded') checkRolledBack(history, deployment);
       },
     },

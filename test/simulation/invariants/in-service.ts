@@ -71,7 +71,8 @@ function isTakenUpLate(
 
 /**
  * A host that has just entered the group (enrolled again, tagged again, or the group was made again) counts as in service only
- * once it was brought in. One that has told that the last deployment on it failed is broken by its own word: after a power cut, or when
+ * once it was brought in; but for the deployment that has brought it its revision before it left and came back, or, a rollback, has left it
+ * alone. One that has told that the last deployment on it failed is broken by its own word: after a power cut, or when
  * the wrapper was killed, the outcome of a script is unknown to it, though the script had succeeded, or had never begun. One counts as
  * broken, too, whose last script has succeeded and could tell nobody, on a full disk and without an agent. And a rollback heals: what it
  * counts as broken already, and has not told otherwise since, costs it nothing.
@@ -98,7 +99,8 @@ function countsInService(
       'SELECT instance_health AS health FROM group_hosts WHERE group_id = ? AND host_id = ?',
     )
     .get(fleet.groupId, hostId);
-  if (member === undefined || member.health === 'Unknown') return false;
+  if (member === undefined) return false;
+  if (member.health === 'Unknown') return isCountedOn(history, fleet, hostId);
   if (member.health === 'Unhealthy') {
     if (!truth.serviceOf(machine.name, fleet.application).isTold) return false;
     // Given up, and by nobody's word: one that has just entered the group is no more in service for that.
@@ -111,6 +113,13 @@ function countsInService(
     )
     .get(fleet.id, hostId);
   return target === undefined || target.healthy === 1 || member.health === 'Healthy';
+}
+
+function isCountedOn({ world }: History, fleet: SeenDeployment, hostId: string): boolean {
+  const target = world.database.look
+    .prepare<[string, string], { status: string }>('SELECT status FROM targets WHERE deployment_id = ? AND host_id = ?')
+    .get(fleet.id, hostId);
+  return target === undefined ? fleet.creator === 'codeDeployRollback' : target.status === 'Succeeded';
 }
 
 /** By what the host told, also after it was given up. */

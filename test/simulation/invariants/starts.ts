@@ -1,4 +1,5 @@
 import type { History } from '../history.ts';
+import { EPOCH } from '../world/timeline.ts';
 import { promisedOfThoseLeft } from './minimum.ts';
 
 interface Running {
@@ -26,10 +27,20 @@ interface FleetHost {
   isTaken: number;
 }
 
+/** Given up while it may have been at work, and silent about it. What has started there since has waited for that already. */
+const UNTOLD = `SELECT u.deployment_id AS deploymentId FROM targets u JOIN hosts h ON h.id = u.host_id
+  WHERE u.host_id = ? AND u.status = 'Failed' AND u.started_at IS NOT NULL AND h.presence = 'Online'
+    AND u.error_code IN ('HOST_LOST', 'NOT_ACCEPTED', 'EVENT_TIMEOUT', 'DEPLOYMENT_TIMEOUT')
+    AND coalesce(u.message, '') NOT LIKE '%afterwards%' AND max(u.completed_at, h.presence_since) > ?
+    AND NOT EXISTS (SELECT 1 FROM targets l WHERE l.host_id = u.host_id AND l.started_at > u.completed_at AND l.deployment_id <> ?)`;
+/** The shortest time that it has for that, from when it was given up or came back (docs/rollout.md, Time), ms. */
+const TO_TELL_MS = 60_000;
+
 /**
  * At each commit that starts hosts, before any of them hears of it. I1: with all that are told to leave service, that are down on the
  * machines and that are offline, the minimum still serves; what the scripts show later is only what chance brings about. I4: whoever is
- * away is passed over, and the deployment does not wait for it. I7: a stopped deployment starts nobody.
+ * away is passed over, and the deployment does not wait for it. I7: a stopped deployment starts nobody. I2: on a host that was given up in the
+ * middle nothing else starts before it has told how that ended, or has had a minute to.
  */
 export function createStartCheck(history: History): () => void {
   const { world, truth, violate } = history;
@@ -50,6 +61,7 @@ export function createStartCheck(history: History): () => void {
        WHERE b.host_id = h.id AND b.status = 'InProgress' AND o.group_id = ?) AS isTaken
      FROM hosts h JOIN targets t ON t.host_id = h.id WHERE t.deployment_id IN (?, ?)`,
   );
+  const untold = look.prepare<[string, number, string], { deploymentId: string }>(UNTOLD);
   const find = (id: string) => takers.get(id);
   let known = new Set<number>();
 
@@ -67,6 +79,14 @@ export function createStartCheck(history: History): () => void {
       `${taker.id} starts a host and leaves ${left - down.length} of ${left}, it promises ${minimum}` +
         ` (down: ${names.join(', ')})`,
     );
+  }
+
+  function checkHasTold(hostId: string, deploymentId: string): void {
+    const now = EPOCH + world.timeline.now + world.coordinator.clockOffsetMs;
+    const earlier = untold.get(hostId, now - TO_TELL_MS, deploymentId);
+    if (earlier === undefined) return;
+    const name = world.machineOfHost(hostId)?.name ?? hostId;
+    violate('I2', `${deploymentId} starts on ${name}, which has not told yet how ${earlier.deploymentId} ended there`);
   }
 
   function isServing({ wasHealthy, hostId }: Running, application: string): boolean {
@@ -87,6 +107,7 @@ export function createStartCheck(history: History): () => void {
       if (taker.stopRequestedAt !== null) violate('I7', `${id} starts ${hosts.length} hosts after it was stopped`);
       const away = hosts.filter(({ presence }) => presence !== 'Online');
       if (away.length > 0) violate('I4', `${id} starts ${away.length} hosts that are away`);
+      for (const { hostId } of hosts) checkHasTold(hostId, id);
       if (hosts.some((host) => isServing(host, taker.application))) checkMinimumLeft(taker);
     }
     if (started.length === 0) return;

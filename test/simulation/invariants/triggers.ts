@@ -23,11 +23,12 @@ const END_EVENTS: Readonly<Record<string, string>> = {
  * What triggers told, against the history: every fact once (repeats have the same id and words), none that is not there, and the
  * facts of a deployment in the order in which they came to be.
  */
-export function checkTriggersTold({ world, violate }: History): void {
+export function checkTriggersTold({ world, violate, notice }: History): void {
   const first = new Map<string, { key: string; body: string }>();
   for (const { id, event, body } of world.receiver.taken) {
     const known = first.get(id);
     if (known !== undefined && known.body !== body) violate('triggers', `${id} was told twice, in other words`);
+    if (known !== undefined) notice('a message of a trigger is repeated');
     if (known === undefined) first.set(id, { key: keyOf(event, body), body });
   }
   const told = [...first.values()];

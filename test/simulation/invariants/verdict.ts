@@ -41,22 +41,69 @@ export function checkRollbackCreated({ observer, violate }: History, rollback: S
     violate('I5', `${rollback.id} rolls ${answered.id} back from ${answered.revision} to ${rollback.revision}`);
 }
 
-/** I5, when a deployment has failed: it is rolled back if its group wants that, a host was touched and there is something to go back to. */
-export function checkRollbackOf({ world, truth, violate }: History, failed: SeenDeployment): void {
-  const group = world.plan.groups.find(({ application }) => application === failed.application);
-  const isWanted = group?.autoRollback.enabled === true && group.autoRollback.events.includes('DEPLOYMENT_FAILURE');
-  if (failed.creator !== 'user' || failed.stopRequestedAt !== null || !isWanted) return;
-  const isTouched = failed.fleet.some((hostId) => {
-    const machine = world.machineOfHost(hostId);
-    return machine?.hostId === hostId && truth.runsOf(machine.name, failed.id).length > 0;
-  });
-  const row = world.database.look
-    .prepare<[string], { rollback: string | null; message: string | null; good: string | null }>(
-      `SELECT d.rollback_deployment_id AS rollback, d.rollback_message AS message, r.label AS good FROM deployments d
-       LEFT JOIN deployment_groups g ON g.id = d.group_id LEFT JOIN revisions r ON r.id = g.last_good_revision_id WHERE d.id = ?`,
+/**
+ * I5, when a deployment of a part has succeeded: it makes the group's good revision only when, with it, all hosts of the group serve that; an
+ * operator tries out on a part what the rest is not to get.
+ */
+export function checkGoodOfPart({ world, truth, violate }: History, part: SeenDeployment): void {
+  const members = world.database.look
+    .prepare<[string, string], { hostId: string; name: string }>(
+      `SELECT m.host_id AS hostId, h.name FROM deployments d JOIN deployment_groups g ON g.id = d.group_id
+       JOIN group_hosts m ON m.group_id = g.id JOIN hosts h ON h.id = m.host_id
+       WHERE d.id = ? AND d.is_partial = 1 AND g.last_good_revision_id = d.revision_id
+         AND (d.previous_revision_id IS NULL OR d.previous_revision_id <> d.revision_id) AND g.last_successful_deployment_id = ?`,
     )
-    .get(failed.id);
-  if (!isTouched || row === undefined || row.good === null || row.good === failed.revision || row.rollback !== null)
-    return;
-  violate('I5', `${failed.id} has failed and is not rolled back to ${row.good}: ${row.message ?? 'without a word'}`);
+    .all(part.id, part.id);
+  for (const { hostId, name } of members) {
+    const machine = world.machineOfHost(hostId);
+    if (machine?.hostId !== hostId || !machine.isOn) continue;
+    const { serves } = truth.serviceOf(machine.name, part.application);
+    if (serves !== part.revision)
+      violate('I5', `${part.id} makes ${part.revision} the good revision of its group, and ${name} serves ${serves}`);
+  }
+}
+
+/** I4, when hosts are to follow on: not in a group whose operator wants them left alone. */
+export function checkMayFollowOn({ world, violate }: History, followOn: SeenDeployment): void {
+  const group = world.plan.groups.find(({ application }) => application === followOn.application);
+  if (group?.outdatedInstancesStrategy === 'IGNORE')
+    violate('I4', `${followOn.id} brings hosts on that are to be left as they are`);
+}
+
+interface Outcome {
+  rollback: string | null;
+  message: string | null;
+  good: string | null;
+  stopWord: number | null;
+}
+
+/**
+ * I5, when a deployment has failed or was stopped: it is rolled back if that is wanted, a host was touched and there is something to go back
+ * to, and not when it is not wanted. What the one who stopped it has said goes before what the group says.
+ */
+export function checkRollbackOf({ world, truth, violate }: History, ended: SeenDeployment): void {
+  const { id, status, creator } = ended;
+  const row = world.database.look
+    .prepare<[string], Outcome>(
+      `SELECT d.rollback_deployment_id AS rollback, d.rollback_message AS message, r.label AS good, d.stop_rollback AS stopWord
+       FROM deployments d LEFT JOIN deployment_groups g ON g.id = d.group_id
+       LEFT JOIN revisions r ON r.id = g.last_good_revision_id WHERE d.id = ?`,
+    )
+    .get(id);
+  if (row === undefined) return;
+  const group = world.plan.groups.find(({ application }) => application === ended.application);
+  const event = status === 'Failed' ? 'DEPLOYMENT_FAILURE' : 'DEPLOYMENT_STOP_ON_REQUEST';
+  // Only what an operator deploys is rolled back by what the group says.
+  const isGroups =
+    creator === 'user' && group?.autoRollback.enabled === true && group.autoRollback.events.includes(event);
+  const isWanted = row.stopWord === null ? isGroups : row.stopWord === 1;
+  if (!isWanted && row.rollback !== null)
+    violate('I5', `${id} is rolled back by ${row.rollback}, and nobody wants that`);
+  if (creator !== 'user' || !isWanted) return;
+  const isTouched = ended.fleet.some((hostId) => {
+    const machine = world.machineOfHost(hostId);
+    return machine?.hostId === hostId && truth.runsOf(machine.name, id).length > 0;
+  });
+  if (!isTouched || row.good === null || row.good === ended.revision || row.rollback !== null) return;
+  violate('I5', `${id} is ${status} and is not rolled back to ${row.good}: ${row.message ?? 'without a word'}`);
 }

@@ -26,6 +26,8 @@ export interface CoordinatorParts {
   receiver: Receiver;
   logger: Logger;
   timings: Partial<ReturnType<typeof coordinatorConfig.parse>['timings']>;
+  /** Retention leaves nothing that it may remove. */
+  keepsLittle: boolean;
   ended(why: string): void;
   fatal(error: InvariantViolation): void;
   decided?: CoreParts['decided'];
@@ -37,6 +39,14 @@ export interface CoordinatorFailpoint {
   /** Counts down; the process ends when it reaches 0. */
   countdown: number;
 }
+
+const KEEPS_LITTLE = {
+  outputDays: 1,
+  deploymentDays: 1,
+  deploymentsPerGroup: 1,
+  revisionDays: 1,
+  revisionsPerApplication: 1,
+};
 
 /** The machine of the coordinator: one process after another over one database. */
 export class CoordinatorMachine {
@@ -50,7 +60,8 @@ export class CoordinatorMachine {
 
   constructor(parts: CoordinatorParts) {
     this.#parts = parts;
-    this.config = coordinatorConfig.parse({ timings: parts.timings });
+    const retention = parts.keepsLittle ? KEEPS_LITTLE : {};
+    this.config = coordinatorConfig.parse({ timings: parts.timings, retention });
   }
 
   /** Null while it is down or starting. */

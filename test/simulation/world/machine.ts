@@ -47,6 +47,7 @@ export interface MachineParts {
   };
   /** After the end of an agent, its supervisor starts it again so much later, ms. */
   restartAfterMs: number;
+  compactJournalAboveBytes: number | undefined;
   clockOffsetMs: number;
   /** Whether WebSockets do not get through to here. */
   refusesWebSockets: boolean;
@@ -227,6 +228,7 @@ export class Machine {
       loadOfLastMinute: () => 0,
       ownAccount: ROOT,
       ownProcess: null,
+      compactJournalAboveBytes: this.#parts.compactJournalAboveBytes,
       onFailure: (error) => this.#agentFailed(process, error),
     });
     if (this.#agent?.process === process) this.#agent.running = agent;

@@ -46,6 +46,8 @@ export interface World {
   readonly network: Network;
   readonly database: DurableDatabase;
   readonly coordinator: CoordinatorMachine;
+  /** What the coordinator's processes keep of bundles. */
+  readonly bundles: MemoryPlace;
   readonly receiver: Receiver;
   /** For what happens by itself while the history runs. */
   readonly chance: Chance;
@@ -104,6 +106,7 @@ export async function createWorld(
       eventTimeoutMs: 600_000,
       deploymentTimeoutMs: plan.deploymentTimeoutMs,
     },
+    keepsLittle: plan.keepsLittle === true,
     ended: events.coordinatorEnded,
     fatal: (error) => events.assertionFailed('coordinator', error),
     decided: parts.decided,
@@ -125,6 +128,7 @@ export async function createWorld(
       chance,
       logger: tracingLogger(trace, name),
       restartAfterMs: plan.restartAfterMs,
+      compactJournalAboveBytes: plan.compactJournalAboveBytes,
       clockOffsetMs: plan.clockOffsetsMs[number] ?? 0,
       refusesWebSockets: plan.refusingWebSockets.includes(number),
       syncDelayMs: plan.syncDelayMs,
@@ -157,6 +161,7 @@ export async function createWorld(
     network,
     database,
     coordinator,
+    bundles,
     receiver,
     chance: chanceOf(seed, 'fate'),
     applications: [...new Set(plan.groups.map((group) => group.application))],

@@ -1,0 +1,79 @@
+import type { History } from '../history.ts';
+import type { SeenDeployment } from '../observer.ts';
+
+/** Silence after which a host is offline, as the simulated coordinator is set up, ms (docs/rollout.md, Health). */
+const OFFLINE_AFTER_MS = 15_000;
+/** What is decided of a host's absence is decided later than it may be, never so much earlier, ms. */
+const SLACK_MS = 1_000;
+
+const JUMPS: ReadonlySet<string> = new Set(['coordinator-clock', 'days-pass']);
+
+interface GivenUp {
+  id: number;
+  hostId: string;
+  name: string;
+  errorCode: string;
+}
+
+/**
+ * I4, the other way round: nobody is given up before its time. A host is offline, or lost, only so long after it was online last, with a
+ * coordinator that was there to see it: its own absence is nobody's failure. Measured on the world's time, so histories in which the
+ * coordinator's clock jumps are left out.
+ */
+export interface PatienceCheck {
+  /** After every step: who is online. */
+  look(): void;
+  /** The coordinator has ended: who is offline by now stays so. */
+  coordinatorEnded(): void;
+  /** A deployment's row has changed: whether somebody was given up by it. */
+  changed(deployment: SeenDeployment): void;
+}
+
+export function createPatienceCheck({ world, violate }: History): PatienceCheck {
+  const { timeline, coordinator, plan } = world;
+  const jumps = plan.items.some(({ action }) => JUMPS.has(action.kind));
+  const lastOnline = new Map<string, number>();
+  const judged = new Set<number>();
+  let upSince = 0;
+  let starts = 0;
+  let commits = 0;
+  let onlineNow: string[] = [];
+  let offlineBefore = new Set<string>();
+  const online = world.database.look.prepare<[], { id: string }>(`SELECT id FROM hosts WHERE presence = 'Online'`);
+  const offline = world.database.look.prepare<[], { id: string }>(`SELECT id FROM hosts WHERE presence = 'Offline'`);
+  const givenUp = world.database.look.prepare<[string], GivenUp>(
+    `SELECT t.id, t.host_id AS hostId, t.host_name AS name, t.error_code AS errorCode FROM targets t
+     WHERE t.deployment_id = ? AND t.status = 'Failed' AND t.error_code IN ('HOST_OFFLINE', 'HOST_LOST')`,
+  );
+
+  return {
+    look() {
+      if (coordinator.starts !== starts) {
+        starts = coordinator.starts;
+        upSince = timeline.now;
+      }
+      if (commits === world.database.commits) return;
+      commits = world.database.commits;
+      const before = onlineNow;
+      onlineNow = online.all().map((host) => host.id);
+      for (const hostId of [...before, ...onlineNow]) lastOnline.set(hostId, timeline.now);
+    },
+    coordinatorEnded() {
+      offlineBefore = new Set(offline.all().map((host) => host.id));
+    },
+    changed({ id: deploymentId }) {
+      if (jumps) return;
+      for (const { id, hostId, name, errorCode } of givenUp.all(deploymentId)) {
+        if (judged.has(id)) continue;
+        judged.add(id);
+        const patienceMs = errorCode === 'HOST_LOST' ? plan.hostLostAfterMs : OFFLINE_AFTER_MS;
+        // One that has never been here is offline from its enrolment on.
+        const seen = lastOnline.get(hostId);
+        if (seen === undefined) continue;
+        const since = errorCode === 'HOST_OFFLINE' && offlineBefore.has(hostId) ? seen : Math.max(seen, upSince);
+        if (timeline.now - since < patienceMs - SLACK_MS)
+          violate('I4', `${deploymentId} gives ${name} up as ${errorCode} after ${timeline.now - since} ms`);
+      }
+    },
+  };
+}
