@@ -1,17 +1,5 @@
-/** A bug that somebody might write: the simulator has to catch each. */
-export interface Mutant {
-  name: string;
-  /** What it breaks, in the words of an operator. */
-  harm: string;
-  edits: readonly Edit[];
-}
-
-export interface Edit {
-  file: string;
-  /** Stands exactly once in the file. */
-  find: string;
-  replace: string;
-}
+import { JUDGEMENT_MUTANTS } from './catalogue-judgement.ts';
+import { type Mutant, one } from './mutant.ts';
 
 export const MUTANTS: readonly Mutant[] = [
   // The arithmetic of a rollout
@@ -321,8 +309,5 @@ export const MUTANTS: readonly Mutant[] = [
     'if (actual !== digest) {',
     'if (actual !== digest && file.length === 0) {',
   ]),
+  ...JUDGEMENT_MUTANTS,
 ];
-
-function one(name: string, harm: string, file: string, [find, replace]: readonly [string, string]): Mutant {
-  return { name, harm, edits: [{ file, find, replace }] };
-}

@@ -1,8 +1,9 @@
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError } from 'commander';
-import { MUTANTS, type Mutant } from './catalogue.ts';
+import { MUTANTS } from './catalogue.ts';
 import type { FirstFailure } from './first-failure.ts';
+import type { Mutant } from './mutant.ts';
 import { readCaughtBy, writeCaughtBy } from './record.ts';
 import { createScratch, type Scratch } from './scratch.ts';
 

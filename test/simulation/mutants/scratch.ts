@@ -3,8 +3,8 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import type { Mutant } from './catalogue.ts';
 import type { FirstFailure, Progress } from './first-failure.ts';
+import type { Mutant } from './mutant.ts';
 
 /** What the simulator needs of the project. */
 const COPIED = ['agent', 'coordinator', 'shared', 'test', 'package.json', 'tsconfig.json'];
