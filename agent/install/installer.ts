@@ -14,6 +14,7 @@ import { applyContext, applyPermission, type PermissionPlan, planPermissions } f
 import {
   type Journal,
   type Manifest,
+  markUndone,
   readJournal,
   readManifest,
   removeJournal,
@@ -147,7 +148,7 @@ export async function recoverInstall(
     await removeJournal(disk, request);
     return 'completed';
   }
-  await undo(parts, journal);
+  await undo({ ...parts, markUndone: () => markUndone(disk, request) }, journal);
   await removeJournal(disk, request);
   parts.logger.warn({ deploymentId: journal.deploymentId }, 'interrupted install undone');
   return 'restored';
@@ -358,7 +359,7 @@ async function giveUp(
       await disk.sync(request.stateDirectory);
       return 'committed';
     }
-    await undo(parts, journal);
+    await undo({ ...parts, markUndone: () => markUndone(disk, request) }, journal);
     // Nothing was changed when not even the journal could be written.
     if ((await readJournal(disk, request)) !== null) await removeJournal(disk, request);
     return 'restored';

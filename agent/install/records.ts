@@ -69,16 +69,27 @@ export function writeManifest(disk: Disk, group: GroupState, manifest: Manifest)
   return disk.writeFileDurably(manifestPath(group), JSON.stringify(manifest), 0o600);
 }
 
-export function readJournal(disk: Disk, group: GroupState): Promise<Journal | null> {
-  return readRecord(disk, journalPath(group), journalSchema);
+/** One that {@link markUndone} has marked reads as if nothing had been switched. */
+export async function readJournal(disk: Disk, group: GroupState): Promise<Journal | null> {
+  const journal = await readRecord(disk, journalPath(group), journalSchema);
+  if (journal !== null) return journal;
+  const undone = await readRecord(disk, undonePath(group), journalSchema);
+  return undone === null ? null : { ...undone, phase: 'staging' };
 }
 
 export function writeJournal(disk: Disk, group: GroupState, journal: Journal): Promise<void> {
   return disk.writeFileDurably(journalPath(group), JSON.stringify(journal), 0o600);
 }
 
+/** The old files are back, durably: what is left to do is removing the staged ones. A rename, for the disk may be full. */
+export async function markUndone(disk: Disk, group: GroupState): Promise<void> {
+  await disk.rename(journalPath(group), undonePath(group));
+  await disk.sync(group.stateDirectory);
+}
+
 export async function removeJournal(disk: Disk, group: GroupState): Promise<void> {
-  await disk.removeFile(journalPath(group));
+  for (const path of [journalPath(group), undonePath(group)])
+    if ((await disk.status(path)) !== null) await disk.removeFile(path);
   await disk.sync(group.stateDirectory);
 }
 
@@ -93,6 +104,10 @@ function manifestPath({ groupId, stateDirectory }: GroupState): string {
 
 function journalPath({ groupId, stateDirectory }: GroupState): string {
   return join(stateDirectory, `${encodeURIComponent(groupId)}-install.json`);
+}
+
+function undonePath({ groupId, stateDirectory }: GroupState): string {
+  return join(stateDirectory, `${encodeURIComponent(groupId)}-undone.json`);
 }
 
 async function readRecord<T>(disk: Disk, path: string, schema: z.ZodType<T>): Promise<T | null> {

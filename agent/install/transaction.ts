@@ -10,7 +10,8 @@ import { byDepth } from './sources.ts';
 /**
  * The steps of a switch, and their undoing. Undoing looks only at the disk and at the journal, so it may be begun again
  * after a crash in the middle of it. What is there tells how far the switch came: a file with a backup was touched, a new
- * path whose staged file is gone was placed.
+ * path whose staged file is gone was placed. So undoing takes a placed file back to its staged name, and no staged file
+ * goes before it is written down that all is undone: begun again, it would take another's file at that path for a placed one.
  */
 export async function switchFiles(
   disk: Disk,
@@ -76,13 +77,19 @@ function isLinkless(error: unknown): boolean {
   return ['EPERM', 'EMLINK', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EXDEV'].includes(errnoOf(error) ?? '');
 }
 
-/** Brings back what was there before the install. Throws when something cannot be brought back; may be repeated. */
-export async function undo(parts: { disk: Disk; run: ProcessRunner['run'] }, journal: Journal): Promise<void> {
+/**
+ * Brings back what was there before the install. Throws when something cannot be brought back; may be repeated.
+ * `markUndone` makes the journal one of phase `staging`, durably.
+ */
+export async function undo(
+  parts: { disk: Disk; run: ProcessRunner['run']; markUndone: () => Promise<void> },
+  journal: Journal,
+): Promise<void> {
   const { disk } = parts;
   if (journal.phase === 'switching') {
     for (const path of journal.newSelinuxPaths) await removeContext(parts.run, path);
     for (const place of [...journal.places].reverse()) await unplaceFile(disk, place);
-    for (const path of [...journal.createdDirectories].reverse())
+    for (const path of (await stillCreated(disk, journal)).reverse())
       await ignoring(['ENOENT', 'ENOTDIR', 'ENOTEMPTY', 'EEXIST'], () => disk.removeDirectory(path));
     for (const directory of journal.clearedDirectories) {
       if ((await disk.status(directory.path)) === null) await disk.makeDirectory(directory.path, { recursive: false });
@@ -97,6 +104,8 @@ export async function undo(parts: { disk: Disk; run: ProcessRunner['run'] }, jou
         await disk.setOwner(path, uid, gid);
         await disk.setMode(path, mode);
       });
+    await syncDirectories(disk, journal);
+    await parts.markUndone();
   }
   const backups = backupsOf(journal);
   const halves = backups.map(halfOf);
@@ -117,9 +126,22 @@ async function unplaceFile(disk: Disk, { path, staged, backup }: Journal['places
     else await disk.rename(backup, path);
     return;
   }
+  if (now === null || now.kind === 'directory') return;
   const waiting = await disk.status(staged);
-  if (now !== null && now.kind !== 'directory' && (waiting === null || waiting.inode === now.inode))
-    await disk.removeFile(path);
+  if (waiting === null) await disk.rename(path, staged);
+  else if (waiting.inode === now.inode) await disk.removeFile(path);
+}
+
+/** Without those below a link that came back already: by their paths other directories are seen. */
+async function stillCreated(disk: Disk, { createdDirectories }: Journal): Promise<string[]> {
+  const created = new Set(createdDirectories);
+  const still = new Set<string>();
+  for (const path of createdDirectories) {
+    const parent = posix.dirname(path);
+    if (created.has(parent) && !still.has(parent)) continue;
+    if ((await disk.status(path))?.kind === 'directory') still.add(path);
+  }
+  return [...still];
 }
 
 /** What a committed install leaves to do: backups, and what the previous install had and this one does not. May be repeated. */

@@ -725,5 +725,72 @@ describe('install', () => {
       expect(readFileSync(host('srv/b'), 'utf8')).to.equal('foreign');
       expect(hostTree().filter((line) => !line.startsWith('srv/b'))).to.deep.equal(['srv/ 755']);
     });
+
+    describe('and an undo is repeated, since its journal stayed', () => {
+      const isOfJournal = (path: string) => /g-1-(install|undone)\.json$/.test(path);
+      /** The directory of the state became read-only once the switch had begun; or the journal alone cannot be removed. */
+      const stuck = (what: 'state' | 'journal', changes: Partial<Disk> = {}): Disk => ({
+        ...disk,
+        removeFile: async (path) =>
+          isOfJournal(path) ? Promise.reject(systemError('EROFS')) : (changes.removeFile ?? disk.removeFile)(path),
+        rename: async (from, to) =>
+          what === 'state' && isOfJournal(from)
+            ? Promise.reject(systemError('EROFS'))
+            : (changes.rename ?? disk.rename)(from, to),
+        link: changes.link ?? disk.link,
+        setMode: async (path, mode) =>
+          path.startsWith(host()) ? Promise.reject(systemError('EIO')) : disk.setMode(path, mode),
+      });
+      const FAILING = `${ALL}permissions:\n  - {object: HOST, mode: 700, type: [directory]}\n`;
+      const isClean = () => {
+        expect(readdirSync(join(root, 'state')).filter(isOfJournal)).to.deep.equal([]);
+        expect(hostTree().filter((line) => line.includes('.drover-'))).to.deep.equal([]);
+      };
+
+      for (const what of ['state', 'journal'] as const) {
+        it(`leaves a file that somebody made between plan and switch (${what})`, async () => {
+          const link: Disk['link'] = async (from, to) => {
+            if (to === host('srv/b')) writeFileSync(to, 'foreign');
+            return disk.link(from, to);
+          };
+          writeTree(root, { 'host/srv': null });
+          const parts = partsWith({ disk: stuck(what, { link }) });
+          expect(await install(parts, release({ 'app/a': '1', 'app/b': '1' }, ALL))).to.include({ ok: false });
+          await recoverInstall(parts, state()).catch(() => null);
+          expect(await recoverInstall(partsWith(), state())).to.equal('restored');
+          expect(hostTree()).to.deep.equal(['srv/ 755', 'srv/b 644 "foreign"']);
+          isClean();
+        });
+
+        it(`leaves a file that somebody made since (${what})`, async () => {
+          for (const linkless of [{}, { link: async () => Promise.reject(systemError('EPERM')) }]) {
+            const withDirectory = release({ 'app/a': '1', 'app/d': null }, FAILING);
+            const parts = partsWith({ disk: stuck(what, linkless) });
+            writeTree(root, { 'host/srv': null });
+            expect(await install(parts, withDirectory)).to.include({ ok: false });
+            expect(hostTree().filter((line) => !line.includes('.drover-'))).to.deep.equal(['srv/ 755']);
+            writeFileSync(host('srv/a'), 'foreign');
+            await recoverInstall(parts, state()).catch(() => null);
+            expect(await recoverInstall(partsWith(), state())).to.equal('restored');
+            expect(hostTree()).to.deep.equal(['srv/ 755', 'srv/a 644 "foreign"']);
+            isClean();
+            rmSync(host('srv/a'));
+          }
+        });
+
+        it(`leaves what is seen through a link that came back (${what})`, async () => {
+          succeeded(await installAll({ 'app/l': { link: '../data' }, 'app/a': '1' }));
+          writeTree(root, { 'host/data/z': 'data', 'host/data/empty': null });
+          const before = hostTree();
+          const parts = partsWith({ disk: stuck(what) });
+          const next = release({ 'app/l/z': '2', 'app/l/empty/y': '2', 'app/a': '2' }, FAILING);
+          expect(await install(parts, next)).to.include({ ok: false });
+          await recoverInstall(parts, state()).catch(() => null);
+          expect(await recoverInstall(partsWith(), state())).to.equal('restored');
+          expect(hostTree()).to.deep.equal(before);
+          isClean();
+        });
+      }
+    });
   });
 });
