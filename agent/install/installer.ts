@@ -196,6 +196,7 @@ async function planInstall(parts: InstallParts, request: InstallRequest, previou
     wanted,
     previous,
     fileExistsBehavior: request.appSpec.fileExistsBehavior ?? request.fileExistsBehavior,
+    currentLink: release?.current ?? null,
   });
   const { manifest, journal } = instructions;
   // To the AppSpec `current` is the directory that it leads to.

@@ -19,6 +19,8 @@ export interface InstructionsRequest {
   wanted: WantedTree;
   previous: Manifest | null;
   fileExistsBehavior: FileExistsBehavior;
+  /** The link of a release directory: were it retained, nothing of the release would be in use. */
+  currentLink: string | null;
 }
 
 /** Compares what is wanted with what is there. Changes nothing; what stands in the way comes back as faults. */
@@ -64,8 +66,13 @@ export async function planInstructions(disk: Disk, request: InstructionsRequest)
     } else if (ours.has(path) && isFileOrLink(status)) {
       replaced.add(path);
       kept.push(path);
-    } else if (request.fileExistsBehavior === 'RETAIN') continue;
-    else if (request.fileExistsBehavior === 'DISALLOW')
+    } else if (request.fileExistsBehavior === 'RETAIN') {
+      if (path === request.currentLink)
+        faults.push(
+          `${path}, which is to lead to the release, exists and no install of this deployment group put it there: ` +
+            'remove or rename it (file_exists_behavior is RETAIN; OVERWRITE replaces a file or a link)',
+        );
+    } else if (request.fileExistsBehavior === 'DISALLOW')
       faults.push(`a specified file already exists at this location: ${path} (file_exists_behavior is DISALLOW)`);
     else if (!isFileOrLink(status))
       faults.push(`${path} exists and is neither a file nor a link, so it is not overwritten`);

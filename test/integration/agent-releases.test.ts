@@ -142,6 +142,30 @@ files:
     expect(!refused.ok && refused.message).to.contain('must be a file, but it is a directory');
   });
 
+  it('does not leave a link of others as current, whatever RETAIN says, and replaces it with OVERWRITE', async () => {
+    writeTree(root, { 'now/host/elsewhere/version': 'foreign', 'now/host/etc/app.service': 'foreign' });
+    for (const current of [{ link: '../elsewhere' }, 'a file'] as const) {
+      rmSync(host('app'), { recursive: true, force: true });
+      writeTree(root, { 'now/host/app/current': current });
+      const before = readTree(host());
+      const refused = await install(partsWith(), release('a', bundleOf('a'), `file_exists_behavior: RETAIN\n${SPEC}`));
+      expect(refused).to.include({ ok: false, restored: true });
+      expect(!refused.ok && refused.message)
+        .to.contain(host('app/current'))
+        .and.to.contain('remove or rename it');
+      expect(readTree(host())).to.deep.equal(before);
+    }
+    rmSync(host('app/current'));
+    for (const letter of ['a', 'b']) await put(letter, `file_exists_behavior: RETAIN\n${SPEC}`);
+    expect(readlinkSync(host('app/current'))).to.equal(`releases/${nameOf('b')}`);
+    expect(readTree(host('etc')), 'other files are retained').to.deep.equal(['app.service 644 "foreign"']);
+
+    rmSync(host('app/current'));
+    writeTree(root, { 'now/host/app/current': { link: '../elsewhere' } });
+    await put('c', `file_exists_behavior: OVERWRITE\n${SPEC}`);
+    expect(readlinkSync(host('app/current'))).to.equal(`releases/${nameOf('c')}`);
+  });
+
   it('has the old release or the new one as current, wherever the agent died', async () => {
     const seen = { old: 0, new: 0 };
     await put('a');
