@@ -263,7 +263,10 @@ async function nearestDirectory(disk: Disk, path: string): Promise<string> {
   return path === '/' || (await disk.status(path)) !== null ? path : nearestDirectory(disk, dirname(path));
 }
 
-/** New files stand beside the old ones until the switch. Directories with equally many free bytes are taken for one file system. */
+/**
+ * New files stand beside the old ones until the switch. Directories with equally many free bytes are taken for one file system.
+ * Where nothing is written, as in going back to a release, there is nothing to keep the reserve from.
+ */
 async function checkSpace(
   disk: Disk,
   sizes: readonly { home: string; sizeBytes: number }[],
@@ -285,7 +288,7 @@ async function checkSpace(
     byFreeBytes.set(freeBytes, { home: entry.home, bytes: entry.bytes + bytes });
   }
   return [...byFreeBytes]
-    .filter(([freeBytes, { bytes }]) => bytes + reserveBytes > freeBytes)
+    .filter(([freeBytes, { bytes }]) => bytes > 0 && bytes + reserveBytes > freeBytes)
     .map(
       ([freeBytes, { home, bytes }]) =>
         `the disk of ${home} has ${freeBytes} bytes free, but the new files need ${bytes}${reserveBytes === 0 ? '' : ` and ${reserveBytes} are to stay free (limits.reserveBytes)`}`,

@@ -112,6 +112,20 @@ files:
     expect(releases(), 'the current one and the one before').to.deep.equal([nameOf('a'), nameOf('c')]);
   });
 
+  it('goes back to a release that is there on a disk that is full, where nothing else is to be written', async () => {
+    const only = SPEC.replace(/ +- {source: unit.*\n/, '');
+    for (const letter of ['a', 'b']) await put(letter, only);
+    const full: Disk = { ...disk, freeBytes: async () => 0 };
+    const onFull = (letter: string, appSpec: string) =>
+      install(partsWith(full), { ...release(letter, bundleOf(letter), appSpec), reserveBytes: 64 * 1_024 * 1_024 });
+    succeeded(await onFull('a', only));
+    expect(readlinkSync(host('app/current'))).to.equal(`releases/${nameOf('a')}`);
+    for (const [letter, appSpec] of [['c', only] as const, ['b', SPEC] as const]) {
+      const refused = await onFull(letter, appSpec);
+      expect(!refused.ok && refused.message).to.contain('are to stay free');
+    }
+  });
+
   it('sets permissions, and refuses what cannot be before anything is changed', async () => {
     await put('a', `${SPEC}permissions:\n  - {object: HOST/app/current, mode: 600, type: [file], except: [l]}\n`);
     expect(readTree(host('app/current/')))
