@@ -189,7 +189,7 @@ interface Plan extends Instructions {
 async function planInstall(parts: InstallParts, request: InstallRequest, previous: Manifest | null): Promise<Plan> {
   const { disk } = parts;
   const all = await readSources(disk, request.appSpec, request.archiveRoot);
-  const { release, rest: wanted } = await separateRelease(disk, request, all);
+  const { release, rest: wanted } = await separateRelease(disk, request, { wanted: all, previous });
   const instructions = await planInstructions(disk, {
     groupId: request.groupId,
     deploymentId: request.deploymentId,
@@ -224,7 +224,7 @@ async function planInstall(parts: InstallParts, request: InstallRequest, previou
       ...contextFaults(release, permissions),
       ...space,
     ],
-    manifest: { ...manifest, selinuxPaths },
+    manifest: { ...manifest, selinuxPaths, releaseBefore: release?.before ?? null },
     journal: {
       ...journal,
       changedDirectories: await directoryFacts(disk, changed),
@@ -237,12 +237,18 @@ async function planInstall(parts: InstallParts, request: InstallRequest, previou
 async function separateRelease(
   disk: Disk,
   request: InstallRequest,
-  wanted: WantedTree,
+  { wanted, previous }: { wanted: WantedTree; previous: Manifest | null },
 ): Promise<{ release: ReleasePlan | null; rest: WantedTree }> {
   const config = request.appSpec.release;
   if (config === null) return { release: null, rest: wanted };
   invariant(request.releaseName !== undefined, 'a release has a name');
-  return planRelease(disk, { wanted, config, name: request.releaseName, linkPath: releaseLinkPath(request) });
+  return planRelease(disk, {
+    wanted,
+    config,
+    name: request.releaseName,
+    linkPath: releaseLinkPath(request),
+    previousBefore: previous?.releaseBefore ?? null,
+  });
 }
 
 /** Rules of SELinux go by path, and a release's path is another each time. */

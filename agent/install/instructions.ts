@@ -103,7 +103,14 @@ export async function planInstructions(disk: Disk, request: InstructionsRequest)
   return {
     faults,
     sources,
-    manifest: { ...common, files: kept, directories: stillOurs, selinuxPaths: [], contents: {} },
+    manifest: {
+      ...common,
+      files: kept,
+      directories: stillOurs,
+      selinuxPaths: [],
+      contents: {},
+      releaseBefore: null,
+    },
     journal: {
       ...common,
       phase: 'staging',

@@ -21,6 +21,8 @@ const manifestSchema = z.object({
   selinuxPaths: z.array(z.string()),
   /** Fingerprints by path, as they were after the install. Absent for files of an agent that did not record them. */
   contents: z.record(z.string(), z.string()).default({}),
+  /** The last release that is another than the one put in use, by its path; where the AppSpec asks for a release directory. */
+  releaseBefore: z.string().nullable().default(null),
 });
 export type Manifest = z.infer<typeof manifestSchema>;
 

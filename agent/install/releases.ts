@@ -20,7 +20,7 @@ export interface ReleasePlan {
   files: ReadonlyMap<string, SourceFile>;
   directories: readonly string[];
   isThere: boolean;
-  /** What `current` leads to before the install. */
+  /** The last release that is another one. */
   before: string | null;
   config: ReleaseDirectory;
 }
@@ -31,7 +31,14 @@ const UNFINISHED = '.building-';
 /** Takes the release out of what is wanted; what is left has the link instead, made in `linkPath`. */
 export async function planRelease(
   disk: Disk,
-  request: { wanted: WantedTree; config: ReleaseDirectory; name: string; linkPath: string },
+  request: {
+    wanted: WantedTree;
+    config: ReleaseDirectory;
+    name: string;
+    linkPath: string;
+    /** As the previous install recorded it. */
+    previousBefore: string | null;
+  },
 ): Promise<{ release: ReleasePlan; rest: WantedTree }> {
   const { wanted, config, name, linkPath } = request;
   const current = posix.join(config.directory, 'current');
@@ -41,6 +48,7 @@ export async function planRelease(
   const directories = wanted.directories.filter(isInside);
   const link = { source: linkPath, kind: 'symlink', sizeBytes: 0, mode: 0o777 } as const;
   const status = await disk.status(current);
+  const inUse = status?.kind === 'symlink' ? posix.resolve(config.directory, await disk.readSymlink(current)) : null;
   return {
     release: {
       current,
@@ -48,7 +56,7 @@ export async function planRelease(
       files,
       directories,
       isThere: (await disk.status(path))?.kind === 'directory',
-      before: status?.kind === 'symlink' ? posix.resolve(config.directory, await disk.readSymlink(current)) : null,
+      before: inUse === null || inUse === path ? request.previousBefore : inUse,
       config,
     },
     rest: {

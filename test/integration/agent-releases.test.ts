@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, readlinkSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { createAccounts } from '../../agent/host/accounts.ts';
@@ -110,6 +110,24 @@ files:
     expect(readTree(host('etc'))).to.deep.equal(['app.service 644 "a"']);
     await put('c');
     expect(releases(), 'the current one and the one before').to.deep.equal([nameOf('a'), nameOf('c')]);
+  });
+
+  it('keeps the release before, the last one that is another, also when one is installed again', async () => {
+    const keep = (count: number) => SPEC.replace('keep: 2', `keep: ${count}`);
+    for (const letter of ['a', 'b', 'b', 'b']) {
+      await put(letter, keep(1));
+      expect(readlinkSync(host('app/current'))).to.equal(`releases/${nameOf(letter)}`);
+    }
+    expect(releases()).to.deep.equal([nameOf('a'), nameOf('b')]);
+    // The one before is not the newest of the others.
+    for (const letter of ['c', 'b', 'a', 'a']) await put(letter, keep(3));
+    const newest = new Date(Date.now() + 60_000);
+    utimesSync(host('app/releases', nameOf('c')), newest, newest);
+    await put('a', keep(1));
+    expect(releases()).to.deep.equal([nameOf('a'), nameOf('b')]);
+    rmSync(host('app/current'));
+    await put('a', keep(1));
+    expect(releases()).to.deep.equal([nameOf('a'), nameOf('b')]);
   });
 
   it('goes back to a release that is there on a disk that is full, where nothing else is to be written', async () => {
