@@ -276,9 +276,9 @@ export const MUTANTS: readonly Mutant[] = [
       });`,
   ]),
   one('unknown-outcome-run-again', 'a script whose end is unknown is run again', 'agent/hooks/hook-runner.ts', [
-    `    case 'unknown':
+    `      await hideSecrets(parts, run, 0);
       return unknownOutcome(run);`,
-    `    case 'unknown':
+    `      await hideSecrets(parts, run, 0);
       return startAndFollow(parts, run, attempt + 1);`,
   ]),
   one('running-hook-not-found', 'a restarted agent runs a hook that still runs', 'agent/hooks/hook-runner.ts', [
