@@ -90,7 +90,7 @@ function toPort(text: string): number {
 async function run(flags: Flags): Promise<void> {
   const config = loadConfig(flags);
   const logger = loggerOf(config);
-  const coordinator = await startCoordinator({
+  const starting = startCoordinator({
     config,
     logger,
     ...system,
@@ -110,16 +110,20 @@ async function run(flags: Flags): Promise<void> {
     logger.info({ signal }, 'stopping');
     // In its own time: a tool that hangs must not hold up the end.
     void systemd.stopping();
-    coordinator.stop().then(
-      () => process.exit(0),
-      (error: unknown) => {
-        logger.error({ err: error }, 'stop failed');
-        process.exit(EXIT_FAILURE);
-      },
-    );
+    starting
+      .then((coordinator) => coordinator.stop())
+      .then(
+        () => process.exit(0),
+        (error: unknown) => {
+          logger.error({ err: error }, 'stop failed');
+          process.exit(EXIT_FAILURE);
+        },
+      );
   };
+  // Before it is up: what begins is ended in good order, too.
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
+  const coordinator = await starting;
   await systemd.ready(`listening on ${coordinator.url}`);
 }
 

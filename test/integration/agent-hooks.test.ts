@@ -124,7 +124,12 @@ describe('running a hook', function () {
     }
   }
   function isAlive(pid: number): boolean {
-    return existsSync(`/proc/${pid}/stat`) && !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+    try {
+      return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+    } catch {
+      // Gone before, or while it was read.
+      return false;
+    }
   }
   async function gone(pid: number): Promise<void> {
     while (isAlive(pid)) await new Promise((resolve) => setTimeout(resolve, 5));

@@ -29,11 +29,7 @@ export const JUDGEMENT_MUTANTS: readonly Mutant[] = [
     'late-end-waited-for-again',
     'a host that has told its end is waited for all the same',
     'coordinator/services/report-batch.ts',
-    [
-      `change_sequence = ?,
-    late_end_until = NULL WHERE`,
-      'change_sequence = ? WHERE',
-    ],
+    ['late_end_until = NULL, late_end_told = 1 WHERE', 'late_end_told = 1 WHERE'],
   ),
   one(
     'late-end-not-waited-for',
