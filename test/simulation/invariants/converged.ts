@@ -5,7 +5,7 @@ import type { Machine } from '../world/machine.ts';
  * I4, when all is mended and quiet: after a success of the whole group everybody who is here serves its revision, also those that were
  * away, came later, or left and came back. But for hosts on which it failed, or for which that was stopped: they are left to an operator.
  */
-export function checkConverged({ world, truth, violate }: History): void {
+export function checkConverged({ world, observer, truth, violate }: History): void {
   const rows = world.database.look
     .prepare<[number], { id: string; application: string; hostId: string; name: string; wanted: string }>(
       `SELECT d.id, d.application, h.id AS hostId, h.name, d.revision_label AS wanted FROM deployment_groups g
@@ -23,10 +23,19 @@ export function checkConverged({ world, truth, violate }: History): void {
     .all(world.plan.keepsLittle ? 1 : 0);
   for (const { id, application, hostId, name, wanted } of rows) {
     const machine = world.machineOfHost(hostId);
-    if (machine?.hostId !== hostId) continue;
+    if (machine?.hostId !== hostId || !isLast(observer, id)) continue;
     const { serves } = truth.serviceOf(machine.name, application);
     if (serves !== wanted) violate('I4', `${id} has brought ${wanted} to its group, and ${name} serves ${serves}`);
   }
+}
+
+/** Also of those that retention has removed since, a part's say. */
+function isLast({ deployments }: History['observer'], id: string): boolean {
+  const asked = deployments.get(id);
+  return [...deployments.values()].every(
+    ({ groupId, creator, number }) =>
+      groupId !== asked?.groupId || number <= asked.number || !['user', 'codeDeployRollback'].includes(creator),
+  );
 }
 
 /** A host on which a deployment has just begun does not say that it is ready. */
