@@ -12,7 +12,8 @@ interface Unreached {
 
 /**
  * I4, when all is mended and quiet: a host that was offline at its turn, or lost in the middle, and that nobody has deployed to since, was
- * brought to the group's good revision when it was back, however that deployment has ended.
+ * brought to the group's good revision when it was back, however that deployment has ended; but for one for which an operator has stopped
+ * that.
  */
 export function checkUnreached({ world, truth, violate }: History): void {
   const rows = world.database.look
@@ -23,7 +24,10 @@ export function checkUnreached({ world, truth, violate }: History): void {
        JOIN targets t ON t.host_id = m.host_id AND t.id = (
          SELECT max(l.id) FROM targets l JOIN deployments d ON d.id = l.deployment_id
          WHERE l.host_id = m.host_id AND d.group_id = m.group_id AND l.status <> 'Skipped')
-       WHERE t.status = 'Failed' AND t.error_code IN ('HOST_OFFLINE', 'HOST_LOST')`,
+       WHERE t.status = 'Failed' AND t.error_code IN ('HOST_OFFLINE', 'HOST_LOST') AND NOT EXISTS (
+         SELECT 1 FROM targets s JOIN deployments o ON o.id = s.deployment_id
+         WHERE s.host_id = m.host_id AND s.id > t.id AND o.group_id = m.group_id AND o.status = 'Stopped'
+           AND o.creator IN ('autoscaling', 'CodeDeployAutoUpdate'))`,
     )
     .all();
   for (const { deploymentId, application, hostId, name, errorCode, good } of rows) {
