@@ -98,6 +98,8 @@ function createJournal(parts: JournalParts, replayed: Replayed, opened: AppendFi
   let checkpointBytes = replayed.checkpointBytes;
   let compactions = 0;
   let durableSequence = state.lastSequence;
+  /** How often the reports were numbered anew: a write that began before tells nothing of the numbers since. */
+  let numberings = 0;
   let pending: string[] = [];
   let inFlight: Promise<void> = Promise.resolve();
   let next: Promise<void> | null = null;
@@ -117,7 +119,7 @@ function createJournal(parts: JournalParts, replayed: Replayed, opened: AppendFi
   async function write(): Promise<void> {
     const records = pending;
     pending = [];
-    const sequence = state.lastSequence;
+    const written = { sequence: state.lastSequence, numberings };
     try {
       if (bytes > compactAboveBytes && bytes > 4 * checkpointBytes) await compact();
       else {
@@ -129,7 +131,7 @@ function createJournal(parts: JournalParts, replayed: Replayed, opened: AppendFi
     } catch (error) {
       throw wrapError(`write the journal ${path}`, error);
     }
-    durableSequence = sequence;
+    if (written.numberings === numberings) durableSequence = written.sequence;
   }
 
   /** The state contains the records that are waiting, so rewriting it commits them too. */
@@ -161,6 +163,8 @@ function createJournal(parts: JournalParts, replayed: Replayed, opened: AppendFi
     async renumber() {
       const record: JournalRecord = { kind: 'checkpoint', state: renumbered(state, newUuid(parts.randomness)) };
       this.append(record);
+      numberings++;
+      durableSequence = 0;
       await commit();
     },
     facts: () => ({

@@ -27,6 +27,8 @@ describe('the journal on a disk', () => {
   });
   afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
+  const tick = () => new Promise<boolean>((resolve) => setImmediate(resolve, false));
+
   function accept(journal: Journal, deploymentId: string): void {
     const report = { kind: 'accepted' as const, sequence: journal.nextSequence(), deploymentId, at: 1 };
     journal.append({ kind: 'accepted', assignment: { ...assignment, deploymentId }, report });
@@ -75,6 +77,50 @@ describe('the journal on a disk', () => {
     const second = await openJournal({ disk: counting, path, randomness: systemRandomness });
     expect({ durable: second.durableSequence, syncs }).to.deep.equal({ durable: 1, syncs: 1 });
     await second.close();
+  });
+
+  it('calls nothing durable under a new name before that is on the disk, whatever was under the old one', async () => {
+    let isHeld = false;
+    let release: () => void = () => {};
+    const slow = {
+      ...disk,
+      openAppend: async (...args: Parameters<typeof disk.openAppend>) => {
+        const file = await disk.openAppend(...args);
+        return {
+          get length() {
+            return file.length;
+          },
+          append: (data: string | Uint8Array) => file.append(data),
+          truncate: (length: number) => file.truncate(length),
+          close: () => file.close(),
+          async sync() {
+            if (isHeld)
+              await new Promise<void>((resolve) => {
+                release = resolve;
+              });
+            await file.sync();
+          },
+        };
+      },
+    };
+    const journal = await openJournal({ disk: slow, path, randomness: systemRandomness });
+    for (let n = 1; n <= 3; n++) accept(journal, `d-00000000${n}`);
+    await journal.commit();
+    journal.append({ kind: 'acknowledged', sequence: 3 });
+    isHeld = true;
+    const before = journal.commit();
+    await new Promise((resolve) => setImmediate(resolve));
+    const renumbering = journal.renumber();
+    accept(journal, 'd-000000004');
+    expect(journal.state.reports.map(({ sequence }) => sequence)).to.deep.equal([1]);
+    expect(journal.durableSequence, 'three were, under the old name').to.equal(0);
+    isHeld = false;
+    while (!(await Promise.race([before.then(() => true), tick()]))) release();
+    expect(journal.durableSequence, 'what was written before has come to the disk').to.equal(0);
+    await renumbering;
+    await journal.commit();
+    expect(journal.durableSequence).to.equal(1);
+    await journal.close();
   });
 
   it('writes what is appended meanwhile in one go', async () => {
