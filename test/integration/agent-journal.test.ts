@@ -27,6 +27,23 @@ describe('the journal on a disk', () => {
   });
   afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
+  /** The disk, but for the syncs of opened files, which go through `around`. */
+  const syncedBy = (around: (sync: () => Promise<void>) => Promise<void>) => ({
+    ...disk,
+    openAppend: async (...args: Parameters<typeof disk.openAppend>) => {
+      const file = await disk.openAppend(...args);
+      return {
+        get length() {
+          return file.length;
+        },
+        append: (data: string | Uint8Array) => file.append(data),
+        truncate: (length: number) => file.truncate(length),
+        close: () => file.close(),
+        sync: () => around(() => file.sync()),
+      };
+    },
+  });
+
   const tick = () => new Promise<boolean>((resolve) => setImmediate(resolve, false));
 
   function accept(journal: Journal, deploymentId: string): void {
@@ -56,24 +73,10 @@ describe('the journal on a disk', () => {
     await first.commit();
     await first.close();
     let syncs = 0;
-    const counting = {
-      ...disk,
-      openAppend: async (...args: Parameters<typeof disk.openAppend>) => {
-        const file = await disk.openAppend(...args);
-        return {
-          get length() {
-            return file.length;
-          },
-          append: (data: string | Uint8Array) => file.append(data),
-          truncate: (length: number) => file.truncate(length),
-          close: () => file.close(),
-          async sync() {
-            syncs++;
-            await file.sync();
-          },
-        };
-      },
-    };
+    const counting = syncedBy((sync) => {
+      syncs++;
+      return sync();
+    });
     const second = await openJournal({ disk: counting, path, randomness: systemRandomness });
     expect({ durable: second.durableSequence, syncs }).to.deep.equal({ durable: 1, syncs: 1 });
     await second.close();
@@ -82,27 +85,13 @@ describe('the journal on a disk', () => {
   it('calls nothing durable under a new name before that is on the disk, whatever was under the old one', async () => {
     let isHeld = false;
     let release: () => void = () => {};
-    const slow = {
-      ...disk,
-      openAppend: async (...args: Parameters<typeof disk.openAppend>) => {
-        const file = await disk.openAppend(...args);
-        return {
-          get length() {
-            return file.length;
-          },
-          append: (data: string | Uint8Array) => file.append(data),
-          truncate: (length: number) => file.truncate(length),
-          close: () => file.close(),
-          async sync() {
-            if (isHeld)
-              await new Promise<void>((resolve) => {
-                release = resolve;
-              });
-            await file.sync();
-          },
-        };
-      },
-    };
+    const slow = syncedBy(async (sync) => {
+      if (isHeld)
+        await new Promise<void>((resolve) => {
+          release = resolve;
+        });
+      await sync();
+    });
     const journal = await openJournal({ disk: slow, path, randomness: systemRandomness });
     for (let n = 1; n <= 3; n++) accept(journal, `d-00000000${n}`);
     await journal.commit();
