@@ -2,8 +2,8 @@ import { watchAvailability } from './availability.ts';
 import { Herd, until } from './herd.ts';
 
 /*
- * Drover's main job, visibly: one coordinator with SQLite in a temporary directory and five real agents, each a process with
- * directories, a port and tags of its own. Every step is verified by what the hosts really serve; the first one that does
+ * Drover's main job, visibly: one coordinator with SQLite in a temporary directory and real agents, five and one that scale-out
+ * brings, each a process with directories, a port and tags of its own. Every step is verified by what the hosts really serve; the first one that does
  * not hold ends the demo with exit code 1. `--keep` leaves everything running.
  */
 const KEEP = process.argv.includes('--keep');
