@@ -45,6 +45,8 @@ export interface History {
   stops: Map<string, { allowed: ReadonlySet<string>; at: number }>;
   /** Deployment and machine that was told to leave it. */
   cancels: Set<string>;
+  /** Hosts that an operator has given a role: they may have left their group and entered it again. */
+  retagged: Set<string>;
   /** By machine: since when its agent is let in on its newest connection. */
   letInAt: Map<string, number | null>;
   /** By the name of the machine that has a copied disk. */

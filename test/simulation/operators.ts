@@ -173,6 +173,7 @@ export function createOperators(history: History): Operators {
         notice('a host leaves its group while it is deployed to');
       if (comesBack(history, hostId))
         notice('a host that has the revision leaves its group and comes back before the deployment has ended');
+      history.retagged.add(hostId);
       ask(`gives ${machine.name} the role ${role}`, (core) =>
         core.services.hosts.update(hostId, { tags: { role } }, OPERATOR),
       );

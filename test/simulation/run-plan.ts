@@ -79,6 +79,7 @@ export async function runPlan(plan: Plan, options: RunOptions = { keepsLines: fa
     violations: [],
     stops: new Map(),
     cancels: new Set(),
+    retagged: new Set(),
     letInAt: new Map(),
     clones: new Map(),
     isStarting: false,

@@ -65,12 +65,10 @@ export function checkNoLoop({ world, violate }: History, deployment: SeenDeploym
  * I4 and I7: what an operator has stopped for a host that was owed something is not begun again for it by the coordinator, unless the group
  * has come to a good revision since.
  */
-export function checkStoppedStays({ world, violate }: History, deployment: SeenDeployment): void {
-  // A host that leaves and enters again begins anew.
-  if (world.plan.items.some(({ action }) => action.kind === 'retag')) return;
+export function checkStoppedStays({ world, retagged, violate }: History, deployment: SeenDeployment): void {
   const again = world.database.look
-    .prepare<[string], { name: string; earlier: string }>(
-      `SELECT t.host_name AS name, e.id AS earlier FROM targets t JOIN deployments d ON d.id = t.deployment_id
+    .prepare<[string], { hostId: string; name: string; earlier: string }>(
+      `SELECT t.host_id AS hostId, t.host_name AS name, e.id AS earlier FROM targets t JOIN deployments d ON d.id = t.deployment_id
        JOIN group_hosts m ON m.group_id = d.group_id AND m.host_id = t.host_id
        JOIN targets f ON f.id = (
          SELECT max(l.id) FROM targets l JOIN deployments o ON o.id = l.deployment_id
@@ -81,7 +79,9 @@ export function checkStoppedStays({ world, violate }: History, deployment: SeenD
          SELECT 1 FROM deployments s WHERE s.group_id = d.group_id AND s.status = 'Succeeded' AND s.completed_at >= e.created_at
            AND s.creator IN ('user', 'codeDeployRollback'))`,
     )
-    .get(deployment.id);
+    .all(deployment.id)
+    // A host that leaves and enters again begins anew.
+    .find(({ hostId }) => !retagged.has(hostId));
   if (again !== undefined)
     violate('I7', `${deployment.id} begins for ${again.name} what was stopped there (${again.earlier})`);
 }
