@@ -1,6 +1,6 @@
 import { type Action, type Plan, type PlanItem, type PlannedGroup, SIGNALS, type Trigger } from './plan.ts';
 import { SCENES } from './scenes.ts';
-import { TIMED_SCENES } from './timed-scenes.ts';
+import { rateOf, TIMED_SCENES } from './timed-scenes.ts';
 import { type Chance, chanceOf } from './world/chance.ts';
 import type { Flaw } from './world/hooks.ts';
 
@@ -93,7 +93,7 @@ export function generatePlan(seed: number): Plan {
 function timedScenes(seed: number, plan: Plan): Part[] {
   return Object.entries(TIMED_SCENES).flatMap(([name, scene]) => {
     const chance = chanceOf(seed, `scene ${name}`);
-    return chance.is(0.1) ? scene(chance, plan) : [];
+    return chance.is(rateOf(name)) ? scene(chance, plan) : [];
   });
 }
 

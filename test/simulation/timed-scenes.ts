@@ -1,4 +1,5 @@
 import { OPERATOR_SCENES } from './operator-scenes.ts';
+import { OWED_SCENES } from './owed-scenes.ts';
 import { atTheEnd, cut, extraRevision, since, times } from './scene-parts.ts';
 import { at, deploy, largeFleet, type Scene, someTime } from './scenes.ts';
 
@@ -155,4 +156,15 @@ export const TIMED_SCENES: Readonly<Record<string, Scene>> = {
     ];
   },
   ...OPERATOR_SCENES,
+  ...OWED_SCENES,
 };
+
+/** These take long, or change much of a plan. */
+const RATES: Readonly<Record<string, number>> = Object.fromEntries(
+  Object.keys(OWED_SCENES).map((name) => [name, 0.05]),
+);
+
+/** The share of plans that have this timed scene, 0 to 1. */
+export function rateOf(name: string): number {
+  return RATES[name] ?? 0.1;
+}

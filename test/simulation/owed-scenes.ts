@@ -1,0 +1,86 @@
+import { atTheEnd, extraRevision, since } from './scene-parts.ts';
+import { at, deploy, largeFleet, type Scene } from './scenes.ts';
+
+const ALL_AT_ONCE = 'CodeDeployDefault.AllAtOnce';
+const HALF_AT_A_TIME = 'CodeDeployDefault.HalfAtATime';
+const ONE_AT_A_TIME = 'CodeDeployDefault.OneAtATime';
+
+/** Timed scenes of hosts that are owed something, or are waited for: they joined, were stopped, fell silent or were forgotten. */
+export const OWED_SCENES: Readonly<Record<string, Scene>> = {
+  /** A rollback has more hosts to take out than may be down at once, and of those that it has left alone two are forgotten meanwhile. */
+  'left-alone-and-forgotten'(chance, plan) {
+    largeFleet(chance, plan, 'none');
+    const good = extraRevision(plan, 'none');
+    const next = extraRevision(plan, 'none');
+    const ms = atTheEnd(plan, 90_000);
+    return [
+      at(ms, { ...deploy(chance), revision: good, configName: ALL_AT_ONCE }),
+      at(ms + 30_000, { ...deploy(chance), revision: next, configName: HALF_AT_A_TIME }),
+      {
+        trigger: since(ms + 29_000, 'host-began', chance.whole(6, 7), 0),
+        action: { kind: 'stop', group: 0, rollback: true },
+      },
+      ...[7, 8].map((machine) => ({
+        trigger: since(ms + 30_000, 'rollback-created', 1, chance.whole(5, 200)),
+        action: { kind: 'forget' as const, machine },
+      })),
+    ];
+  },
+  /** Several hosts follow on one at a time, and the first of them that fails keeps the others from their turn. */
+  'passed-over-on-the-way'(chance, plan) {
+    const [group] = plan.groups;
+    if (group !== undefined) {
+      group.outdatedInstancesStrategy = 'UPDATE';
+      group.configName = ONE_AT_A_TIME;
+      group.minimum = null;
+    }
+    plan.spareMachines += 4;
+    plan.deploymentTimeoutMs = Math.max(plan.deploymentTimeoutMs, 600_000);
+    const good = extraRevision(plan, 'none');
+    const next = extraRevision(plan, 'some-hosts');
+    const ms = atTheEnd(plan, 120_000);
+    return [
+      at(ms, { ...deploy(chance), revision: good, configName: ALL_AT_ONCE }),
+      // The next one is long on its way, so that they join before its end.
+      ...Array.from({ length: plan.machines }, (_, machine) =>
+        at(ms + 30_000, { kind: 'disk-hangs', machine, ms: chance.whole(10_000, 20_000) }),
+      ),
+      at(ms + 30_100, { ...deploy(chance), revision: next, configName: ALL_AT_ONCE }),
+      at(ms + 32_000, { kind: 'scale-out', count: 4, role: 'web' }),
+    ];
+  },
+  /** What brings a host in is stopped before that host has begun it. */
+  'stopped-before-it-begins'(chance, plan) {
+    const [group] = plan.groups;
+    if (group !== undefined) group.outdatedInstancesStrategy = 'UPDATE';
+    plan.spareMachines += 2;
+    const label = extraRevision(plan, 'none');
+    const ms = atTheEnd(plan, 90_000);
+    const on = (delayMs: number) => since(ms + 8_000, 'scale-out-created', 1, delayMs);
+    return [
+      at(ms, { ...deploy(chance), revision: label, configName: ALL_AT_ONCE }),
+      at(ms + 8_000, { kind: 'scale-out', count: 2, role: 'web' }),
+      // Whichever of the spare machines have joined by then.
+      ...Array.from({ length: plan.spareMachines }, (_, spare) => ({
+        trigger: on(0),
+        action: { kind: 'disk-hangs' as const, machine: plan.machines + spare, ms: 10_000 },
+      })),
+      { trigger: on(chance.whole(100, 5_000)), action: { kind: 'stop-bringing-in', group: 0 } },
+    ];
+  },
+  /** A host accepts nothing and tells nothing, for far longer than the next deployment may wait for that. */
+  'never-tells'(chance, plan) {
+    plan.hostLostAfterMs = 60_000;
+    plan.deploymentTimeoutMs = Math.max(plan.deploymentTimeoutMs, 900_000);
+    const label = extraRevision(plan, 'none');
+    const ms = atTheEnd(plan, 900_000);
+    return [
+      at(ms - 100, { kind: 'disk-hangs', machine: chance.whole(0, plan.machines - 1), ms: 800_000 }),
+      at(ms, { ...deploy(chance), revision: label, configName: ALL_AT_ONCE }),
+      {
+        trigger: since(ms, 'deployment-ended', 1, chance.whole(100, 2_000)),
+        action: { ...deploy(chance), configName: ONE_AT_A_TIME },
+      },
+    ];
+  },
+};
