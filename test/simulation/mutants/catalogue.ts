@@ -1,4 +1,5 @@
 import { JUDGEMENT_MUTANTS } from './catalogue-judgement.ts';
+import { OWED_MUTANTS } from './catalogue-owed.ts';
 import { type Mutant, one } from './mutant.ts';
 
 export const MUTANTS: readonly Mutant[] = [
@@ -310,4 +311,5 @@ export const MUTANTS: readonly Mutant[] = [
     'if (actual !== digest && file.length === 0) {',
   ]),
   ...JUDGEMENT_MUTANTS,
+  ...OWED_MUTANTS,
 ];
