@@ -1,3 +1,4 @@
+import { HOST_SCENES } from './host-scenes.ts';
 import { OPERATOR_SCENES } from './operator-scenes.ts';
 import { OWED_SCENES } from './owed-scenes.ts';
 import { atTheEnd, cut, extraRevision, since, times } from './scene-parts.ts';
@@ -157,12 +158,14 @@ export const TIMED_SCENES: Readonly<Record<string, Scene>> = {
   },
   ...OPERATOR_SCENES,
   ...OWED_SCENES,
+  ...HOST_SCENES,
 };
 
-/** These take long, or change much of a plan. */
-const RATES: Readonly<Record<string, number>> = Object.fromEntries(
-  Object.keys(OWED_SCENES).map((name) => [name, 0.05]),
-);
+/** These take long, change much of a plan, or lead to what few of them have to show. */
+const RATES: Readonly<Record<string, number>> = {
+  ...Object.fromEntries(Object.keys(OWED_SCENES).map((name) => [name, 0.05])),
+  ...Object.fromEntries(Object.keys(HOST_SCENES).map((name) => [name, 0.04])),
+};
 
 /** The share of plans that have this timed scene, 0 to 1. */
 export function rateOf(name: string): number {

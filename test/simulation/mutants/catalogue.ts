@@ -1,3 +1,4 @@
+import { HOST_MUTANTS } from './catalogue-hosts.ts';
 import { JUDGEMENT_MUTANTS } from './catalogue-judgement.ts';
 import { OWED_MUTANTS } from './catalogue-owed.ts';
 import { type Mutant, one } from './mutant.ts';
@@ -312,4 +313,5 @@ export const MUTANTS: readonly Mutant[] = [
   ]),
   ...JUDGEMENT_MUTANTS,
   ...OWED_MUTANTS,
+  ...HOST_MUTANTS,
 ];

@@ -1,0 +1,11 @@
+import { type Mutant, one } from './mutant.ts';
+
+/** Bugs in what hosts keep and tell, and in what is taken for true of them. */
+export const HOST_MUTANTS: readonly Mutant[] = [
+  one(
+    'ready-though-broken',
+    'a host is ready on which the last deployment failed',
+    'coordinator/services/readiness.ts',
+    ["return row.health === 'Unhealthy' ? 'the last deployment to this host failed' : null;", 'return null;'],
+  ),
+];
