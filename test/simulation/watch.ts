@@ -3,7 +3,7 @@ import { checkBeginsToFail, checkFailure } from './invariants/failures.ts';
 import { checkTakenOut } from './invariants/in-service.ts';
 import { checkMinimum } from './invariants/minimum.ts';
 import { checkRolledBack } from './invariants/rollback.ts';
-import { checkInstalledFiles, checkScriptStart } from './invariants/scripts.ts';
+import { checkInstalledFiles, checkScriptStart, noteUnstopped } from './invariants/scripts.ts';
 import { checkBeginAfterStop, checkFrameAfterStop, noteCancel, noteLetIn } from './invariants/stops.ts';
 import { checkIsDurable } from './invariants/told.ts';
 import { checkNoLoop, checkStoppedStays } from './invariants/unreached.ts';
@@ -56,6 +56,7 @@ export function createWatch(history: History): {
         if (isFirst) {
           history.begun.push(machine);
           checkBeginAfterStop(history, machine, deploymentId);
+          if (wasInService) noteUnstopped(history, machine, run, lastDeploymentId);
           const taker = history.observer.deployments.get(deploymentId);
           if (wasInService && taker !== undefined) checkTakenOut(history, machine, taker, lastDeploymentId);
           history.signal('host-began', machine);

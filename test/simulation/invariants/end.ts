@@ -45,7 +45,8 @@ function checkTargets({ world, truth, violate, notice }: History): void {
 }
 
 /** Every event that is told as Succeeded or Failed, against what its scripts did. */
-function checkEvents({ world, truth, violate }: History): void {
+function checkEvents({ world, truth, unstopped, violate }: History): void {
+  const forgets = world.plan.items.some(({ action }) => action.kind === 'remove-journal');
   const rows = world.database.look
     .prepare<
       [],
@@ -77,6 +78,10 @@ function checkEvents({ world, truth, violate }: History): void {
       notBegun(diagnostics) === null
     )
       violate('I6', `${what} is Failed (${diagnostics ?? ''}), but all of its scripts succeeded`);
+    // The script for it lies in the bundle that was installed last, which only a journal knows.
+    const isUnstopped = !forgets && unstopped.has(`${deploymentId} ${machine.name}`);
+    if (name === 'ApplicationStop' && status === 'Succeeded' && isUnstopped)
+      violate('I6', `${what} is Succeeded (${diagnostics ?? ''}), but what served there was not stopped`);
     const scriptName = notBegun(diagnostics);
     if (runs.some((run) => scriptName === `${name}-${run.index}.sh`))
       violate('I6', `${what} is Failed since ${scriptName} could not be started, but it ran`);

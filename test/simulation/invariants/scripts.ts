@@ -21,6 +21,21 @@ export function checkScriptStart({ truth, violate }: History, machine: Machine, 
     violate('I2', `${machine.name} runs ${event} of ${deploymentId} while a script of ${others.join(', ')} still runs`);
 }
 
+/**
+ * Of the first script of a deployment on a machine that serves: what serves is to be stopped first, by the script that came with it. That
+ * of another group is nothing that this group's deployments know of.
+ */
+export function noteUnstopped(
+  { observer, unstopped }: History,
+  machine: Machine,
+  run: ScriptRun,
+  lastDeploymentId: string | null,
+): void {
+  const groupOf = (id: string | null) => observer.deployments.get(id ?? '')?.groupId;
+  if (run.event !== 'ApplicationStop' && groupOf(run.deploymentId) === groupOf(lastDeploymentId))
+    unstopped.add(`${run.deploymentId} ${machine.name}`);
+}
+
 /** I6 when what was installed is tried: the revision's own files are there, and none of another one. */
 export function checkInstalledFiles({ world, violate }: History, machine: Machine, run: ScriptRun): void {
   if (run.event !== 'ValidateService') return;

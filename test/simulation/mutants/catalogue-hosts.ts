@@ -2,6 +2,12 @@ import { type Mutant, one } from './mutant.ts';
 
 /** Bugs in what hosts keep and tell, and in what is taken for true of them. */
 export const HOST_MUTANTS: readonly Mutant[] = [
+  one('bundle-not-synced', 'after a power cut half a bundle is taken for a whole one', 'agent/bundle/unpack.ts', [
+    `      await disk.syncTree(directory);
+      await disk.sync(dirname(directory));
+`,
+    '',
+  ]),
   one(
     'ready-though-broken',
     'a host is ready on which the last deployment failed',
