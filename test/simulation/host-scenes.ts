@@ -16,6 +16,34 @@ export const HOST_SCENES: Readonly<Record<string, Scene>> = {
       at(ms + 40_000, { ...deploy(chance), configName: 'CodeDeployDefault.AllAtOnce' }),
     ];
   },
+  /**
+   * Half of the hosts fall silent in a deployment that breaks some, until its time is over. They tell that they serve its revision when the
+   * next one has been stopped and waits for its only host, and is about to be rolled back: by its plan they are down.
+   */
+  'told-before-the-rollback'(chance, plan) {
+    const [group] = plan.groups;
+    if (group !== undefined) group.autoRollback = { enabled: false, events: [] };
+    plan.machines = Math.max(plan.machines, 7);
+    plan.deploymentTimeoutMs = 120_000;
+    const good = extraRevision(plan, 'none');
+    const second = extraRevision(plan, 'some-hosts');
+    const third = extraRevision(plan, 'slow');
+    const ms = atTheEnd(plan, 300_000);
+    const secondMs = ms + 45_000;
+    return [
+      at(ms, { ...deploy(chance), revision: good, configName: 'CodeDeployDefault.AllAtOnce' }),
+      at(secondMs, { ...deploy(chance), revision: second, configName: 'CodeDeployDefault.AllAtOnce' }),
+      ...[1, 3, 5, 7].map((nth) => ({
+        trigger: since(secondMs, 'host-began', nth, chance.whole(0, 100)),
+        action: { kind: 'disk-hangs' as const, machine: -1, ms: plan.deploymentTimeoutMs + 6_000 },
+      })),
+      {
+        trigger: since(secondMs, 'deployment-ended', 1, 500),
+        action: { ...deploy(chance), revision: third, configName: 'CodeDeployDefault.OneAtATime' },
+      },
+      { trigger: since(secondMs, 'deployment-ended', 1, 2_000), action: { kind: 'stop', group: 0, rollback: true } },
+    ];
+  },
   /** The good revision is deployed once more and breaks hosts that served it: they have it, and are down. */
   'broken-with-the-good-one'(chance, plan) {
     const label = extraRevision(plan, 'none');

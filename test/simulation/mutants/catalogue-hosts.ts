@@ -9,6 +9,12 @@ export const HOST_MUTANTS: readonly Mutant[] = [
     '',
   ]),
   one(
+    'rollback-trusts-the-plan',
+    'a rollback takes hosts for broken that have told meanwhile that they serve',
+    'coordinator/engine/rollback-deployment.ts',
+    ['host.instance_health === null\n', 'host.host_id !== null\n'],
+  ),
+  one(
     'ready-though-broken',
     'a host is ready on which the last deployment failed',
     'coordinator/services/readiness.ts',
