@@ -1,4 +1,4 @@
-import { atTheEnd, extraRevision, since, times } from './scene-parts.ts';
+import { atTheEnd, cut, extraRevision, since, times } from './scene-parts.ts';
 import { at, deploy, type Scene } from './scenes.ts';
 
 /** Timed scenes of what goes wrong on hosts, and of what is known of them by then. */
@@ -42,6 +42,17 @@ export const HOST_SCENES: Readonly<Record<string, Scene>> = {
         action: { ...deploy(chance), revision: third, configName: 'CodeDeployDefault.OneAtATime' },
       },
       { trigger: since(secondMs, 'deployment-ended', 1, 2_000), action: { kind: 'stop', group: 0, rollback: true } },
+    ];
+  },
+  /** Disks hang under an assignment that has arrived, until the hosts were given up, of which one is away meanwhile. */
+  'given-up-before-it-begins'(chance, plan) {
+    plan.hostLostAfterMs = 60_000;
+    plan.deploymentTimeoutMs = Math.max(plan.deploymentTimeoutMs, 600_000);
+    const ms = atTheEnd(plan, 200_000);
+    return [
+      ...[0, 1, 2].map((machine) => at(ms, { kind: 'disk-hangs', machine, ms: 130_000 + chance.whole(0, 10_000) })),
+      at(ms + 100, { ...deploy(chance), configName: 'CodeDeployDefault.AllAtOnce' }),
+      at(ms + 10_000, cut([1], chance.whole(70_000, 90_000))),
     ];
   },
   /** The good revision is deployed once more and breaks hosts that served it: they have it, and are down. */

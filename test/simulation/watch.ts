@@ -4,7 +4,13 @@ import { checkTakenOut } from './invariants/in-service.ts';
 import { checkMinimum } from './invariants/minimum.ts';
 import { checkRolledBack } from './invariants/rollback.ts';
 import { checkInstalledFiles, checkScriptStart, noteUnstopped } from './invariants/scripts.ts';
-import { checkBeginAfterStop, checkFrameAfterStop, noteCancel, noteLetIn } from './invariants/stops.ts';
+import {
+  checkBeginAfterStop,
+  checkBeginGivenUp,
+  checkFrameAfterStop,
+  noteCancel,
+  noteLetIn,
+} from './invariants/stops.ts';
 import { checkIsDurable } from './invariants/told.ts';
 import { checkNoLoop, checkStoppedStays } from './invariants/unreached.ts';
 import { createPatienceCheck } from './invariants/untimely.ts';
@@ -56,6 +62,7 @@ export function createWatch(history: History): {
         if (isFirst) {
           history.begun.push(machine);
           checkBeginAfterStop(history, machine, deploymentId);
+          checkBeginGivenUp(history, machine, deploymentId);
           if (wasInService) noteUnstopped(history, machine, run, lastDeploymentId);
           const taker = history.observer.deployments.get(deploymentId);
           if (wasInService && taker !== undefined) checkTakenOut(history, machine, taker, lastDeploymentId);
@@ -96,6 +103,7 @@ export function createWatch(history: History): {
       },
       agentStarted(machine) {
         trace.say(machine.name, 'agent starts');
+        noteLetIn(history, machine.name, 'starts');
         notices.agentStarted(machine);
       },
       agentEnded(machine, why) {

@@ -1,5 +1,6 @@
 import type { History } from '../history.ts';
 import type { Machine } from '../world/machine.ts';
+import { EPOCH } from '../world/timeline.ts';
 
 /**
  * I7 on the machine: whoever begins after a stop was answered had been told to before. It may have been told as another host: one that
@@ -21,7 +22,7 @@ export function checkFrameAfterStop({ stops, violate }: History, machine: string
 
 /** Whether a machine's agent is let in on its newest connection: null while its hello is still to come or being looked at. */
 export function noteLetIn({ world, letInAt }: History, machine: string, kind: string): void {
-  if (kind === 'challenge') letInAt.set(machine, null);
+  if (kind === 'challenge' || kind === 'starts') letInAt.set(machine, null);
   if (kind === 'welcome') letInAt.set(machine, world.timeline.now);
 }
 
@@ -30,6 +31,35 @@ const TOLD_WITHIN_MS = 2_000;
 
 export function noteCancel({ cancels }: History, machine: string, frame: string): void {
   cancels.add(`${/"deploymentId":"([^"]+)"/.exec(frame)?.[1] ?? ''} ${machine}`);
+}
+
+/**
+ * I7 of a host that was given up before it has begun: it is told to leave that, at once when it is here, else when it is let in. One that
+ * begins all the same, and with which the coordinator could speak, was not told. What a clock that jumps says of instants is not looked at.
+ */
+export function checkBeginGivenUp(
+  { world, cancels, letInAt, violate }: History,
+  machine: Machine,
+  deploymentId: string,
+): void {
+  const { coordinator, network, timeline } = world;
+  const { hostId, name } = machine;
+  const since = letInAt.get(name) ?? null;
+  if (hostId === null || since === null || coordinator.clockOffsetMs !== 0) return;
+  if (cancels.has(`${deploymentId} ${name}`)) return;
+  const givenUp = world.database.look
+    .prepare<[string, string], { at: number }>(
+      `SELECT completed_at AS at FROM targets WHERE deployment_id = ? AND host_id = ? AND status = 'Failed'
+         AND error_code IN ('HOST_LOST', 'NOT_ACCEPTED', 'EVENT_TIMEOUT', 'DEPLOYMENT_TIMEOUT')`,
+    )
+    .get(deploymentId, hostId);
+  if (givenUp === undefined) return;
+  const isHere =
+    coordinator.core?.hub.isConnected(hostId) === true &&
+    !network.isCut(name) &&
+    network.wiresOf(name).some((wire) => wire.answers);
+  if (isHere && timeline.now - Math.max(givenUp.at - EPOCH, since) > TOLD_WITHIN_MS)
+    violate('I7', `${name} begins ${deploymentId}, in which it was given up, and nobody has told it to leave that`);
 }
 
 /**

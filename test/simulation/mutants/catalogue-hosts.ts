@@ -15,6 +15,18 @@ export const HOST_MUTANTS: readonly Mutant[] = [
     ['host.instance_health === null\n', 'host.host_id !== null\n'],
   ),
   one(
+    'given-up-not-told',
+    'a host that is given up before it begins is not told to leave it',
+    'coordinator/engine/commit.ts',
+    ['effects.givenUp.push(...hosts.map((host) => host.host_id));', ''],
+  ),
+  one(
+    'returned-not-told',
+    'a host that returns with what it was given up in is not told to leave it',
+    'coordinator/services/presence.ts',
+    ['for (const id of held) sends.push({ hostId, message: cancelOf(id) });', ''],
+  ),
+  one(
     'ready-though-broken',
     'a host is ready on which the last deployment failed',
     'coordinator/services/readiness.ts',
