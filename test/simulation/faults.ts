@@ -178,6 +178,13 @@ const ACTIONS: Actions = {
       machine.files.isFull = false;
     });
   }),
+  'read-only': onMachine(({ history, say }, machine, action: Extract<Action, { kind: 'read-only' }>) => {
+    say(`what is installed on ${machine.name} is read-only after ${action.names} more names`);
+    machine.namesUntilReadOnly = action.names;
+    history.world.timeline.after(action.ms, () => {
+      machine.namesUntilReadOnly = null;
+    });
+  }),
   'clock-jump': onMachine(({ history, say }, machine, action: Extract<Action, { kind: 'clock-jump' }>) => {
     if (isDeploying(history, machine)) history.notice('a clock jumps during a deployment');
     say(`the clock of ${machine.name} jumps by ${action.ms} ms`);

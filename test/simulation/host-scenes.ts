@@ -55,6 +55,21 @@ export const HOST_SCENES: Readonly<Record<string, Scene>> = {
       at(ms + 10_000, cut([1], chance.whole(70_000, 90_000))),
     ];
   },
+  /** What is installed becomes read-only in the middle of an install, which cannot be undone either, and nobody deploys to it again. */
+  'read-only-in-an-install'(chance, plan) {
+    const [group] = plan.groups;
+    if (group !== undefined) group.autoRollback = { enabled: false, events: [] };
+    const first = extraRevision(plan, 'none');
+    const second = extraRevision(plan, 'none');
+    const ms = atTheEnd(plan, 90_000);
+    return [
+      at(ms, { ...deploy(chance), revision: first, configName: 'CodeDeployDefault.AllAtOnce' }),
+      ...[0, 1].map((machine) =>
+        at(ms + 44_000, { kind: 'read-only', machine, names: chance.whole(2, 3), ms: 200_000 }),
+      ),
+      at(ms + 45_000, { ...deploy(chance), revision: second, configName: 'CodeDeployDefault.AllAtOnce' }),
+    ];
+  },
   /** The good revision is deployed once more and breaks hosts that served it: they have it, and are down. */
   'broken-with-the-good-one'(chance, plan) {
     const label = extraRevision(plan, 'none');

@@ -123,6 +123,8 @@ export type Action =
   /** Of a host that has nothing to do. */
   | { kind: 'remove-journal'; machine: number }
   | { kind: 'disk-full'; machine: number; ms: number }
+  /** What is installed becomes read-only, in the middle of the next install, as a file system does that has met an error. */
+  | { kind: 'read-only'; machine: number; names: number; ms: number }
   | { kind: 'clock-jump'; machine: number; ms: number }
   | { kind: 'coordinator-clock'; ms: number }
   /** The coordinator is turned off, and started again so many days later. */

@@ -50,7 +50,13 @@ function checkTimeToAccept({ world, violate }: History): void {
 }
 
 /** What may keep an install from working. */
-const HARMS_INSTALLS: ReadonlySet<string> = new Set(['disk-full', 'power', 'disk-hangs', 'remove-journal']);
+const HARMS_INSTALLS: ReadonlySet<string> = new Set([
+  'disk-full',
+  'read-only',
+  'power',
+  'disk-hangs',
+  'remove-journal',
+]);
 
 /** I4: an agent's end alone fails no install that may overwrite what it finds; what was cut off is done again. */
 function checkInstalls({ world, violate }: History): void {

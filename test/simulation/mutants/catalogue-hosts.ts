@@ -27,6 +27,12 @@ export const HOST_MUTANTS: readonly Mutant[] = [
     ['for (const id of held) sends.push({ hostId, message: cancelOf(id) });', ''],
   ),
   one(
+    'broken-install-told-as-intact',
+    'a host whose install was not put back is said to have the revision before',
+    'agent/deployment/executors.ts',
+    ["if ('restored' in outcome && !outcome.restored)", "if ('restored' in outcome && outcome.message === '')"],
+  ),
+  one(
     'ready-though-broken',
     'a host is ready on which the last deployment failed',
     'coordinator/services/readiness.ts',

@@ -16,6 +16,8 @@ export interface DiskParts {
   process: SimulatedProcess;
   /** Asked at every append, every sync of an appended file and every new name: a moment at which the process ends now, or null. */
   failpoint(path: string, at: 'append' | 'sync' | 'name'): DiskMoment | null;
+  /** Asked before a name is given, changed or taken away: whether the file system there has become read-only. Absent: never. */
+  isReadOnly?(path: string, change: 'new' | 'other'): boolean;
   /** How long a sync takes, ms; 0 for none. */
   syncDelay(): Promise<void> | null;
 }
@@ -49,7 +51,12 @@ export function createSimulatedDisk(parts: DiskParts): Disk {
     return answer(work);
   }
 
+  function checkWritable(path: string, change: 'new' | 'other' = 'other'): void {
+    if (parts.isReadOnly?.(path, change) === true) throw systemError('EROFS');
+  }
+
   function named(path: string, work: () => void): void {
+    checkWritable(path, 'new');
     work();
     if (parts.failpoint(path, 'name') === 'named') process.end(`after it has named ${path}`);
   }
@@ -110,6 +117,7 @@ export function createSimulatedDisk(parts: DiskParts): Disk {
     list: (path) => answer(() => files.list(path)),
     makeDirectory: (path, { recursive, mode }) =>
       answer(() => {
+        checkWritable(path);
         if (recursive) files.makeDirectories(path, mode ?? 0o755);
         else files.makeDirectory(path, mode ?? 0o755);
       }),
@@ -121,11 +129,16 @@ export function createSimulatedDisk(parts: DiskParts): Disk {
       }),
     rename: (from, to) => answer(() => named(to, () => files.rename(from, to))),
     link: (from, to) => answer(() => named(to, () => files.link(from, to))),
-    removeFile: (path) => answer(() => files.removeFile(path)),
+    removeFile: (path) =>
+      answer(() => {
+        checkWritable(path);
+        files.removeFile(path);
+      }),
     removeDirectory: (path) => answer(() => files.removeDirectory(path)),
     removeTree: (path) => answer(() => files.removeTree(path)),
     copyFile: (from, to) =>
       answer(() => {
+        checkWritable(to);
         const source = existing(from);
         const copy = files.createExclusive(to, source.mode);
         files.append(copy, files.read(from));

@@ -75,6 +75,8 @@ export class Machine {
   syncHangsUntil = 0;
   /** The agent ends at the so-many-th append to its journal, or name that it gives to what it installs. */
   failpoint: { countdown: number; moment: DiskMoment } | null = null;
+  /** So many more names are given in what is installed, and from then on it is read-only; null: it is well. */
+  namesUntilReadOnly: number | null = null;
   hostId: string | null = null;
   #identity: Identity | null = null;
   /** Hooks were running on it when its agent ended last. */
@@ -179,6 +181,7 @@ export class Machine {
     if (how === 'shutdown') this.files.syncAll();
     else this.files.cutPower(this.#parts.chance);
     this.files.isFull = false;
+    this.namesUntilReadOnly = null;
   }
 
   powerOn(): void {
@@ -269,6 +272,7 @@ export class Machine {
       files: this.files,
       process,
       failpoint: (path, at) => this.#failpointAt(path, at),
+      isReadOnly: (path, change) => this.#isReadOnly(path, change),
       syncDelay: () => {
         const hangsMs = this.syncHangsUntil - timeline.now;
         if (hangsMs <= 0 && this.syncDelayMs === 0) return null;
@@ -288,6 +292,7 @@ export class Machine {
   /** The disk is as good as new: what hangs goes on as well. */
   mendDisk(): void {
     this.files.isFull = false;
+    this.namesUntilReadOnly = null;
     this.syncDelayMs = 0;
     this.syncHangsUntil = 0;
     for (const goOn of [...this.#waitingForSync]) goOn();
@@ -301,6 +306,13 @@ export class Machine {
     if (at === counts) failpoint.countdown--;
     const ends = failpoint.moment === 'synced' ? 'sync' : counts;
     return failpoint.countdown > 0 || at !== ends ? null : failpoint.moment;
+  }
+
+  #isReadOnly(path: string, change: 'new' | 'other'): boolean {
+    if (this.namesUntilReadOnly === null || !path.startsWith(INSTALLED)) return false;
+    if (this.namesUntilReadOnly === 0) return true;
+    if (change === 'new') this.namesUntilReadOnly--;
+    return false;
   }
 
   #facts() {
