@@ -3,8 +3,8 @@ import { Herd, until } from './herd.ts';
 
 /*
  * Drover's main job, visibly: one coordinator with SQLite in a temporary directory and real agents, five and one that scale-out
- * brings, each a process with directories, a port and tags of its own. Every step is verified by what the hosts really serve; the first one that does
- * not hold ends the demo with exit code 1. `--keep` leaves everything running.
+ * brings, each a process with directories, a port and tags of its own. Every step is verified by what the hosts really serve; the
+ * first one that does not hold ends the demo with exit code 1. `--keep` leaves everything running.
  */
 const KEEP = process.argv.includes('--keep');
 const EXIT_FAILED_AND_ROLLED_BACK = 6;

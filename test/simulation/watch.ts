@@ -103,7 +103,8 @@ export function createWatch(history: History): {
       },
       agentStarted(machine) {
         trace.say(machine.name, 'agent starts');
-        noteLetIn(history, machine.name, 'starts');
+        // What its last agent was let in on counts for nothing any more.
+        history.letInAt.set(machine.name, null);
         notices.agentStarted(machine);
       },
       agentEnded(machine, why) {

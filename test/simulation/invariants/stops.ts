@@ -22,7 +22,7 @@ export function checkFrameAfterStop({ stops, violate }: History, machine: string
 
 /** Whether a machine's agent is let in on its newest connection: null while its hello is still to come or being looked at. */
 export function noteLetIn({ world, letInAt }: History, machine: string, kind: string): void {
-  if (kind === 'challenge' || kind === 'starts') letInAt.set(machine, null);
+  if (kind === 'challenge') letInAt.set(machine, null);
   if (kind === 'welcome') letInAt.set(machine, world.timeline.now);
 }
 
