@@ -2,6 +2,8 @@ import { expect } from 'chai';
 import { ALL_AT_ONCE, aFleet, deployed, doing, ONE_AT_A_TIME } from '../../../support/engine-fleet.ts';
 import { createEngineWorld, type EngineWorld, type WorldHost } from '../../../support/engine-world.ts';
 
+const HALF_AT_A_TIME = { deploymentConfigName: 'CodeDeployDefault.HalfAtATime' };
+
 describe('hosts that a deployment could not reach', () => {
   let world: EngineWorld;
   beforeEach(async () => {
@@ -297,6 +299,23 @@ describe('a host that leaves its group in the middle of a deployment and comes b
     }
     expect((await world.get(rollback)).status).to.equal('Succeeded');
     expect(hosts[4]!.unfinished.size, 'its turn comes').to.equal(1);
+  });
+
+  it('is not brought in beside a stopped deployment that still has hosts in progress and counts on those it skipped', async () => {
+    const hosts = await aFleet(world, 4);
+    await deployed(world, '1', ALL_AT_ONCE);
+    for (const host of hosts) host.behaviour = doing({ 1: 'hang', 2: 'hang' });
+    const { id } = await deployed(world, '2', HALF_AT_A_TIME);
+    const taken = hosts.filter(({ unfinished }) => unfinished.size > 0);
+    const spared = hosts.filter(({ unfinished }) => unfinished.size === 0);
+    expect([taken.length, spared.length]).to.deep.equal([2, 2]);
+    await world.deployments.stop(id, { reason: '' }, { kind: 'coordinator' });
+    await leaveAndReturn(spared[0]!);
+    expect(spared[0]!.unfinished.size).to.equal(0);
+    for (const host of taken) world.finish(host, id, 'succeed');
+    await world.run(200);
+    expect((await world.get(id)).status).to.equal('Stopped');
+    expect(spared[0]!.unfinished.size, 'its turn comes').to.equal(1);
   });
 
   it('is not taken back to the old revision beside the deployment that it has had the new one from', async () => {
