@@ -49,6 +49,26 @@ export const OWED_SCENES: Readonly<Record<string, Scene>> = {
       at(ms + 32_000, { kind: 'scale-out', count: 4, role: 'web' }),
     ];
   },
+  /** A deployment is stopped with hosts in progress, and some of those whose turn did not come leave the group and come back meanwhile. */
+  'skipped-and-back'(chance, plan) {
+    largeFleet(chance, plan, 'none');
+    const good = extraRevision(plan, 'none');
+    const next = extraRevision(plan, 'slow');
+    const ms = atTheEnd(plan, 120_000);
+    const on = (delayMs: number) => since(ms + 29_000, 'host-began', 4, delayMs);
+    return [
+      at(ms, { ...deploy(chance), revision: good, configName: ALL_AT_ONCE }),
+      at(ms + 30_000, { ...deploy(chance), revision: next, configName: HALF_AT_A_TIME }),
+      { trigger: on(chance.whole(0, 300)), action: { kind: 'stop', group: 0, rollback: false } },
+      ...[4, 5, 6, 7, 8].flatMap((machine) => {
+        const leavesMs = chance.whole(50, 2_000);
+        return [
+          { trigger: on(leavesMs), action: { kind: 'retag' as const, machine, role: 'idle' } },
+          { trigger: on(leavesMs + 50), action: { kind: 'retag' as const, machine, role: 'web' } },
+        ];
+      }),
+    ];
+  },
   /** What brings a host in is stopped before that host has begun it. */
   'stopped-before-it-begins'(chance, plan) {
     const [group] = plan.groups;

@@ -7,7 +7,13 @@ interface Running {
   deploymentId: string;
   hostId: string;
   wasHealthy: number;
+  startedAt: number;
   presence: string | null;
+}
+
+interface Untold {
+  deploymentId: string;
+  givenUpAt: number;
 }
 
 interface Taker {
@@ -27,12 +33,11 @@ interface FleetHost {
   isTaken: number;
 }
 
-/** Given up while it may have been at work, and silent about it. What has started there since has waited for that already. */
-const UNTOLD = `SELECT u.deployment_id AS deploymentId FROM targets u JOIN hosts h ON h.id = u.host_id
+/** Given up while it may have been at work, and silent about it. */
+const UNTOLD = `SELECT u.deployment_id AS deploymentId, u.completed_at AS givenUpAt FROM targets u JOIN hosts h ON h.id = u.host_id
   WHERE u.host_id = ? AND u.status = 'Failed' AND u.started_at IS NOT NULL AND h.presence = 'Online'
     AND u.error_code IN ('HOST_LOST', 'NOT_ACCEPTED', 'EVENT_TIMEOUT', 'DEPLOYMENT_TIMEOUT')
-    AND coalesce(u.message, '') NOT LIKE '%afterwards%' AND max(u.completed_at, h.presence_since) > ?
-    AND NOT EXISTS (SELECT 1 FROM targets l WHERE l.host_id = u.host_id AND l.started_at > u.completed_at AND l.deployment_id <> ?)`;
+    AND coalesce(u.message, '') NOT LIKE '%afterwards%' AND max(u.completed_at, h.presence_since) > ?`;
 /** The shortest time that it has for that, from when it was given up or came back (docs/rollout.md, Time), ms. */
 const TO_TELL_MS = 60_000;
 
@@ -48,7 +53,7 @@ export function createStartCheck(history: History): () => void {
   // Asked at each commit, of which few start a host.
   const running = look.prepare<[], Pick<Running, 'id'>>(`SELECT id FROM targets WHERE status = 'InProgress'`);
   const inProgress = look.prepare<[], Running>(
-    `SELECT t.id, t.deployment_id AS deploymentId, t.host_id AS hostId, t.was_healthy AS wasHealthy, h.presence
+    `SELECT t.id, t.deployment_id AS deploymentId, t.host_id AS hostId, t.was_healthy AS wasHealthy, t.started_at AS startedAt, h.presence
      FROM targets t LEFT JOIN hosts h ON h.id = t.host_id WHERE t.status = 'InProgress'`,
   );
   const takers = look.prepare<[string], Taker>(
@@ -61,9 +66,11 @@ export function createStartCheck(history: History): () => void {
        WHERE b.host_id = h.id AND b.status = 'InProgress' AND o.group_id = ?) AS isTaken
      FROM hosts h JOIN targets t ON t.host_id = h.id WHERE t.deployment_id IN (?, ?)`,
   );
-  const untold = look.prepare<[string, number, string], { deploymentId: string }>(UNTOLD);
+  const untold = look.prepare<[string, number], Untold>(UNTOLD);
   const find = (id: string) => takers.get(id);
   let known = new Set<number>();
+  // When something last started on each host: retention may have removed what it was.
+  const lastStarts = new Map<string, number>();
 
   function checkMinimumLeft(taker: Taker): void {
     const down = fleet.all(taker.groupId, taker.id, taker.triggeredBy).filter(({ hostId, presence, isTaken }) => {
@@ -81,9 +88,12 @@ export function createStartCheck(history: History): () => void {
     );
   }
 
-  function checkHasTold(hostId: string, deploymentId: string): void {
+  function checkHasTold({ hostId, deploymentId, startedAt }: Running): void {
     const now = EPOCH + world.timeline.now + world.coordinator.clockOffsetMs;
-    const earlier = untold.get(hostId, now - TO_TELL_MS, deploymentId);
+    // What has started there since has waited for that already.
+    const lastStart = lastStarts.get(hostId) ?? 0;
+    lastStarts.set(hostId, Math.max(lastStart, startedAt));
+    const earlier = untold.all(hostId, now - TO_TELL_MS).find(({ givenUpAt }) => givenUpAt >= lastStart);
     if (earlier === undefined) return;
     const name = world.machineOfHost(hostId)?.name ?? hostId;
     violate('I2', `${deploymentId} starts on ${name}, which has not told yet how ${earlier.deploymentId} ended there`);
@@ -107,7 +117,7 @@ export function createStartCheck(history: History): () => void {
       if (taker.stopRequestedAt !== null) violate('I7', `${id} starts ${hosts.length} hosts after it was stopped`);
       const away = hosts.filter(({ presence }) => presence !== 'Online');
       if (away.length > 0) violate('I4', `${id} starts ${away.length} hosts that are away`);
-      for (const { hostId } of hosts) checkHasTold(hostId, id);
+      for (const host of hosts) checkHasTold(host);
       if (hosts.some((host) => isServing(host, taker.application))) checkMinimumLeft(taker);
     }
     if (started.length === 0) return;

@@ -19,6 +19,12 @@ export const OWED_MUTANTS: readonly Mutant[] = [
     ['LATE_END_WAIT_MS = 300_000;', 'LATE_END_WAIT_MS = 7_200_000;'],
   ),
   one(
+    'skipped-and-brought-in',
+    'a host that serves is brought in beside a stopped deployment that has skipped it',
+    'coordinator/engine/converge-group.ts',
+    ["t.status = 'Skipped' AND t.was_healthy = 1", "t.status = 'Skipped' AND t.was_healthy > 1"],
+  ),
+  one(
     'left-alone-still-serve',
     'hosts that a rollback has left alone count as in service though they were forgotten',
     'coordinator/services/forgotten-host.ts',
