@@ -188,7 +188,6 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
     onWelcome(welcome) {
       outbox.connected(welcome.acknowledgedSequence);
       streamer.connected();
-      statusFile.changed();
     },
     onAssignment: accept,
     onCancel({ deploymentId, reason }) {
@@ -198,12 +197,13 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
     onAcknowledged(acknowledged) {
       outbox.acknowledged(acknowledged.sequence);
       if (acknowledged.output !== undefined) streamer.acknowledged(acknowledged.output);
+      statusFile.changed();
     },
     onDisconnected() {
       outbox.disconnected();
       streamer.disconnected();
-      statusFile.changed();
     },
+    onStatus: () => statusFile.changed(),
   });
 
   const statusFile = createStatusFile({ disk, clock, logger }, layout.status, () => ({
@@ -212,6 +212,7 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
     at: clock.now(),
     connection: session.status,
     running: deployments.running(),
+    unacknowledgedReports: journal.facts().unacknowledgedReports,
     compactions: journal.facts().compactions,
   }));
 
@@ -248,7 +249,6 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
   await resumeOutput(parts, journal, streamer);
   deployments.start();
   session.start();
-  statusFile.changed();
   return {
     async stop() {
       isStopping = true;

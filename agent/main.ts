@@ -95,7 +95,7 @@ const actions: CliActions = {
       configPath: configPathOf(global) ?? DEFAULT_CONFIG_PATH,
       loadConfig: () => open(global),
       isClaimed: isStateDirectoryClaimed,
-      toldConnection: async (path) => (await readStatusFile(disk, path))?.connection ?? null,
+      toldStatus: (path) => readStatusFile(disk, path),
       readCa,
       connections: (coordinatorUrl, ca) => ({
         http: createHttpClient({ coordinatorUrl, ca, clock: systemClock }),

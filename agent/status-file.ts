@@ -22,6 +22,8 @@ const agentStatus = z.object({
   running: z
     .object({ deploymentId: z.string(), event: z.string(), startedAt: z.number().int(), timeoutMs: z.number().int() })
     .nullable(),
+  /** The journal's file may know less: that all is acknowledged is written there with whatever is written next. */
+  unacknowledgedReports: z.number().int().nonnegative().optional(),
   compactions: z.number().int(),
 });
 export type AgentStatus = z.infer<typeof agentStatus>;

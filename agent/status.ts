@@ -50,7 +50,7 @@ export async function collectStatus(
         : {
             journalId: state.journalId,
             waitingDeployments: state.deployments.map((deployment) => deployment.assignment.deploymentId),
-            unacknowledgedReports: state.reports.length,
+            unacknowledgedReports: (isRunning ? file?.unacknowledgedReports : undefined) ?? state.reports.length,
             finishedDeployments: state.finished.length,
           },
     installed: Object.entries(state?.installed ?? {}).map(([deploymentGroupId, revision]) => ({
@@ -73,7 +73,7 @@ export function renderStatus(report: StatusReport): string {
     ...(connection === null
       ? []
       : [
-          `connection  ${connection.state} over ${connection.transport ?? 'nothing'} since ${new Date(connection.since).toISOString()}${connection.reason === null ? '' : `: ${connection.reason}`}`,
+          `connection  ${connection.state}${connection.transport === null ? '' : ` over ${connection.transport}`} since ${new Date(connection.since).toISOString()}${connection.reason === null ? '' : `: ${connection.reason}`}`,
         ]),
     running === null ? 'deployment  none is running' : `deployment  ${running.deploymentId}: ${running.event}`,
     ...(journal === null

@@ -48,6 +48,8 @@ export interface SessionParts {
   onFindDrift(question: { requestId: string }): void;
   onAcknowledged(acknowledged: Acknowledged): void;
   onDisconnected(): void;
+  /** The status is another one than before. */
+  onStatus(): void;
 }
 
 interface SessionState {
@@ -99,6 +101,7 @@ export function createSession(parts: SessionParts): Session {
 
   function become(state: SessionState['state'], reason: string | null): void {
     status = { state, transport: current?.transport ?? null, since: clock.now(), reason };
+    parts.onStatus();
   }
 
   async function connect(): Promise<void> {

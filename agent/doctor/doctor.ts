@@ -1,6 +1,6 @@
 import type { AgentConfig } from '../config.ts';
 import { loadIdentity } from '../connection/identity.ts';
-import type { ToldConnection } from './evidence.ts';
+import type { ToldStatus } from './evidence.ts';
 import { type Check, failed, judgeHost, judgeSurroundings, warning, wrong } from './judge.ts';
 import { judgeConnection } from './judge-connection.ts';
 import { outcomeOf } from './outcome.ts';
@@ -8,11 +8,11 @@ import { type ConnectionProbeParts, probeConnection } from './probe-connection.t
 import { type HostProbeParts, probeHost, probeSurroundings } from './probe-host.ts';
 
 export interface DoctorParts
-  extends Omit<HostProbeParts, 'config' | 'layout' | 'isClaimed' | 'toldConnection'>,
+  extends Omit<HostProbeParts, 'config' | 'layout' | 'isClaimed' | 'toldStatus'>,
     Pick<ConnectionProbeParts, 'clock'> {
   loadConfig(): Promise<Pick<HostProbeParts, 'config' | 'layout'>>;
   isClaimed(stateDirectory: string): Promise<boolean>;
-  toldConnection(statusPath: string): Promise<ToldConnection | null>;
+  toldStatus(statusPath: string): Promise<ToldStatus | null>;
   readCa(config: AgentConfig): Promise<string | null>;
   connections(coordinatorUrl: string, ca: string | null): Pick<ConnectionProbeParts, 'http' | 'websocket'>;
 }
@@ -32,7 +32,7 @@ export async function examine(parts: DoctorParts): Promise<Check[]> {
     config,
     layout,
     isClaimed: () => parts.isClaimed(config.stateDirectory),
-    toldConnection: () => parts.toldConnection(layout.status),
+    toldStatus: () => parts.toldStatus(layout.status),
   });
   const enrolment = host.identity.ok ? (host.identity.value?.enrolment ?? null) : null;
   const checks = [...judgeHost(host), ...judgeSurroundings(surroundings)];

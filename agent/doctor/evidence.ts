@@ -4,9 +4,10 @@ import type { Enrolment } from '../connection/identity.ts';
 export type Outcome<Value> = { ok: true; value: Value } | { ok: false; message: string; hint: string | null };
 
 /** Of the agent's status file. */
-export interface ToldConnection {
-  state: 'stopped' | 'connecting' | 'connected' | 'waiting';
-  reason: string | null;
+export interface ToldStatus {
+  connection: { state: 'stopped' | 'connecting' | 'connected' | 'waiting'; reason: string | null };
+  /** An older agent does not tell. */
+  unacknowledgedReports?: number | undefined;
 }
 
 export interface HostEvidence {
@@ -18,8 +19,8 @@ export interface HostEvidence {
   directory: Outcome<{ isDirectory: boolean; mode: number; uid: number } | null>;
   /** Does a process hold the state directory? */
   isClaimed: Outcome<boolean>;
-  /** What the agent says of its connection, or said last. Null: none has said anything. */
-  connection: Outcome<ToldConnection | null>;
+  /** What the agent says of itself, or said last. Null: none has said anything. */
+  told: Outcome<ToldStatus | null>;
   /** Null: there is no journal yet. */
   journal: Outcome<{ unfinishedDeployments: number; unacknowledgedReports: number } | null>;
   /** File systems that deployments write to, each once. */

@@ -78,25 +78,28 @@ function judgeDirectory({ directory, stateDirectory, account }: HostEvidence): C
   return fine('state', `${stateDirectory} belongs to ${account.name}, mode ${octal(mode)}`);
 }
 
-function judgeJournal({ journal }: HostEvidence): Check {
+function judgeJournal({ journal, told, isClaimed }: HostEvidence): Check {
   if (!journal.ok) return failed('journal', journal);
   if (journal.value === null) return fine('journal', 'there is none yet');
-  const { unfinishedDeployments, unacknowledgedReports } = journal.value;
+  const { unfinishedDeployments } = journal.value;
+  const isRunning = isClaimed.ok && isClaimed.value;
+  const unacknowledgedReports =
+    (isRunning && told.ok ? told.value?.unacknowledgedReports : undefined) ?? journal.value.unacknowledgedReports;
   return fine(
     'journal',
     `readable: ${unfinishedDeployments} unfinished deployments, ${unacknowledgedReports} reports to send`,
   );
 }
 
-function judgeAgent({ isClaimed, connection, stateDirectory }: HostEvidence): Check {
+function judgeAgent({ isClaimed, told, stateDirectory }: HostEvidence): Check {
   if (!isClaimed.ok) return failed('agent', isClaimed);
   if (isClaimed.value) {
-    const told = connection.ok ? connection.value : null;
+    const connection = told.ok ? (told.value?.connection ?? null) : null;
     // The checks below can all be fine: a copied host, say, has the key, and is refused for that.
-    if (told !== null && told.state !== 'connected' && told.reason !== null)
+    if (connection !== null && connection.state !== 'connected' && connection.reason !== null)
       return warning(
         'agent',
-        `one works on ${stateDirectory}, and is not connected: ${told.reason}`,
+        `one works on ${stateDirectory}, and is not connected: ${connection.reason}`,
         'journalctl -u drover-agent shows how often that happens, and what came before.',
       );
     return fine('agent', `one works on ${stateDirectory}`);

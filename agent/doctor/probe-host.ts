@@ -5,7 +5,7 @@ import type { Layout } from '../deployment/layout.ts';
 import type { Disk } from '../host/disk.ts';
 import type { ProcessRunner } from '../host/process-runner.ts';
 import { readJournal } from '../journal/journal.ts';
-import type { HostEvidence, Outcome, SurroundingsEvidence, ToldConnection, Tool, UnitEvidence } from './evidence.ts';
+import type { HostEvidence, Outcome, SurroundingsEvidence, ToldStatus, Tool, UnitEvidence } from './evidence.ts';
 import { outcomeOf } from './outcome.ts';
 
 const TOOL_TIMEOUT_MS = 10_000;
@@ -18,20 +18,20 @@ export interface HostProbeParts {
   config: AgentConfig;
   layout: Layout;
   isClaimed(): Promise<boolean>;
-  toldConnection(): Promise<ToldConnection | null>;
+  toldStatus(): Promise<ToldStatus | null>;
 }
 
 /** Looks, and changes nothing. */
 export async function probeHost(parts: HostProbeParts): Promise<HostEvidence> {
   const { disk, config, layout } = parts;
-  const [configStatus, directory, isClaimed, connection, journal, space, identity] = await Promise.all([
+  const [configStatus, directory, isClaimed, told, journal, space, identity] = await Promise.all([
     disk.status(parts.configPath),
     readable(parts, config.stateDirectory, async () => {
       const status = await disk.status(config.stateDirectory);
       return status && { isDirectory: status.kind === 'directory', mode: status.mode, uid: status.uid };
     }),
     outcomeOf(parts.isClaimed),
-    readable(parts, layout.status, parts.toldConnection),
+    readable(parts, layout.status, parts.toldStatus),
     readable(parts, layout.journal, async () => {
       const state = await readJournal(disk, layout.journal);
       return state && { unfinishedDeployments: state.deployments.length, unacknowledgedReports: state.reports.length };
@@ -49,7 +49,7 @@ export async function probeHost(parts: HostProbeParts): Promise<HostEvidence> {
     stateDirectory: config.stateDirectory,
     directory,
     isClaimed,
-    connection,
+    told,
     journal,
     space,
     reserveBytes: config.limits.reserveBytes,

@@ -75,6 +75,8 @@ describe('drover-agent', function () {
     while (report.agent.connection?.state !== 'connected') report = await status();
     expect(report.agent).to.include({ isRunning: true, pid: agent.pid });
     expect(report.installed[0]).to.include({ deploymentId: assignment.deploymentId, isIntact: true });
+    // Everything is acknowledged, and nothing is written to the journal for that alone.
+    while (report.journal.unacknowledgedReports > 0) report = await status();
     await agent.kill('SIGTERM');
     expect((await status()).agent).to.deep.equal({ isRunning: false, pid: null, connection: null });
     expect((await agent.command('status')).stdout).to.match(/agent {7}not running/);

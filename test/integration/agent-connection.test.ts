@@ -141,6 +141,27 @@ describe('an agent and its connection', function () {
     expect(Number(/"retryInMs":(\d+)/.exec(agent.log)?.[1])).to.be.at.least(60_000);
   });
 
+  it('tells in its status why it is refused, also when it was connected before', async () => {
+    agent.start();
+    await agent.connected();
+    coordinator.behaviour.problem = {
+      kind: 'problem',
+      code: 'host_unknown',
+      message: 'an operator has made the coordinator forget this host',
+      hint: 'enrol it again',
+      fatal: true,
+    };
+    // Long enough for the goodbye to be what it told last.
+    coordinator.sendRaw(JSON.stringify({ kind: 'goodbye', reason: 'stopping', reconnectAfterMs: 1_500 }));
+    let told = '';
+    while (!told.includes('host_unknown')) {
+      const { code, stdout } = await agent.command('status');
+      expect(code).to.equal(0);
+      told = stdout;
+    }
+    expect(told).to.match(/^connection {2}waiting since .*: host_unknown: an operator has made/m);
+  });
+
   it('takes up a goodbye: comes back after the time it was given', async () => {
     agent.start();
     await agent.connected();

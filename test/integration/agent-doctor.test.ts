@@ -346,7 +346,7 @@ describe('drover-agent doctor', function () {
         layout: layoutOf(agent.stateDirectory),
       }),
       isClaimed: isStateDirectoryClaimed,
-      toldConnection: async () => null,
+      toldStatus: async () => null,
       readCa: async () => readFileSync(caFile, 'utf8'),
       connections: (url, ca) => ({
         http: createHttpClient({ coordinatorUrl: url, ca, clock: systemClock }),

@@ -142,5 +142,6 @@ function aSession(clock: Clock, transports: SessionParts['transports']) {
     onFindDrift: () => {},
     onAcknowledged() {},
     onDisconnected() {},
+    onStatus() {},
   });
 }

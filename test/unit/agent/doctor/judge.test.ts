@@ -21,7 +21,7 @@ function aHost(changes: Partial<HostEvidence> = {}): HostEvidence {
     stateDirectory: '/state',
     directory: { ok: true, value: { isDirectory: true, mode: 0o711, uid: 0 } },
     isClaimed: { ok: true, value: true },
-    connection: { ok: true, value: { state: 'connected', reason: null } },
+    told: { ok: true, value: { connection: { state: 'connected', reason: null } } },
     journal: { ok: true, value: { unfinishedDeployments: 0, unacknowledgedReports: 0 } },
     space: [{ path: '/state', freeBytes: { ok: true, value: 10_000 * MIB } }],
     reserveBytes: 64 * MIB,
@@ -83,20 +83,35 @@ describe('the judgement of a host', () => {
     expect(ofHost({ journal: { ok: true, value: null } })).to.deep.equal([]);
   });
 
+  it('tells how many reports are to be sent as a running agent knows it, who writes less down', () => {
+    const journal = { ok: true, value: { unfinishedDeployments: 0, unacknowledgedReports: 2 } } as const;
+    const told = {
+      ok: true,
+      value: { connection: { state: 'connected', reason: null }, unacknowledgedReports: 0 },
+    } as const;
+    const textOf = (changes: Partial<HostEvidence>) =>
+      judgeHost(aHost({ journal, told, ...changes })).find(({ name }) => name === 'journal')?.text;
+    expect(textOf({})).to.contain('0 reports to send');
+    expect(textOf({ isClaimed: { ok: true, value: false } }), 'it has ended since').to.contain('2 reports to send');
+    expect(textOf({ told: { ok: true, value: null } })).to.contain('2 reports to send');
+  });
+
   it('warns when no agent works', () => {
     expect(ofHost({ isClaimed: { ok: true, value: false } })).to.deep.equal([['warning', 'agent']]);
   });
 
   it('warns when the agent says that it is not connected, and why', () => {
     const waiting = { state: 'waiting', reason: 'two hosts have this key' } as const;
-    const check = judgeHost(aHost({ connection: { ok: true, value: waiting } })).find(({ name }) => name === 'agent');
+    const check = judgeHost(aHost({ told: { ok: true, value: { connection: waiting } } })).find(
+      ({ name }) => name === 'agent',
+    );
     expect(check).to.include({ result: 'warning' });
     expect(check!.text).to.contain('two hosts have this key');
     expect(
-      ofHost({ connection: { ok: true, value: { ...waiting, state: 'connecting', reason: null } } }),
+      ofHost({ told: { ok: true, value: { connection: { ...waiting, state: 'connecting', reason: null } } } }),
     ).to.deep.equal([]);
-    expect(ofHost({ connection: { ok: true, value: null } }), 'it has only begun').to.deep.equal([]);
-    const old = ofHost({ isClaimed: { ok: true, value: false }, connection: { ok: true, value: waiting } });
+    expect(ofHost({ told: { ok: true, value: null } }), 'it has only begun').to.deep.equal([]);
+    const old = ofHost({ isClaimed: { ok: true, value: false }, told: { ok: true, value: { connection: waiting } } });
     expect(old, 'what one said that has ended').to.deep.equal([['warning', 'agent']]);
   });
 
