@@ -25,7 +25,6 @@ export const deploymentErrorCode = z.enum([
   'NO_INSTANCES',
   'MANUAL_STOP',
   'TIMEOUT',
-  'INTERNAL_ERROR',
 ]);
 
 export const errorInformation = z.object({ code: deploymentErrorCode, message: z.string() });

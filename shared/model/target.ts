@@ -14,7 +14,6 @@ export const targetErrorCode = z.enum([
   'EVENT_TIMEOUT',
   'DEPLOYMENT_TIMEOUT',
   'HOST_REMOVED',
-  'REFUSED',
 ]);
 export type TargetErrorCode = z.infer<typeof targetErrorCode>;
 
