@@ -238,7 +238,7 @@ export async function createCore(parts: CoreParts) {
         kind: 'problem',
         code: 'host_unknown',
         message: 'an operator has made the coordinator forget this host',
-        hint: 'Enrol it again with drover-agent enrol.',
+        hint: 'If it is to come back: drover-agent enrol --force with a new token, then restart the agent.',
         fatal: true,
       });
     },

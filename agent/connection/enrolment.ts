@@ -40,7 +40,7 @@ export async function enrol(
   const existing = await loadIdentity(parts.disk, request.identityPath);
   if (existing?.enrolment != null && !request.force)
     throw new AppError('conflict', `this host is enrolled already, as ${existing.enrolment.hostName}`, {
-      hint: 'Nothing is to be done. To make it another host with a new key, use --force.',
+      hint: 'If its coordinator knows it still, nothing is to be done. If not, or to make it another host: --force, then restart the agent.',
       details: { hostId: existing.enrolment.hostId },
     });
   const isFresh = existing === null || existing.enrolment !== null;

@@ -20,7 +20,9 @@ export function createReadiness(parts: { database: Database }): Readiness {
       const query = parts.database.query;
       const host = await query.selectFrom('hosts').select('name').where('id', '=', hostId).executeTakeFirst();
       if (host === undefined)
-        throw new AppError('not_found', 'this host is not known here', { hint: 'Enrol it again.' });
+        throw new AppError('not_found', 'this host is not known here', {
+          hint: 'It was forgotten: drover-agent enrol --force with a new token, then restart the agent.',
+        });
       const rows = await query
         .selectFrom('group_hosts as m')
         .innerJoin('deployment_groups as g', 'g.id', 'm.group_id')

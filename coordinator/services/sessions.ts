@@ -87,7 +87,7 @@ export function createSessions({ database, clock, randomness, coordinatorId }: P
           ok: false,
           code: 'host_unknown',
           message: `there is no host ${hello.hostId} here`,
-          hint: 'It was forgotten, or enrolled elsewhere: enrol it again with drover-agent enrol.',
+          hint: 'It was forgotten, or enrolled elsewhere: drover-agent enrol --force with a new token, then restart the agent.',
         };
       const { hostId, signature } = hello;
       if (!isValidHostProof({ hostId, signature, nonce, coordinatorId, publicKey: host.public_key }))

@@ -56,7 +56,9 @@ for (const [way, connect] of Object.entries(WAYS))
 
       await coordinator.call('DELETE', '/v1/hosts/token-user');
 
-      expect(await connection.next('problem')).to.include({ code: 'host_unknown', fatal: true });
+      const problem = await connection.next('problem');
+      expect(problem).to.include({ code: 'host_unknown', fatal: true });
+      expect(problem.hint).to.match(/enrol --force .*restart the agent/);
       await connection.closed;
       expect(await ask()).to.equal(401);
     });
@@ -98,7 +100,9 @@ for (const [way, connect] of Object.entries(WAYS))
       const host = { ...(await enrolHost(coordinator, 'unknown')), hostId: 'h-000000000000' };
       const connection = await open();
       await connection.send(await helloOf(host, await connection.next('challenge')));
-      expect(await connection.next('problem')).to.include({ code: 'host_unknown', fatal: true });
+      const problem = await connection.next('problem');
+      expect(problem).to.include({ code: 'host_unknown', fatal: true });
+      expect(problem.hint).to.match(/enrol --force .*restart the agent/);
     });
 
     it('is refused from a future major version', async () => {
