@@ -44,11 +44,17 @@ export function toProblem(error: AppError, requestId: string): ProblemBody {
   };
 }
 
-/** Anything thrown as an AppError; the HTTP framework's own errors carry a status. */
+/** Anything thrown as an AppError; the HTTP framework's own errors carry a status, and SQLite's a code. */
 export function toAppError(error: unknown): AppError {
   if (error instanceof AppError) return error;
   const status = statusOf(error);
   const options = { cause: error };
+  // Its transaction is undone then, and the same request will do once there is room.
+  if (isCoded(error) && error.code === 'SQLITE_FULL')
+    return new AppError('unavailable', 'nothing was changed: the database cannot grow', {
+      ...options,
+      hint: "The disk of the coordinator's data directory is full.",
+    });
   switch (status) {
     case 400:
       return new AppError('invalid', errorMessage(error), options);
@@ -66,6 +72,10 @@ export function toAppError(error: unknown): AppError {
         ? new AppError('invalid', errorMessage(error), options)
         : new AppError('internal', errorMessage(error), options);
   }
+}
+
+function isCoded(error: unknown): error is { code: unknown } {
+  return typeof error === 'object' && error !== null && 'code' in error;
 }
 
 function statusOf(error: unknown): number | undefined {

@@ -1,3 +1,4 @@
+import BetterSqlite3 from 'better-sqlite3';
 import { expect } from 'chai';
 import { HTTP_STATUS, toAppError, toProblem } from '../../../../coordinator/http/errors.ts';
 import { problemBody } from '../../../../shared/api/route.ts';
@@ -27,6 +28,27 @@ describe('problem documents', () => {
     expect(problem.status).to.equal(500);
     expect(JSON.stringify(problem)).not.to.contain('secrets');
     expect(problem.hint).to.contain('request id');
+  });
+
+  it('tell of a database whose disk is full that nothing was changed, and what is to be done', () => {
+    const database = new BetterSqlite3(':memory:');
+    database.pragma('max_page_count = 4');
+    const fill = () => {
+      database.exec('CREATE TABLE pages (content BLOB)');
+      for (let page = 0; page < 10; page++) database.exec('INSERT INTO pages VALUES (zeroblob(4096))');
+    };
+    let thrown: unknown;
+    try {
+      fill();
+    } catch (error) {
+      thrown = error;
+    } finally {
+      database.close();
+    }
+    const problem = toProblem(toAppError(thrown), 'req-1');
+    expect(problem).to.include({ status: 503, code: 'unavailable' });
+    expect(problem.detail).to.contain('nothing was changed');
+    expect(problem.hint).to.contain('is full');
   });
 
   it('understand the errors of the HTTP framework by their status', () => {
