@@ -1,6 +1,6 @@
-import { errnoOf } from '../shared/core/errors.ts';
 import { describeDrift, MAX_DRIFT_PATHS } from '../shared/model/drift.ts';
-import { isPathSegment, type Layout, layoutOf } from './deployment/layout.ts';
+import { groupStates } from './deployment/group-states.ts';
+import { layoutOf } from './deployment/layout.ts';
 import type { Disk } from './host/disk.ts';
 import { findDrift, type GroupDrift } from './install/drift.ts';
 import { localDirectory } from './local.ts';
@@ -9,21 +9,11 @@ import { localDirectory } from './local.ts';
 export async function collectDrift(disk: Disk, stateDirectory: string): Promise<GroupDrift[]> {
   const drifts: GroupDrift[] = [];
   for (const layout of [layoutOf(stateDirectory), layoutOf(localDirectory(stateDirectory))])
-    for (const groupId of await groupsIn(disk, layout)) {
-      const group = { groupId, stateDirectory: layout.groupState(groupId) };
+    for (const group of await groupStates(disk, layout)) {
       const drift = await findDrift(disk, group, { maxFiles: MAX_DRIFT_PATHS });
       if (drift !== null) drifts.push(drift);
     }
   return drifts;
-}
-
-async function groupsIn(disk: Disk, layout: Layout): Promise<string[]> {
-  try {
-    return (await disk.list(layout.groups)).filter(isPathSegment);
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return [];
-    throw error;
-  }
 }
 
 export function renderDrift(drifts: readonly GroupDrift[]): string {

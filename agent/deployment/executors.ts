@@ -23,6 +23,7 @@ import type { Journal } from '../journal/journal.ts';
 import type { DeploymentProgress, EventProgress } from '../journal/records.ts';
 import { findDeployment, findEvent } from '../journal/state.ts';
 import { loadAppSpec } from './app-spec-file.ts';
+import { groupStates } from './group-states.ts';
 import type { DeploymentLayout, Layout } from './layout.ts';
 import type { Step, StepOf, UnpackedRevision } from './plan.ts';
 import { carryOutReboot, type RebootParts } from './reboot.ts';
@@ -146,6 +147,8 @@ async function installFiles(
       fileExistsBehavior: assignment.fileExistsBehavior,
       stateDirectory,
       releaseName: releaseNameOf(assignment, archive.appSpecPath),
+      otherGroups: async () =>
+        (await groupStates(parts.disk, parts.layout)).filter((group) => group.groupId !== groupId),
     }),
   );
   if (!outcome.ok) {

@@ -12,6 +12,7 @@ import { fingerprintOf } from './fingerprint.ts';
 import { directoryFacts, type Instructions, planInstructions } from './instructions.ts';
 import { applyContext, applyPermission, type PermissionPlan, planPermissions } from './permissions.ts';
 import {
+  type GroupState,
   type Journal,
   type Manifest,
   markUndone,
@@ -50,6 +51,8 @@ export interface InstallRequest {
   stateDirectory: string;
   /** What the release is called where the AppSpec asks for a release directory: the same name, the same files. */
   releaseName?: string;
+  /** Who else may have put a file here that stands in the way; none when absent. */
+  otherGroups?: () => Promise<GroupState[]>;
   /** Space that is left free, bytes; 0 when absent. */
   reserveBytes?: number;
 }
@@ -197,6 +200,7 @@ async function planInstall(parts: InstallParts, request: InstallRequest, previou
     previous,
     fileExistsBehavior: request.appSpec.fileExistsBehavior ?? request.fileExistsBehavior,
     currentLink: release?.current ?? null,
+    otherGroups: request.otherGroups ?? (async () => []),
   });
   const { manifest, journal } = instructions;
   // To the AppSpec `current` is the directory that it leads to.

@@ -2,7 +2,14 @@ import { posix } from 'node:path';
 import type { FileExistsBehavior } from '../../shared/model/deployment-group.ts';
 import type { Disk, FileStatus } from '../host/disk.ts';
 import { forEachParallel } from '../host/parallel.ts';
-import { type DirectoryFacts, type Journal, type Manifest, temporaryPrefix } from './records.ts';
+import {
+  type DirectoryFacts,
+  type GroupState,
+  type Journal,
+  type Manifest,
+  readManifest,
+  temporaryPrefix,
+} from './records.ts';
 import { byDepth, type SourceFile, type WantedTree } from './sources.ts';
 
 export interface Instructions {
@@ -21,6 +28,8 @@ export interface InstructionsRequest {
   fileExistsBehavior: FileExistsBehavior;
   /** The link of a release directory: were it retained, nothing of the release would be in use. */
   currentLink: string | null;
+  /** Asked only when something stands in the way. */
+  otherGroups(): Promise<GroupState[]>;
 }
 
 /** Compares what is wanted with what is there. Changes nothing; what stands in the way comes back as faults. */
@@ -54,6 +63,7 @@ export async function planInstructions(disk: Disk, request: InstructionsRequest)
   }
 
   const kept: string[] = [];
+  const inTheWay: string[] = [];
   const replaced = new Set<string>();
   const cleared = new Set<string>();
   for (const path of wanted.files.keys()) {
@@ -72,8 +82,7 @@ export async function planInstructions(disk: Disk, request: InstructionsRequest)
           `${path}, which is to lead to the release, exists and no install of this deployment group put it there: ` +
             'remove or rename it (file_exists_behavior is RETAIN; OVERWRITE replaces a file or a link)',
         );
-    } else if (request.fileExistsBehavior === 'DISALLOW')
-      faults.push(`a specified file already exists at this location: ${path} (file_exists_behavior is DISALLOW)`);
+    } else if (request.fileExistsBehavior === 'DISALLOW') inTheWay.push(path);
     else if (!isFileOrLink(status))
       faults.push(`${path} exists and is neither a file nor a link, so it is not overwritten`);
     else {
@@ -82,6 +91,7 @@ export async function planInstructions(disk: Disk, request: InstructionsRequest)
     }
   }
 
+  faults.push(...(await describeInTheWay(disk, request, inTheWay)));
   const stays = (path: string) => !createdDirectories.has(path) && !cleared.has(path);
   const sequence = (previous?.sequence ?? 0) + 1;
   const names = namer(disk, temporaryPrefix(request.groupId, sequence), stays);
@@ -246,4 +256,20 @@ export async function directoryFacts(disk: Disk, paths: readonly string[]): Prom
     if (status !== null) facts.push({ path, mode: status.mode, uid: status.uid, gid: status.gid });
   }
   return facts;
+}
+
+/** A host that came from another group of the application has that one's files still: nothing removes them when it leaves. */
+async function describeInTheWay(disk: Disk, request: InstructionsRequest, paths: string[]): Promise<string[]> {
+  if (paths.length === 0) return [];
+  const owners = new Map<string, string>();
+  for (const group of await request.otherGroups()) {
+    // It only helps to tell: one that cannot be read must not hide what stands in the way.
+    const manifest = await readManifest(disk, group).catch(() => null);
+    for (const path of manifest?.files ?? []) owners.set(path, manifest?.deploymentId ?? '');
+  }
+  return paths.map((path) => {
+    const owner = owners.get(path);
+    const by = owner === undefined ? '' : `, installed by ${owner} of another deployment group`;
+    return `a specified file already exists at this location: ${path}${by} (file_exists_behavior is DISALLOW)`;
+  });
 }

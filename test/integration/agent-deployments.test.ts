@@ -88,6 +88,25 @@ describe('an agent and its deployments', function () {
     expect(readdirSync(directory)).to.include.members(['logs', 'runs']);
   });
 
+  it('tells of a file that stands in the way which deployment of another group has put it there', async () => {
+    const appSpec = `version: 0.0\nos: linux\nfiles:\n  - {source: app, destination: ${agent.directory}/srv}\n`;
+    const bundle = await makeBundle(appSpec, { 'app/a': 'A' });
+    coordinator.addBundle(bundle.digest, bundle.bytes);
+    agent.start();
+    await agent.connected();
+    const first = anAssignment(bundle);
+    const moved = anAssignment(bundle, { deploymentGroupId: 'group-2' });
+    for (const assignment of [first, moved]) {
+      coordinator.assign(assignment);
+      await coordinator.until('finished', () => coordinator.finished(assignment.deploymentId) !== undefined);
+    }
+    expect(coordinator.finished(first.deploymentId)?.status).to.equal('Succeeded');
+    expect(coordinator.finished(moved.deploymentId)).to.include({ status: 'Failed' });
+    expect(coordinator.finished(moved.deploymentId)?.message).to.contain(
+      `already exists at this location: ${agent.directory}/srv/a, installed by ${first.deploymentId} of another deployment group (`,
+    );
+  });
+
   it('88. 109. 126. writes down what it unpacked, what it installed and which scripts it ran', async () => {
     const bundle = await noting(join(agent.directory, 'trace'));
     agent.start();
