@@ -48,6 +48,12 @@ export async function findDeployment(cli: Cli, client: DroverClient, text: strin
   return only;
 }
 
+/** The deployment that rolls this one back, as it is now; null when there is none. */
+export async function rollbackOf(client: DroverClient, deployment: Deployment): Promise<Deployment | null> {
+  const id = deployment.rollbackInfo.rollbackDeploymentId;
+  return id === null ? null : client.getDeployment({ deployment: id });
+}
+
 /** Text as it is, `@file` for a file's text, `-` for what stdin says. */
 export async function textOrFile(cli: Cli, value: string): Promise<string> {
   if (value === '-') return (await cli.world.stdin.readAll()).trim();

@@ -2,6 +2,7 @@ import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import type { Deployment } from '../../shared/model/deployment.ts';
 import { aDeployment, aGroup, aHost, aRevision, T0 } from '../support/api-samples.ts';
 import { CliProcess } from '../support/cli-process.ts';
 import { FakeApi, problem } from '../support/fake-api.ts';
@@ -117,6 +118,38 @@ describe('drover (the command) without a terminal', function () {
       const { stdout } = await cli.run(['why', 'd-8K1M2N3P4']);
       expect(stdout).to.contain('> bad thing\n');
       expect(stdout).to.contain('1 cause, 1 host, first at 14:02:00');
+    });
+  });
+
+  describe('a rollback', () => {
+    it('is told by why and status as what became of it', async () => {
+      new FakeHerd(api, {
+        status: 'Failed',
+        rollbackInfo: {
+          rollbackDeploymentId: 'd-ROLLBACK1',
+          rollbackTriggeringDeploymentId: null,
+          rollbackMessage: 'Rolled back by d-ROLLBACK1 to 1.8.4.',
+        },
+      });
+      api.on('GET /v1/deployments/:deployment/causes', { items: [] });
+      const told = async (status: Deployment['status']) => {
+        api.on('GET /v1/deployments/d-ROLLBACK1', aDeployment({ id: 'd-ROLLBACK1', status, revisionLabel: '1.8.4' }));
+        const why = await cli.run(['why', 'd-8K1M2N3P4']);
+        const shown = await cli.run(['status', 'd-8K1M2N3P4']);
+        const inStatus = shown.stdout.split('\n').filter((line) => line.startsWith('Roll'));
+        return [why.stdout.trim().split('\n').at(-1), ...inStatus.map((line) => line.replace(/ +/g, ' '))];
+      };
+      expect(await told('Succeeded')).to.deep.equal([
+        'Rolled back by d-ROLLBACK1.',
+        'Rolled back by d-ROLLBACK1 to 1.8.4',
+      ]);
+      expect(await told('Failed')).to.deep.equal([
+        'Rollback d-ROLLBACK1 to 1.8.4 failed. See: drover why d-ROLLBACK1',
+        'Rollback d-ROLLBACK1 to 1.8.4 failed',
+      ]);
+      expect((await told('InProgress'))[0]).to.equal(
+        'Rollback d-ROLLBACK1 to 1.8.4 has not ended yet. See: drover watch d-ROLLBACK1',
+      );
     });
   });
 

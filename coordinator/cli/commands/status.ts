@@ -3,7 +3,7 @@ import type { DroverClient } from '../../../shared/sdk/drover-client.ts';
 import type { Cli } from '../cli.ts';
 import { collect } from '../collect.ts';
 import { defineCommand, optionalArgument } from '../command.ts';
-import { findDeployment, isDeploymentReference, parseGroup } from '../references.ts';
+import { findDeployment, isDeploymentReference, parseGroup, rollbackOf } from '../references.ts';
 import { deploymentLines } from '../render/deployment-lines.ts';
 import { groupLines } from '../render/group-lines.ts';
 import { overviewLines } from '../render/overview-lines.ts';
@@ -64,7 +64,10 @@ export function notMended(recent: readonly Deployment[]): Deployment[] {
 async function showDeployment(cli: Cli, client: DroverClient, reference: string): Promise<void> {
   const deployment = await findDeployment(cli, client, reference);
   const { id } = deployment;
-  const targets = await collect(client.all('listTargets', { deployment: id }));
+  const [targets, rollback] = await Promise.all([
+    collect(client.all('listTargets', { deployment: id })),
+    rollbackOf(client, deployment),
+  ]);
   const shown =
     targets.length <= MAX_TARGETS
       ? targets
@@ -72,7 +75,14 @@ async function showDeployment(cli: Cli, client: DroverClient, reference: string)
   const { style, width } = cli.output;
   cli.output.answer({
     json: () => ({ deployment, targets }),
-    lines: () => deploymentLines(deployment, shown.slice(0, MAX_TARGETS), cli.world.clock.now(), width, style),
+    lines: () =>
+      deploymentLines(
+        deployment,
+        { rollback, targets: shown.slice(0, MAX_TARGETS) },
+        cli.world.clock.now(),
+        width,
+        style,
+      ),
     ids: () => [id],
   });
 }

@@ -1,6 +1,8 @@
+import { type Deployment, isTerminal } from '../../../shared/model/deployment.ts';
 import { argument, defineCommand } from '../command.ts';
-import { findDeployment } from '../references.ts';
+import { findDeployment, rollbackOf } from '../references.ts';
 import { whyLines } from '../render/cause-lines.ts';
+import { rollbackTrouble } from '../render/rollback-text.ts';
 import { plainText } from '../render/text.ts';
 
 export const whyCommand = defineCommand({
@@ -16,7 +18,10 @@ export const whyCommand = defineCommand({
   async run(cli, args) {
     const client = await cli.client();
     const deployment = await findDeployment(cli, client, args.deployment);
-    const { items } = await client.listCauses({ deployment: deployment.id });
+    const [{ items }, rollback] = await Promise.all([
+      client.listCauses({ deployment: deployment.id }),
+      rollbackOf(client, deployment),
+    ]);
     const { style, width } = cli.output;
     const error = deployment.errorInformation;
     cli.output.answer({
@@ -27,12 +32,17 @@ export const whyCommand = defineCommand({
       lines: () => [
         ...(items.length === 0 ? [`No host of ${deployment.id} has failed.`] : whyLines(items, width, style)),
         ...(error === null ? [] : [`${error.code}: ${plainText(error.message)}`]),
-        ...(deployment.rollbackInfo.rollbackDeploymentId === null
-          ? []
-          : [`Rolled back by ${deployment.rollbackInfo.rollbackDeploymentId}.`]),
+        ...(rollback === null ? [] : [rollbackLine(rollback)]),
       ],
       ids: () => items.flatMap((cause) => cause.hostNames),
     });
     return 'done';
   },
 });
+
+function rollbackLine(rollback: Deployment): string {
+  const { id, status } = rollback;
+  const trouble = rollbackTrouble(rollback);
+  if (trouble === null) return `Rolled back by ${id}.`;
+  return `Rollback ${trouble}. See: drover ${isTerminal(status) ? 'why' : 'watch'} ${id}`;
+}

@@ -1,6 +1,7 @@
 import type { Deployment } from '../../../shared/model/deployment.ts';
 import type { Target } from '../../../shared/model/target.ts';
 import { reasonOf } from './history-line.ts';
+import { rollbackTrouble } from './rollback-text.ts';
 import { paintOfStatus, type Style } from './style.ts';
 import { type Cell, facts, table } from './table.ts';
 import { plainText } from './text.ts';
@@ -60,10 +61,10 @@ function creatorOf(d: Deployment): string {
   }
 }
 
-/** One deployment on one screen; `targets` are the ones worth a line. */
+/** One deployment on one screen, with the deployment that rolls it back; `targets` are the ones worth a line. */
 export function deploymentLines(
   d: Deployment,
-  targets: readonly Target[],
+  { rollback, targets }: { rollback: Deployment | null; targets: readonly Target[] },
   now: number,
   width: number,
   style: Style,
@@ -76,7 +77,7 @@ export function deploymentLines(
     `${count(Failed)} failed`,
     `${count(Skipped)} skipped`,
   ];
-  const { rollbackDeploymentId, rollbackTriggeringDeploymentId, rollbackMessage } = d.rollbackInfo;
+  const { rollbackTriggeringDeploymentId, rollbackMessage } = d.rollbackInfo;
   const pairs: (readonly [string, string | Cell])[] = [
     ['Deployment', d.id],
     [
@@ -107,15 +108,21 @@ export function deploymentLines(
             { text: `${d.errorInformation.code}: ${plainText(d.errorInformation.message)}`, paint: style.bad },
           ] as const,
         ]),
-    ...(rollbackDeploymentId === null ? [] : [['Rolled back by', rollbackDeploymentId] as const]),
+    ...(rollback === null ? [] : [rollbackFact(rollback)]),
     ...(rollbackTriggeringDeploymentId === null ? [] : [['Rolls back', rollbackTriggeringDeploymentId] as const]),
-    ...(rollbackMessage === null ? [] : [['Rollback', plainText(rollbackMessage)] as const]),
+    // With a rollback, the message says that it was begun, whatever became of it.
+    ...(rollbackMessage === null || rollback !== null ? [] : [['Rollback', plainText(rollbackMessage)] as const]),
     ...(d.followsDeploymentId === null ? [] : [['Follows', d.followsDeploymentId] as const]),
   ];
   return [
     ...facts(pairs, width, style),
     ...(targets.length === 0 ? [] : ['', ...targetTable(targets, now, width, style)]),
   ];
+}
+
+function rollbackFact(rollback: Deployment): readonly [string, string] {
+  const trouble = rollbackTrouble(rollback);
+  return trouble === null ? ['Rolled back by', `${rollback.id} to ${rollback.revisionLabel}`] : ['Rollback', trouble];
 }
 
 function targetTable(targets: readonly Target[], now: number, width: number, style: Style): string[] {
