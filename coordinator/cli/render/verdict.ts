@@ -1,5 +1,6 @@
 import type { Deployment } from '../../../shared/model/deployment.ts';
 import type { ExitName } from '../exit-codes.ts';
+import { rollbackTrouble } from './rollback-text.ts';
 import type { Style } from './style.ts';
 import { plainText, wrap } from './text.ts';
 import { count, duration, plural } from './units.ts';
@@ -55,15 +56,14 @@ function sentences(outcome: Outcome, style: Style): string[] {
 function rollbackLines({ deployment: d }: Outcome, rollback: Deployment | null, style: Style): string[] {
   if (rollback !== null) {
     const took = rollback.completedAt === null ? '' : ` (${duration(rollback.completedAt - rollback.createdAt)})`;
-    if (rollback.status === 'Succeeded') {
+    const trouble = rollbackTrouble(rollback);
+    if (trouble === null) {
       const isOn = rollback.overview.Succeeded + rollback.alreadyCurrentHosts;
       return [
         `${style.good('Rolled back')}: ${count(isOn)} of ${plural(rollback.totalHosts, 'host')} run ${rollback.revisionLabel} again${took}.`,
       ];
     }
-    return [
-      `${style.bad(`Rollback ${rollback.id} ${rollback.status.toLowerCase()}`)} to ${rollback.revisionLabel}${took}. See: drover why ${rollback.id}`,
-    ];
+    return [`${style.bad(`Rollback ${trouble}`)}${took}. See: drover why ${rollback.id}`];
   }
   const message = d.rollbackInfo.rollbackMessage;
   if (message !== null) return [`Not rolled back: ${plainText(message)}`];

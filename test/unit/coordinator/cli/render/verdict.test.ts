@@ -64,7 +64,7 @@ describe('verdictLines', () => {
     ]);
   });
 
-  it('says why there was no rollback, and when one failed itself', () => {
+  it('says why there was no rollback, and when one failed itself or was stopped', () => {
     const rollbackInfo = {
       rollbackDeploymentId: null,
       rollbackTriggeringDeploymentId: null,
@@ -72,7 +72,10 @@ describe('verdictLines', () => {
     };
     expect(lines({ ...failed, rollbackInfo })).to.include('Not rolled back: no earlier success');
     expect(lines(failed, { ...rollback, status: 'Failed' })[1]).to.equal(
-      'Rollback d-ROLLBACK1 failed to 1.8.4 (1 min 58 s). See: drover why d-ROLLBACK1',
+      'Rollback d-ROLLBACK1 to 1.8.4 failed (1 min 58 s). See: drover why d-ROLLBACK1',
+    );
+    expect(lines(failed, { ...rollback, status: 'Stopped' })[1]).to.equal(
+      'Rollback d-ROLLBACK1 to 1.8.4 was stopped (1 min 58 s). See: drover why d-ROLLBACK1',
     );
   });
 
