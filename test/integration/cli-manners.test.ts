@@ -3,7 +3,8 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type { Deployment } from '../../shared/model/deployment.ts';
-import { aDeployment, aGroup, aHost, aRevision, T0 } from '../support/api-samples.ts';
+import type { Host } from '../../shared/model/host.ts';
+import { aDeployment, aGroup, aGroupHost, aHost, aRevision, aTarget, T0 } from '../support/api-samples.ts';
 import { CliProcess } from '../support/cli-process.ts';
 import { FakeApi, problem } from '../support/fake-api.ts';
 import { FakeHerd } from '../support/fake-herd.ts';
@@ -150,6 +151,49 @@ describe('drover (the command) without a terminal', function () {
       expect((await told('InProgress'))[0]).to.equal(
         'Rollback d-ROLLBACK1 to 1.8.4 has not ended yet. See: drover watch d-ROLLBACK1',
       );
+    });
+  });
+
+  describe('the plan of a part of a group', () => {
+    it('tells of the hosts that were chosen, however they were', async () => {
+      new FakeHerd(api);
+      const gone = { presence: 'Offline', revisionId: 'r-bbbbbbbbbbbb' } as const;
+      api.on(
+        'GET /v1/applications/:application/deployment-groups/:group/hosts',
+        page(aGroupHost('api-1'), aGroupHost('api-2', gone), aGroupHost('api-3')),
+      );
+      const zones: Record<string, Host[]> = { 'zone=a': [aHost('api-1'), aHost('other')], zone: [aHost('api-2')] };
+      const inB = aHost('api-3', { tags: { zone: 'b' } });
+      api.on('GET /v1/hosts', ({ query }) => ({
+        body: page(...(query['tag'] === undefined ? [aHost('api-1'), inB] : (zones[query['tag']] ?? []))),
+      }));
+      api.on('GET /v1/deployments/:deployment/targets', ({ query }) => ({
+        body: page(...(query['status'] === 'Failed' ? [aTarget('api-3')] : [aTarget('api-1')])),
+      }));
+      const planOf = async (...only: string[]) => {
+        const filters = only.flatMap((filter) => ['--only', filter]);
+        const { stderr } = await cli.run(['deploy', 'web/prod', '1.9.0', ...filters, '--yes', '--detach']);
+        return stderr.split('\n').filter((line) => /^Plan|^ {2}/.test(line));
+      };
+      const [whole] = await planOf('host:api-1,api-3');
+      expect(whole).to.equal('Plan: 1.8.4 → 1.9.0 on 2 of 3 hosts, CodeDeployDefault.OneAtATime.');
+      expect((await planOf('host:api-1')).length).to.equal(1);
+      expect((await planOf('tag:zone=a')).join()).to.match(/on 1 of 3 hosts[^,]*,[^,]*$/);
+      expect(await planOf('tag:zone=a', 'tag:zone')).to.deep.equal([
+        'Plan: 1.8.4 → 1.9.0 on 2 of 3 hosts, CodeDeployDefault.OneAtATime.',
+        '  1 of 2 run it already.',
+        '  1 host offline, and will fail: api-2',
+      ]);
+      expect((await planOf('tag:=b')).join()).to.match(/on 1 of 3 hosts[^,]*,[^,]*$/);
+      expect((await planOf('failed-of:d-8K1M2N3P4')).join()).to.match(/on 2 of 3 hosts[^,]*,[^,]*$/);
+      expect((await planOf('failed-of:d-8K1M2N3P4', 'tag:zone=a')).join()).to.match(/on 1 of 3 hosts[^,]*,[^,]*$/);
+    });
+
+    it('is what the question asks about', async () => {
+      new FakeHerd(api);
+      const { exit, stderr } = await cli.run(['deploy', 'web/prod', '1.9.0', '--only', 'host:api-1']);
+      expect(exit).to.equal(64);
+      expect(stderr).to.contain('Deploy 1.9.0 to 1 of 5 hosts in web/prod');
     });
   });
 

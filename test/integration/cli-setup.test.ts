@@ -424,6 +424,7 @@ describe('drover sets things up', function () {
 
     it('passes every restriction and flag on', async () => {
       new FakeHerd(api);
+      api.on('GET /v1/hosts', page(aHost('api-1')));
       await cli.run([
         'deploy',
         'web/prod',

@@ -1,14 +1,15 @@
 import { newUuid } from '../../../shared/core/ids.ts';
 import type { TagFilter } from '../../../shared/model/deployment-group.ts';
-import type { DroverClient, RouteInput } from '../../../shared/sdk/drover-client.ts';
+import type { DroverClient } from '../../../shared/sdk/drover-client.ts';
 import type { Cli } from '../cli.ts';
 import { collect } from '../collect.ts';
 import { argument, choice, defineCommand, flag, optionalArgument, text, texts } from '../command.ts';
 import { inContext, typedConfirmation } from '../confirmation.ts';
 import { usageError } from '../exit-codes.ts';
+import { type Only, partOfGroup } from '../group-part.ts';
 import { findDeployment, parseGroup, textOrFile } from '../references.ts';
 import { planLines } from '../render/plan-lines.ts';
-import { plural } from '../render/units.ts';
+import { count, plural } from '../render/units.ts';
 import { announceAndWatch, DEPLOYMENT_EXITS, startFlags, watchFlags } from './watch-options.ts';
 
 export const deployCommand = defineCommand({
@@ -65,13 +66,15 @@ export const deployCommand = defineCommand({
     const only = await onlyOf(cli, client, options.only ?? []);
     const revision = await revisionOf(cli, application, args.revision ?? 'latest');
     const plan = await loadPlan(client, { application, group: deploymentGroup, revision, config: options.config });
-    const isPart = Object.keys(only).length > 0;
+    const part = await partOfGroup(client, plan.hosts, only);
+    const isOutdatedOnly = options.outdatedOnly === true;
     const { output } = cli;
-    if (!output.mode.isJson) for (const line of planLines({ ...plan, isPart }, output.style)) output.note(line);
+    if (!output.mode.isJson)
+      for (const line of planLines({ ...plan, part, isOutdatedOnly }, output.style)) output.note(line);
     const context = await cli.chosen();
     const hostCount = plan.hosts.length;
     await cli.confirm(
-      `Deploy ${plan.revision.label} to ${isPart ? 'a part of ' : ''}${plural(hostCount, 'host')} in ${application}/${deploymentGroup} ${inContext(context)}`,
+      `Deploy ${plan.revision.label} to ${part === null ? '' : `${count(part.length)} of `}${plural(hostCount, 'host')} in ${application}/${deploymentGroup} ${inContext(context)}`,
       { isYes: options.yes, typed: typedConfirmation({ application, group: deploymentGroup, context, hostCount }) },
     );
     const description = options.reason === undefined ? undefined : await textOrFile(cli, options.reason);
@@ -116,8 +119,6 @@ async function revisionOf(cli: Cli, application: string, text: string): Promise<
   const { revision } = await pushBundle(cli, { path: text, application });
   return revision.id;
 }
-
-type Only = Pick<RouteInput<'createDeployment'>, 'onlyTagFilters' | 'onlyHostNames' | 'onlyFailedOf'>;
 
 async function onlyOf(cli: Cli, client: DroverClient, filters: readonly string[]): Promise<Only> {
   const tagFilters: TagFilter[] = [];

@@ -36,7 +36,8 @@ export const redeployCommand = defineCommand({
     const config = isSameGroup ? earlier?.deploymentConfigName : undefined;
     const plan = await loadPlan(client, { application, group, revision: earlier?.revisionId ?? args.what, config });
     if (!cli.output.mode.isJson)
-      for (const line of planLines({ ...plan, isPart: false }, cli.output.style)) cli.output.note(line);
+      for (const line of planLines({ ...plan, part: null, isOutdatedOnly: false }, cli.output.style))
+        cli.output.note(line);
     const context = await cli.chosen();
     const hostCount = plan.hosts.length;
     await cli.confirm(

@@ -8,23 +8,28 @@ import { count, ordinal, plural } from './units.ts';
 
 export interface Plan {
   group: DeploymentGroup;
+  /** All of the group. */
   hosts: readonly GroupHost[];
+  /** Those that are meant, when only a part of the group is. */
+  part: readonly GroupHost[] | null;
   config: DeploymentConfig;
   revision: Pick<Revision, 'id' | 'label'>;
-  /** Only a part of the group is meant; its size is not known before the coordinator has chosen. */
-  isPart: boolean;
+  /** Hosts that run the revision already are left out, unless they are broken with it. */
+  isOutdatedOnly: boolean;
 }
 
 /** What will happen, before it does. Only what is known. */
 export function planLines(plan: Plan, style: Style): string[] {
-  const { group, hosts, config, revision } = plan;
-  const total = hosts.length;
+  const { group, config, revision, part } = plan;
+  const hosts = part ?? plan.hosts;
   const current = hosts.filter((host) => host.revisionId === revision.id).length;
-  const offline = hosts.filter((host) => host.presence === 'Offline').map((host) => host.hostName);
-  const size = plan.isPart ? `a part of ${plural(total, 'host')}` : plural(total, 'host');
+  const offline = hosts
+    .filter((host) => host.presence === 'Offline' && !isLeftOut(plan, host))
+    .map((host) => host.hostName);
+  const size = `${part === null ? '' : `${count(part.length)} of `}${plural(plan.hosts.length, 'host')}`;
   return [
-    `${style.bold('Plan')}: ${group.lastGoodRevisionLabel ?? 'nothing'} ${style.glyphs.arrow} ${revision.label} on ${size}, ${config.name}.${plan.isPart ? '' : safetyOf(plan)}`,
-    ...(current > 0 ? [`  ${count(current)} of ${count(total)} run it already.`] : []),
+    `${style.bold('Plan')}: ${group.lastGoodRevisionLabel ?? 'nothing'} ${style.glyphs.arrow} ${revision.label} on ${size}, ${config.name}.${part === null ? safetyOf(plan) : ''}`,
+    ...(current > 0 ? [`  ${count(current)} of ${count(hosts.length)} run it already.`] : []),
     ...(offline.length > 0
       ? [
           style.warn(
@@ -33,6 +38,10 @@ export function planLines(plan: Plan, style: Style): string[] {
         ]
       : []),
   ];
+}
+
+function isLeftOut({ revision, isOutdatedOnly }: Plan, host: GroupHost): boolean {
+  return isOutdatedOnly && host.revisionId === revision.id && host.instanceHealth !== 'Unhealthy';
 }
 
 function safetyOf({ group, hosts, config, revision }: Plan): string {
