@@ -43,10 +43,13 @@ export function topicLines(topic: HelpTopic, width: number, style: Style): strin
         ...table(
           [{ title: 'VARIABLE' }, { title: 'MEANING', isProse: true }],
           [
-            ['DROVER_URL', "the coordinator's address, instead of a context"],
-            ['DROVER_TOKEN', 'the token, instead of a stored one'],
-            ['DROVER_CA_FILE', 'PEM file of the authority of its certificate'],
-            ['DROVER_CONTEXT', 'the context, instead of the one in use; --context beats all of these'],
+            ['DROVER_URL', "the coordinator's address, instead of a context's; --context beats it"],
+            ['DROVER_TOKEN', "the token, instead of the context's own, also with --context"],
+            [
+              'DROVER_CA_FILE',
+              "PEM file of the authority of its certificate, instead of the context's own, also with --context",
+            ],
+            ['DROVER_CONTEXT', 'the context, instead of the one in use; --context beats it, and so does DROVER_URL'],
             ['NO_COLOR, FORCE_COLOR', 'see drover help colours'],
             ['DROVER_TRACE', 'set: an unexpected failure shows where it came from'],
             ['XDG_CONFIG_HOME', 'contexts.json is in its drover/ (default ~/.config)'],

@@ -42,8 +42,10 @@ describe('chooseContext', () => {
     expect(chooseContext(contexts, { DROVER_URL: 'https://prod.example/' }, undefined).token).to.equal('prod-token');
   });
 
-  it('lets DROVER_TOKEN replace the stored one', () => {
-    expect(chooseContext(contexts, { DROVER_TOKEN: 'mine' }, undefined).token).to.equal('mine');
+  it('lets DROVER_TOKEN and DROVER_CA_FILE replace the stored ones, also with --context', () => {
+    const env = { DROVER_TOKEN: 'mine', DROVER_CA_FILE: '/mine.pem' };
+    for (const flag of [undefined, 'staging'])
+      expect(chooseContext(contexts, env, flag)).to.include({ token: 'mine', caFile: '/mine.pem' });
   });
 
   it('says how to log in when there is nothing, and what there is when a name is wrong', () => {

@@ -15,4 +15,10 @@ describe('a help topic', () => {
       for (const exit of EXIT_CODES) expect(words).to.contain(exit.meaning);
     }
   });
+
+  it('tells of the environment which variables --context beats, and which it does not', () => {
+    const line = (name: string) => topicLines('environment', 1_000, style).find((text) => text.startsWith(`${name} `));
+    for (const beaten of ['DROVER_URL', 'DROVER_CONTEXT']) expect(line(beaten)).to.contain('--context beats it');
+    for (const beating of ['DROVER_TOKEN', 'DROVER_CA_FILE']) expect(line(beating)).to.contain('also with --context');
+  });
 });
