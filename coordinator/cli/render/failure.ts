@@ -38,7 +38,8 @@ export function failureDocument(error: unknown): object {
 function tell(error: unknown): Told {
   if (error instanceof CommandFailure)
     return {
-      code: error.exit,
+      // Spelt as the API's codes, so that what is not there is `not_found` whoever found that out.
+      code: error.exit.replaceAll('-', '_'),
       message: error.message,
       hint: error.hint ?? null,
       requestId: null,
