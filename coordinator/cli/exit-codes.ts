@@ -4,20 +4,38 @@ import { AppError, type ErrorCode } from '../../shared/core/errors.ts';
 export const EXIT_CODES = [
   { code: 0, name: 'done', meaning: 'done as asked' },
   { code: 1, name: 'unexpected', meaning: 'something unexpected: a bug, or a disk or pipe that failed' },
-  { code: 2, name: 'usage', meaning: 'the command or what it was given is wrong; nothing was changed' },
-  { code: 3, name: 'refused', meaning: 'refused or blocked, for example by a running deployment; nothing was changed' },
+  {
+    code: 2,
+    name: 'usage',
+    meaning: 'the command or what it was given is wrong (also: `lint` found errors); nothing was changed',
+  },
+  {
+    code: 3,
+    name: 'refused',
+    meaning:
+      'refused or blocked, for example by a running deployment; nothing was changed (by `import` and `groups apply`: only what they told)',
+  },
   { code: 4, name: 'nothing-to-do', meaning: 'there was nothing to do' },
-  { code: 5, name: 'failed', meaning: 'the deployment failed and was not rolled back' },
+  { code: 5, name: 'failed', meaning: 'the deployment failed and was not rolled back; or the agent update failed' },
   { code: 6, name: 'failed-rolled-back', meaning: 'the deployment failed and was rolled back' },
-  { code: 7, name: 'stopped', meaning: 'the deployment was stopped by somebody' },
-  { code: 8, name: 'awaits-approval', meaning: 'the deployment waits for an approval' },
+  {
+    code: 7,
+    name: 'stopped',
+    meaning: 'the deployment, or the agent update, was stopped by somebody (for `stop` itself that is 0)',
+  },
+  { code: 8, name: 'awaits-approval', meaning: 'not given yet: approvals come later' },
   { code: 9, name: 'watch-timed-out', meaning: 'the watching timed out; the deployment goes on' },
   { code: 10, name: 'not-found', meaning: 'there is no such thing' },
   { code: 11, name: 'not-permitted', meaning: 'not logged in, or not permitted' },
-  { code: 12, name: 'unreachable', meaning: 'the coordinator cannot be reached' },
-  { code: 13, name: 'drift', meaning: 'installed files were changed since their install' },
+  {
+    code: 12,
+    name: 'unreachable',
+    meaning:
+      'the coordinator cannot be reached, or it or what it needs (its disk, a host, a revision store) cannot serve now; for `import` also: what is imported from cannot be reached',
+  },
+  { code: 13, name: 'drift', meaning: '`hosts drift`: installed files were changed since their install' },
   { code: 64, name: 'needs-answer', meaning: 'a question would have to be asked, but there is no terminal' },
-  { code: 130, name: 'left', meaning: 'left by Ctrl C; a deployment goes on' },
+  { code: 130, name: 'left', meaning: 'left by Ctrl C, or by `q` in a watching screen; a deployment goes on' },
 ] as const;
 export type ExitCode = (typeof EXIT_CODES)[number]['code'];
 export type ExitName = (typeof EXIT_CODES)[number]['name'];

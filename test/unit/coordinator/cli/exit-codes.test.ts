@@ -9,6 +9,14 @@ describe('exit codes', () => {
     for (const exit of EXIT_CODES) expect(exitName(exitCode(exit.name))).to.equal(exit.name);
   });
 
+  it('say all that they are given for', () => {
+    const meaning = (code: number) => EXIT_CODES.find((exit) => exit.code === code)?.meaning;
+    expect(meaning(2)).to.match(/lint/);
+    expect(meaning(7)).to.match(/`stop` itself/);
+    expect(meaning(12)).to.match(/cannot be reached.*cannot serve now.*import/);
+    expect(meaning(130)).to.match(/Ctrl C.*`q`/);
+  });
+
   it('tell every failure of the coordinator', () => {
     const codes = Object.fromEntries(ERROR_CODES.map((code) => [code, exitCode(exitOfError(new AppError(code, 'x')))]));
     expect(codes).to.deep.equal({
