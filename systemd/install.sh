@@ -19,7 +19,8 @@
 #
 # What it changes: the package drover-agent (or, without dpkg, the files of its archive); /etc/drover/ca.crt and two keys of
 # /etc/drover/agent.yaml when a CA file or a pin is given; the identity in /var/lib/drover-agent; the unit is enabled and started.
-# Exit codes: 0 done; 1 failed; 2 wrong usage; 11 the token was refused; 12 the coordinator cannot be reached.
+# Exit codes: 0 done; 1 failed; 2 wrong usage; 3 the name is taken (drover hosts forget it first); 11 the token was refused;
+# 12 the coordinator cannot be reached.
 set -eu
 
 coordinator='@COORDINATOR_URL@'
