@@ -34,6 +34,16 @@ const outdir = resolve(root, options.outdir);
  * children would inherit. bench/support/agent.ts starts agents with it, too.
  */
 const AGENT_NODE_OPTIONS = '--max-semi-space-size=1 ';
+/** For operators, with all that they link to. */
+const COORDINATOR_DOCS = [
+  ...['agent', 'aws-agents', 'cli', 'configuration', 'install', 'operations', 'rollout', 'triggers'].map(
+    (page) => `docs/${page}.md`,
+  ),
+  'docs/decisions/0007-secrets-of-access-keys.md',
+  'examples/agent.yaml',
+  'examples/coordinator.yaml',
+  'examples/webhook-receiver.mjs',
+];
 const DEBIAN_ARCHITECTURES = { x64: 'amd64', arm64: 'arm64' };
 const architecture = DEBIAN_ARCHITECTURES[process.arch];
 if (process.platform !== 'linux' || architecture === undefined)
@@ -74,7 +84,7 @@ function packCoordinator(agentFiles, { programs, node }) {
   place(coordinator, join(programs, 'drover-aws.js'), `usr/lib/${coordinator.name}/drover-aws.js`, 0o644);
   const addOn = addNativeModule(coordinator);
   addSystemd(coordinator, ['tmpfiles', 'sysusers']);
-  addDocs(coordinator, ['docs/configuration.md', 'docs/rollout.md', 'docs/cli.md', 'examples/coordinator.yaml']);
+  addDocs(coordinator, COORDINATOR_DOCS);
   // What it offers to hosts.
   for (const file of agentFiles) place(coordinator, file, `usr/share/drover/packages/${file.split('/').at(-1)}`, 0o644);
   place(coordinator, join(root, 'systemd/install.sh'), 'usr/share/drover/packages/install.sh', 0o644);
@@ -137,9 +147,14 @@ function addSystemd(target, kinds) {
   place(target, join(root, `systemd/${target.part}.yaml`), `etc/drover/${target.part}.yaml`, 0o644);
 }
 
+/** Pages stay as they lie in docs/; examples lie beside them, and the pages' links to examples lead there. */
 function addDocs(target, paths) {
-  for (const path of paths)
-    place(target, join(root, path), `usr/share/doc/${target.name}/${path.split('/').at(-1)}`, 0o644);
+  for (const path of paths) {
+    const text = readFileSync(join(root, path), 'utf8');
+    const name = path.replace(/^(docs|examples)\//, '');
+    const packaged = path.endsWith('.md') ? text.replaceAll('](../examples/', '](') : text;
+    write(target, `usr/share/doc/${target.name}/${name}`, packaged, 0o644);
+  }
 }
 
 /** @param binaries what decides which C library a host must have at least */

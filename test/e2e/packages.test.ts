@@ -1,8 +1,8 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 
@@ -82,6 +82,21 @@ describe(`npm run package${missing.length === 0 ? '' : ` (skipped: needs ${missi
     const args = [join(library, 'drover.js'), 'import', 'codedeploy', '--dry-run'];
     const ran = spawnSync(join(library, 'node'), args, { cwd: '/', env, encoding: 'utf8' });
     expect(ran.status, ran.stderr).to.equal(12);
+  });
+
+  it('has every page and example beside a page that links to it', () => {
+    for (const part of ['agent', 'coordinator']) {
+      const docs = join(directory, `drover-${part}.deb/usr/share/doc/drover-${part}`);
+      const pages = readdirSync(docs, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.md'));
+      expect(pages).to.include(part === 'agent' ? 'agent.md' : 'operations.md');
+      const astray = pages.flatMap((page) =>
+        [...readFileSync(join(docs, page), 'utf8').matchAll(/\]\((?!https?:|#)([^)#\s]+)[^)]*\)/g)]
+          .map(([, link = '']) => ({ page, link, file: join(docs, dirname(page), link) }))
+          .filter(({ file }) => !file.startsWith(`${docs}/`) || !existsSync(file))
+          .map(({ link }) => `${page}: ${link}`),
+      );
+      expect(astray, `drover-${part}`).to.deep.equal([]);
+    }
   });
 
   it('declares the configuration as such, and scripts that a shell can read', () => {
