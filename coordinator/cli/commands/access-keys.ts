@@ -5,7 +5,7 @@ import { CommandFailure, usageError } from '../exit-codes.ts';
 import { table } from '../render/table.ts';
 import { ago, dateTime } from '../render/units.ts';
 
-const COMMON = ['usage', 'not-permitted', 'unreachable'] as const;
+const COMMON = ['usage', 'not-found', 'not-permitted', 'unreachable'] as const;
 
 const ls = defineCommand({
   name: 'ls',
@@ -59,7 +59,7 @@ const create = defineCommand({
     valid: span('--valid <time>', 'for how long, for example 90d (default: until it is removed)', { group: 'Safety' }),
     session: flag('--session', 'every request has to carry a session token too', { group: 'Safety' }),
   },
-  exits: [...COMMON, 'not-found', 'refused'],
+  exits: [...COMMON, 'refused'],
   notes: ['A key ends with its holder: revoking the token, or forgetting the host, removes it.'],
   async run(cli, _args, options) {
     if ((options.operator === undefined) === (options.host === undefined))
@@ -91,7 +91,7 @@ const rm = defineCommand({
   examples: [['drover access-keys rm DROV8K1M2N3P4Q5R6S7T', 'asks first']],
   arguments: { id: argument('<id>', 'the access key id') },
   options: { yes: flag('-y, --yes', 'do not ask', { group: 'Safety' }) },
-  exits: [...COMMON, 'not-found', 'needs-answer', 'left'],
+  exits: [...COMMON, 'refused', 'needs-answer', 'left'],
   async run(cli, args, options) {
     const client = await cli.client();
     const items = await collect(client.all('listAccessKeys', {}));

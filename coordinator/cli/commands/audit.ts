@@ -23,7 +23,7 @@ export const auditCommand = defineCommand({
       { group: 'Output' },
     ),
   },
-  exits: ['usage', 'not-permitted', 'unreachable'],
+  exits: ['usage', 'not-found', 'not-permitted', 'unreachable'],
   seeAlso: ['history'],
   async run(cli, _args, options) {
     const client = await cli.client();

@@ -18,7 +18,7 @@ export const registerCodeDeployAgent = defineCommand({
     iamArn: text('--iam-arn <arn>', 'who it is to its agent (default: made from the name)', WHAT),
     region: text('--region <name>', `its region, to its agent (default ${DEFAULT_REGION})`, WHAT),
   },
-  exits: ['usage', 'not-permitted', 'refused', 'unreachable'],
+  exits: ['usage', 'not-found', 'not-permitted', 'refused', 'unreachable'],
   seeAlso: ['access-keys', 'hosts ls'],
   notes: ['docs/aws-agents.md has the whole configuration of that agent. The secret is shown once.'],
   async run(cli, { host: name }, options) {

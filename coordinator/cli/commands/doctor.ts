@@ -21,7 +21,7 @@ export const doctorCommand = defineCommand({
   name: 'doctor',
   summary: 'Check address, TLS, clock, token and version, with the remedy for each',
   examples: [['drover doctor', '']],
-  exits: ['not-permitted', 'unreachable'],
+  exits: ['usage', 'not-found', 'not-permitted', 'unreachable'],
   seeAlso: ['whoami', 'context'],
   async run(cli) {
     const { checks, exit } = await examine(cli);

@@ -54,7 +54,7 @@ export const logoutCommand = defineCommand({
   name: 'logout',
   summary: 'Forget the token of a context; it stays valid until it is revoked',
   examples: [['drover logout', 'the context in use']],
-  exits: ['not-found', 'nothing-to-do'],
+  exits: ['usage', 'not-found', 'nothing-to-do'],
   seeAlso: ['login', 'tokens rm'],
   async run(cli) {
     const { files, env } = cli.world;

@@ -6,7 +6,7 @@ import { CommandFailure } from '../exit-codes.ts';
 import { table } from '../render/table.ts';
 import { ago, dateTime } from '../render/units.ts';
 
-const COMMON = ['usage', 'not-permitted', 'unreachable'] as const;
+const COMMON = ['usage', 'not-found', 'not-permitted', 'unreachable'] as const;
 
 const ls = defineCommand({
   name: 'ls',
@@ -84,7 +84,7 @@ const rm = defineCommand({
   examples: [['drover tokens rm ana', 'asks first']],
   arguments: { token: argument('<name|id>', 'whose, or its id') },
   options: { yes: flag('-y, --yes', 'do not ask', { group: 'Safety' }) },
-  exits: [...COMMON, 'not-found', 'refused', 'needs-answer', 'left'],
+  exits: [...COMMON, 'refused', 'needs-answer', 'left'],
   async run(cli, args, options) {
     const client = await cli.client();
     const items = await collect(client.all('listOperatorTokens', {}));

@@ -8,7 +8,7 @@ import { plainText } from '../render/text.ts';
 import { triggerLines } from '../render/trigger-lines.ts';
 import { ago, plural } from '../render/units.ts';
 
-const COMMON = ['usage', 'not-permitted', 'unreachable'] as const;
+const COMMON = ['usage', 'not-found', 'not-permitted', 'unreachable'] as const;
 
 const ls = defineCommand({
   name: 'ls',
@@ -69,7 +69,7 @@ const show = defineCommand({
   summary: 'One message that is not delivered, with what it says',
   examples: [['drover triggers show 8c1f02d4', 'its id or the beginning of it']],
   arguments: { message: argument('<id>', "the message's id") },
-  exits: [...COMMON, 'not-found'],
+  exits: COMMON,
   async run(cli, args) {
     const client = await cli.client();
     const message = await client.getTriggerMessage({ message: await idOf(cli, args.message) });
@@ -96,7 +96,7 @@ const retry = defineCommand({
     all: flag('--all', 'all dead letters', { group: 'What' }),
     target: text('--target <target>', 'the dead letters for this target', { group: 'What' }),
   },
-  exits: [...COMMON, 'not-found', 'nothing-to-do'],
+  exits: [...COMMON, 'nothing-to-do'],
   async run(cli, args, options) {
     const given = [args.message, options.target, options.all === true ? true : undefined];
     if (given.filter((one) => one !== undefined).length !== 1)
@@ -127,7 +127,7 @@ const rm = defineCommand({
   examples: [['drover triggers rm 8c1f02d4', 'asks first']],
   arguments: { message: argument('<id>', "the message's id") },
   options: { yes: flag('-y, --yes', 'do not ask', { group: 'Safety' }) },
-  exits: [...COMMON, 'not-found', 'needs-answer', 'left'],
+  exits: [...COMMON, 'refused', 'needs-answer', 'left'],
   async run(cli, args, options) {
     const client = await cli.client();
     const message = await client.getTriggerMessage({ message: await idOf(cli, args.message) });

@@ -6,7 +6,7 @@ export const whoamiCommand = defineCommand({
   name: 'whoami',
   summary: 'Who am I, and which coordinator answers',
   examples: [['drover whoami', '']],
-  exits: ['not-permitted', 'unreachable'],
+  exits: ['usage', 'not-found', 'not-permitted', 'unreachable'],
   seeAlso: ['context', 'doctor'],
   async run(cli) {
     const client = await cli.client();

@@ -24,6 +24,22 @@ describe('every command', () => {
       }
     });
 
+  it('lists how it ends where it asks the coordinator, and where it asks the operator', async () => {
+    for (const entry of CATALOGUE) {
+      const loaded = await entry.load();
+      for (const spec of isGroup(loaded) ? loaded.commands : [loaded]) {
+        // It makes the context that it is for, and asks for a token alone.
+        if (spec.name === 'login') continue;
+        const path = `${entry.name} ${spec.name}`;
+        // A context that does not exist is `not-found`, contexts that cannot be read are `usage`.
+        if (spec.exits.includes('unreachable'))
+          expect(spec.exits, path).to.include.members(['usage', 'not-found', 'not-permitted']);
+        // `refused` is the answer no.
+        if (spec.exits.includes('needs-answer')) expect(spec.exits, path).to.include.members(['refused', 'left']);
+      }
+    }
+  });
+
   it('names only commands that exist under "See also"', async () => {
     const names = new Set<string>();
     const seen: string[] = [];
