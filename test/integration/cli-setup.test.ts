@@ -492,7 +492,9 @@ describe('drover sets things up', function () {
     expect(stdout).to.match(/^Offline +1 host: web-9$/m);
     expect(stdout).not.to.contain('d-MENDED');
     api.on('GET /v1/deployments', page()).on('GET /v1/hosts', page());
-    expect((await cli.run(['status'])).stdout).to.equal('Nothing runs, nothing is left broken, no host is offline.\n');
+    expect((await cli.run(['status'])).stdout).to.equal(
+      'Nothing runs, nothing of the last day is left broken, no host is offline.\n',
+    );
   });
 
   it('lists history and audit with their filters', async () => {

@@ -58,7 +58,8 @@ export const deployCommand = defineCommand({
   exits: DEPLOYMENT_EXITS,
   seeAlso: ['watch', 'why', 'rollback'],
   notes: [
-    'It watches until the deployment and, when it fails, its rollback have ended, and the exit code says how. A group or context whose name has prod, production or live in it asks for its name to be typed.',
+    'It watches until the deployment and, when it fails, its rollback have ended, and the exit code says how. Where the name of the group or of the context has prod, production or live in it, and the group more than one host, <app/group> has to be typed.',
+    'Of several --only tag: a host has to match one, and so of several host:; where both are given, or failed-of:, it has to match each kind.',
   ],
   async run(cli, args, options) {
     const { application, group: deploymentGroup } = parseGroup(args.group);

@@ -148,6 +148,9 @@ const edit = defineCommand({
   options: { ...settings, yes: flag('-y, --yes', 'do not ask', { group: 'Safety' }) },
   exits: [...COMMON, 'refused', 'nothing-to-do', 'needs-answer', 'left'],
   seeAlso: ['groups export', 'groups apply'],
+  notes: [
+    'It shows what changes, and asks. --tag, --host, --scaling-group, --env and --trigger each give their whole list anew: repeat what is to stay.',
+  ],
   async run(cli, args, options) {
     const place = parseGroup(args.group);
     const client = await cli.client();

@@ -185,7 +185,7 @@ const enrolToken = defineCommand({
   },
   exits: COMMON,
   seeAlso: ['hosts ls'],
-  notes: ['The secret is shown once. On the host: drover-agent enrol.'],
+  notes: ["The secret is shown once. On the host: the coordinator's /install.sh with --join, or drover-agent enrol."],
   async run(cli, _args, options) {
     const client = await cli.client();
     const { output } = cli;

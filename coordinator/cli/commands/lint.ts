@@ -16,7 +16,7 @@ export const lintCommand = defineCommand({
   options: { strict: flag('--strict', 'warnings count as errors', { group: 'Safety' }) },
   exits: ['usage'],
   seeAlso: ['push'],
-  notes: ['It needs no coordinator. Exit 2 when there is an error.'],
+  notes: ['It needs no coordinator. Exit 2 when there is an error, with --strict also for a warning.'],
   async run(cli, args, options) {
     const linted = await lintPath(cli.world.files, args.path ?? '.');
     const errors = errorsOf(linted).length;

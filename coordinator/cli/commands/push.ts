@@ -32,7 +32,7 @@ export const pushCommand = defineCommand({
   exits: ['usage', 'refused', 'not-found', 'not-permitted', 'unreachable', 'left'],
   seeAlso: ['lint', 'deploy', 'revisions ls'],
   notes: [
-    'A directory with the same names, modes and contents always gives the same digest; a digest that is known is not sent again. What .droverignore names stays out.',
+    'A directory with the same names, modes and contents always gives the same digest; a digest that is known is not sent again, except under a new --label. What .droverignore names stays out.',
   ],
   async run(cli, args, options) {
     if (options.app === undefined) throw usageError('--app is missing', 'For example drover push ./build --app web');

@@ -16,7 +16,7 @@ export const statusCommand = defineCommand({
   name: 'status',
   summary: 'What needs me; or how one deployment or deployment group is, on one screen',
   examples: [
-    ['drover status', 'what runs, what failed and was not mended, who is offline'],
+    ['drover status', 'what runs, what failed in the last day and was not mended, who is offline'],
     ['drover status web/prod', 'a group with its hosts'],
     ['drover status last', 'my last deployment'],
   ],

@@ -8,7 +8,7 @@ export const GLOBAL_FLAGS: readonly (readonly [flags: string, description: strin
   ['--json', 'JSON on stdout (drover help json)'],
   ['-q, --quiet', 'ids only'],
   ['--context <name>', 'another coordinator than the one in use'],
-  ['--color <when>', 'auto, always or never (drover help colours)'],
+  ['--color <when>', 'auto, always or never, which is --no-color (drover help colours)'],
   ['--ascii', 'no character outside of ASCII'],
   ['-h, --help', 'this text'],
 ];

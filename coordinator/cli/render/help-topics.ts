@@ -25,15 +25,15 @@ export function topicLines(topic: HelpTopic, width: number, style: Style): strin
       ];
     case 'json':
       return paragraphs(width, [
-        'With --json every command prints one JSON document on stdout: {"v":1, ...}. "v" is the version of the shape; fields are only ever added to it.',
+        'With --json a command prints one JSON document on stdout: {"v":1, ...}. "v" is the version of the shape; fields are only ever added to it. Several documents come from watching (below), from logs, from agents update, agents stop and agents status --watch, a line each, and from groups apply, one for each group that it changes.',
         'Lists are {"v":1,"items":[...]}; one thing is under its name, for example {"v":1,"deployment":{...}}. Instants are UTC in ISO 8601, spans and sizes carry their unit in the name (durationMs, sizeBytes).',
-        'Errors are on stdout too, with the exit code kept: {"error":{"code","message","hint","requestId","details","exit","exitName"}}.',
-        'Watching (deploy, watch, stop, rollback, redeploy, retry) prints a document a line: {"v":1,"seq","at","deployment","kind", ...} with the kinds head, progress, target (with --targets), cause, decision, connection and ended. The last line is "ended" with result and exit, or "left".',
-        'With --quiet only ids are printed, one a line.',
+        'Errors are on stdout too, with the exit code kept: {"error":{"code","message","hint","requestId","details","exit","exitName"}}. "code" is the API\'s, or the name of the exit code spelt alike (not_found, needs_answer).',
+        'Watching (deploy, watch, stop, rollback, redeploy, retry) prints a document a line: {"v":1,"seq","at","deployment","kind", ...} with the kinds head, progress, target (with --targets), cause, decision, connection and ended. The last line is "ended" with result and exit, "left", or an error.',
+        'With --quiet only ids are printed, one a line; of a new token its secret.',
       ]);
     case 'colours':
       return paragraphs(width, [
-        'Colour only repeats what words and marks say. It is used on a terminal, unless NO_COLOR is set or TERM is dumb; FORCE_COLOR=1 uses it anywhere, and --color auto|always|never beats both.',
+        'Colour only repeats what words and marks say. It is used on a terminal, unless NO_COLOR is set or TERM is dumb; FORCE_COLOR=1 uses it anywhere. --color always, --color never and --no-color beat them all; --color auto leaves it to them.',
         'Characters outside of ASCII are used when LC_ALL, LC_CTYPE or LANG says UTF-8, and never with --ascii.',
       ]);
     case 'environment':
@@ -50,7 +50,10 @@ export function topicLines(topic: HelpTopic, width: number, style: Style): strin
               "PEM file of the authority of its certificate, instead of the context's own, also with --context",
             ],
             ['DROVER_CONTEXT', 'the context, instead of the one in use; --context beats it, and so does DROVER_URL'],
-            ['NO_COLOR, FORCE_COLOR', 'see drover help colours'],
+            ['NO_COLOR, FORCE_COLOR, TERM', 'see drover help colours'],
+            ['LC_ALL, LC_CTYPE, LANG', 'see drover help colours'],
+            ['TZ', 'the zone of the times that are shown'],
+            ['AWS_PROFILE, AWS_REGION, ...', 'for an import, as for the aws command: drover import codedeploy --help'],
             ['DROVER_TRACE', 'set: an unexpected failure shows where it came from'],
             ['XDG_CONFIG_HOME', 'contexts.json is in its drover/ (default ~/.config)'],
             ['XDG_STATE_HOME', 'what `last` means is in its drover/ (default ~/.local/state)'],

@@ -8,7 +8,7 @@ import { ago, duration, plural } from './units.ts';
 
 export interface Overview {
   running: readonly Deployment[];
-  /** Of each group whose last deployment did not go well, that one. */
+  /** Of each group whose last deployment of the last day did not go well, that one. */
   failed: readonly Deployment[];
   offline: readonly Host[];
   /** Failures of the last day that a later deployment of the whole group has mended. */
@@ -23,7 +23,7 @@ export function overviewLines(overview: Overview, width: number, style: Style): 
   const { running, failed, offline, now } = overview;
   if (running.length + failed.length + offline.length === 0)
     return [
-      'Nothing runs, nothing is left broken, no host is offline.',
+      'Nothing runs, nothing of the last day is left broken, no host is offline.',
       ...(overview.mended === 0
         ? []
         : [`In the last day ${plural(overview.mended, 'deployment')} failed and was mended since: drover history`]),

@@ -13,10 +13,11 @@ describe('decideLooks', () => {
     expect(looks({ TERM: 'dumb' }).hasColour).to.equal(false);
   });
 
-  it('lets FORCE_COLOR win over NO_COLOR, and --color over both', () => {
+  it('lets FORCE_COLOR win over NO_COLOR, and --color always or never over both', () => {
     expect(looks({ FORCE_COLOR: '1', NO_COLOR: '1' }, { isTty: false }).hasColour).to.equal(true);
     expect(looks({ FORCE_COLOR: '0' }).hasColour).to.equal(false);
     expect(looks({ FORCE_COLOR: '1' }, { color: 'never' }).hasColour).to.equal(false);
+    expect(looks({ FORCE_COLOR: '1' }, { color: 'auto', isTty: false }).hasColour).to.equal(true);
     expect(looks({ NO_COLOR: '1' }, { color: 'always', isTty: false }).hasColour).to.equal(true);
     expect(() => looks({}, { color: 'sometimes' })).to.throw(/--color sometimes/);
   });

@@ -16,6 +16,17 @@ describe('a help topic', () => {
     }
   });
 
+  it('says what --color beats as it is decided: auto leaves it to the environment', () => {
+    const words = topicLines('colours', 1_000, style).join(' ');
+    expect(words).to.contain('--color always, --color never and --no-color beat them all');
+    expect(words).not.to.contain('auto|');
+  });
+
+  it('tells of JSON which commands print more than one document', () => {
+    const words = topicLines('json', 1_000, style).join(' ');
+    for (const name of ['logs', 'agents update', 'groups apply']) expect(words).to.contain(name);
+  });
+
   it('tells of the environment which variables --context beats, and which it does not', () => {
     const line = (name: string) => topicLines('environment', 1_000, style).find((text) => text.startsWith(`${name} `));
     for (const beaten of ['DROVER_URL', 'DROVER_CONTEXT']) expect(line(beaten)).to.contain('--context beats it');

@@ -7,10 +7,10 @@ import { plainStyle } from '../../../../support/cli-style.ts';
 const failed = aDeployment({ id: 'd-FAILED001', status: 'Failed', createdAt: T0, completedAt: T0 + 1_000 });
 
 describe('overviewLines', () => {
-  it('says that all is well, and does not hide what failed and was mended', () => {
+  it('says that all is well as far as it looked, and does not hide what failed and was mended', () => {
     const lines = (mended: number) =>
       overviewLines({ running: [], failed: [], offline: [], mended, now: T0 }, 100, plainStyle);
-    expect(lines(0)).to.deep.equal(['Nothing runs, nothing is left broken, no host is offline.']);
+    expect(lines(0)).to.deep.equal(['Nothing runs, nothing of the last day is left broken, no host is offline.']);
     expect(lines(1)[1]).to.equal('In the last day 1 deployment failed and was mended since: drover history');
   });
 });
