@@ -491,6 +491,11 @@ describe('drover sets things up', function () {
     expect(stdout).to.match(/^Not mended +d-FAILED001 .*web\/blue.*drover why d-FAILED001$/m);
     expect(stdout).to.match(/^Offline +1 host: web-9$/m);
     expect(stdout).not.to.contain('d-MENDED');
+    api.on(
+      'GET /v1/hosts',
+      page(...Array.from({ length: 230 }, (_, at) => aHost(`edge-${at}`, { presence: 'Offline' }))),
+    );
+    expect((await cli.run([])).stdout).to.match(/^Offline +230 hosts: edge-0 edge-1 edge-2 edge-3 \+226$/m);
     api.on('GET /v1/deployments', page()).on('GET /v1/hosts', page());
     expect((await cli.run(['status'])).stdout).to.equal(
       'Nothing runs, nothing of the last day is left broken, no host is offline.\n',

@@ -37,7 +37,7 @@ async function showOverview(cli: Cli, client: DroverClient): Promise<void> {
   const [running, recent, offline] = await Promise.all([
     collect(client.all('listDeployments', { active: true, limit: 100 }), 100),
     collect(client.all('listDeployments', { since: now - DAY_MS, limit: 200 }), 200),
-    collect(client.all('listHosts', { presence: 'Offline', limit: 100 }), 100),
+    collect(client.all('listHosts', { presence: 'Offline' })),
   ]);
   const failed = notMended(recent);
   const mended = recent.filter((one) => one.status === 'Failed' && !failed.includes(one)).length;
