@@ -326,6 +326,18 @@ describe('drover (the command) without a terminal', function () {
       }
     });
 
+    it('are made with a word of what in the environment goes before them', async () => {
+      api.on('GET /v1/whoami', who);
+      const login = (env: Record<string, string | undefined>) =>
+        cli.run(['login', api.url], { stdin: 'drover_op_abc\n', env });
+      expect((await login({})).stderr).to.contain('DROVER_URL and DROVER_TOKEN are set, and win over it.');
+      const own = { DROVER_URL: undefined, DROVER_TOKEN: undefined };
+      expect((await login({ ...own, DROVER_TOKEN: 'old' })).stderr).to.contain(
+        'DROVER_TOKEN is set, and wins over it.',
+      );
+      expect((await login(own)).stderr).not.to.contain('over it');
+    });
+
     it('keep no token that the coordinator refuses', async () => {
       api.on('GET /v1/whoami', () => problem('unauthorized', 'the token is not known'));
       const { exit } = await cli.run(['login', api.url], { stdin: 'wrong' });

@@ -45,6 +45,12 @@ export const loginCommand = defineCommand({
       ids: () => [name],
     });
     cli.output.note(`The token is kept in ${contextsPath(env)} (0600).`);
+    // Else somebody whose DROVER_TOKEN is refused logs in, is refused again, and logs in again.
+    const winning = ['DROVER_URL', 'DROVER_CONTEXT', 'DROVER_TOKEN'].filter((variable) => env[variable]);
+    if (winning.length > 0)
+      cli.output.note(
+        `${winning.join(' and ')} ${winning.length === 1 ? 'is set, and wins' : 'are set, and win'} over it.`,
+      );
     await warnOfVersion(cli, who.coordinatorVersion);
     return 'done';
   },
