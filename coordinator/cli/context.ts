@@ -56,8 +56,8 @@ export async function saveContexts(files: CliFiles, env: Environment, contexts: 
 
 /**
  * Which coordinator this command is for: `--context`, then the environment (`DROVER_URL`, `DROVER_CONTEXT`), then the
- * context in use. `DROVER_TOKEN` and `DROVER_CA_FILE` replace the context's own. A stored token goes only to the address
- * that it is stored with.
+ * context in use. `DROVER_TOKEN` and `DROVER_CA_FILE` replace the context's own, but not of one that is named with `--context`: a
+ * token that is exported for one coordinator is not shown to another. A stored token goes only to the address that it is stored with.
  */
 export function chooseContext(contexts: Contexts, env: Environment, flag: string | undefined): ChosenContext {
   const urlFromEnv = flag === undefined ? env['DROVER_URL'] || undefined : undefined;
@@ -71,11 +71,13 @@ export function chooseContext(contexts: Contexts, env: Environment, flag: string
       hint: 'drover login https://<coordinator>  (or set DROVER_URL and DROVER_TOKEN)',
     });
   const own = stored !== undefined && sameAddress(stored.url, url) ? stored : undefined;
+  const fromEnv = { token: env['DROVER_TOKEN'] || undefined, caFile: env['DROVER_CA_FILE'] || undefined };
+  const [first, second] = flag === undefined ? [fromEnv, own] : [own, fromEnv];
   return {
     name: own === undefined ? null : (name ?? null),
     url,
-    token: env['DROVER_TOKEN'] || own?.token,
-    caFile: env['DROVER_CA_FILE'] || own?.caFile,
+    token: first?.token ?? second?.token,
+    caFile: first?.caFile ?? second?.caFile,
   };
 }
 

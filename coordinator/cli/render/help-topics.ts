@@ -44,10 +44,10 @@ export function topicLines(topic: HelpTopic, width: number, style: Style): strin
           [{ title: 'VARIABLE' }, { title: 'MEANING', isProse: true }],
           [
             ['DROVER_URL', "the coordinator's address, instead of a context's; --context beats it"],
-            ['DROVER_TOKEN', "the token, instead of the context's own, also with --context"],
+            ['DROVER_TOKEN', "the token, instead of the context's own; --context beats it where it has one"],
             [
               'DROVER_CA_FILE',
-              "PEM file of the authority of its certificate, instead of the context's own, also with --context",
+              "PEM file of the authority of its certificate, instead of the context's own; --context beats it where it has one",
             ],
             ['DROVER_CONTEXT', 'the context, instead of the one in use; --context beats it, and so does DROVER_URL'],
             ['NO_COLOR, FORCE_COLOR, TERM', 'see drover help colours'],

@@ -42,10 +42,17 @@ describe('chooseContext', () => {
     expect(chooseContext(contexts, { DROVER_URL: 'https://prod.example/' }, undefined).token).to.equal('prod-token');
   });
 
-  it('lets DROVER_TOKEN and DROVER_CA_FILE replace the stored ones, also with --context', () => {
+  it('lets DROVER_TOKEN and DROVER_CA_FILE replace the stored ones', () => {
     const env = { DROVER_TOKEN: 'mine', DROVER_CA_FILE: '/mine.pem' };
-    for (const flag of [undefined, 'staging'])
-      expect(chooseContext(contexts, env, flag)).to.include({ token: 'mine', caFile: '/mine.pem' });
+    expect(chooseContext(contexts, env, undefined)).to.include({ token: 'mine', caFile: '/mine.pem' });
+  });
+
+  it('does not show DROVER_TOKEN to a context that is named with --context, unless that has none of its own', () => {
+    const env = { DROVER_TOKEN: 'mine', DROVER_CA_FILE: '/mine.pem' };
+    expect(chooseContext(contexts, env, 'staging')).to.include({ token: 'staging-token', caFile: '/mine.pem' });
+    expect(chooseContext(contexts, env, 'prod')).to.include({ token: 'prod-token', caFile: '/ca.pem' });
+    const bare = { ...contexts, contexts: { staging: { url: 'https://staging.example' } } };
+    expect(chooseContext(bare, env, 'staging')).to.include({ token: 'mine' });
   });
 
   it('says how to log in when there is nothing, and what there is when a name is wrong', () => {

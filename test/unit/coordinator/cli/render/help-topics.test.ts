@@ -27,9 +27,9 @@ describe('a help topic', () => {
     for (const name of ['logs', 'agents update', 'groups apply']) expect(words).to.contain(name);
   });
 
-  it('tells of the environment which variables --context beats, and which it does not', () => {
+  it('tells of the environment what --context beats', () => {
     const line = (name: string) => topicLines('environment', 1_000, style).find((text) => text.startsWith(`${name} `));
     for (const beaten of ['DROVER_URL', 'DROVER_CONTEXT']) expect(line(beaten)).to.contain('--context beats it');
-    for (const beating of ['DROVER_TOKEN', 'DROVER_CA_FILE']) expect(line(beating)).to.contain('also with --context');
+    for (const own of ['DROVER_TOKEN', 'DROVER_CA_FILE']) expect(line(own)).to.contain('--context beats it where');
   });
 });
