@@ -115,7 +115,7 @@ async function apply(commit: Commit, decision: Decision): Promise<void> {
         effects.wakeDeployments.push(rollback.id);
       }
       row.rollback_message =
-        'id' in rollback ? `Rolled back by ${rollback.id} to ${row.previous_revision_label}.` : rollback.message;
+        'id' in rollback ? `${rollback.id} is to roll it back to ${row.previous_revision_label}.` : rollback.message;
       return;
     }
     case 'no-rollback':

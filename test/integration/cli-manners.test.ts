@@ -129,7 +129,7 @@ describe('drover (the command) without a terminal', function () {
         rollbackInfo: {
           rollbackDeploymentId: 'd-ROLLBACK1',
           rollbackTriggeringDeploymentId: null,
-          rollbackMessage: 'Rolled back by d-ROLLBACK1 to 1.8.4.',
+          rollbackMessage: 'd-ROLLBACK1 is to roll it back to 1.8.4.',
         },
       });
       api.on('GET /v1/deployments/:deployment/causes', { items: [] });

@@ -22,8 +22,11 @@ describe('a rollback', () => {
     await deployed(world, '3', { onlyHostNames: ['web-1'], autoRollback: { enabled: false, events: [] } });
     hosts[2]!.behaviour = () => 'hang';
     const { id } = await deployed(world, '2', ONE_AT_A_TIME);
-    expect(await rollbackOf(id)).to.include({ status: 'Failed', totalHosts: 3 });
+    const rollback = await rollbackOf(id);
+    expect(rollback).to.include({ status: 'Failed', totalHosts: 3 });
     expect(hosts[2]!.unfinished.size).to.equal(0);
+    // Written down before anybody can know how it ends.
+    expect((await world.get(id)).rollbackInfo.rollbackMessage).to.equal(`${rollback.id} is to roll it back to 1.`);
   });
 
   it('counts a host as down that is broken with the good revision on it', async () => {
