@@ -1,5 +1,5 @@
 import { autoRollback } from '../../shared/model/deployment-group.ts';
-import { minimumHealthyCount } from '../rollout/minimum-healthy.ts';
+import { minimumHealthyCount, minimumOfOneLess } from '../rollout/minimum-healthy.ts';
 import type { DatabaseTransaction } from '../storage/database.ts';
 import { insertAudit } from '../storage/rows/audit.ts';
 import { settingsOf } from '../storage/rows/deployment-groups.ts';
@@ -80,10 +80,7 @@ export async function createRollback(
       description: `Rollback of ${failed.id} (${failed.revision_label}) to ${revision.label}`,
       configName: failed.config_name,
       minimum,
-      minimumCount:
-        hosts.length === failed.total_hosts && failed.minimum_count !== null
-          ? failed.minimum_count
-          : minimumHealthyCount(minimum, hosts.length),
+      minimumCount: minimumOfThoseLeft(failed, hosts.length),
       targets,
       alreadyCurrentHosts: hosts.length - targets.length,
       ignoreApplicationStopFailures: true,
@@ -106,4 +103,13 @@ export async function createRollback(
     details: { rollbackOf: failed.id, revision: revision.label, hosts: targets.length },
   });
   return { id: row.id };
+}
+
+/** As the failed deployment counts it: where one of its hosts could be out, one of those that are left may be. */
+function minimumOfThoseLeft(failed: DeploymentRow, hostsLeft: number): number {
+  const minimum = minimumOf(failed);
+  let hosts = failed.total_hosts - failed.forgotten_hosts;
+  let minimumCount = failed.minimum_count ?? minimumHealthyCount(minimum, hosts);
+  for (; hosts > hostsLeft; hosts--) minimumCount = minimumOfOneLess(minimum, { hosts, minimumCount });
+  return minimumCount;
 }

@@ -116,6 +116,22 @@ describe('a rollback', () => {
     expect(hosts[0]!.installed).to.equal('r-1');
   });
 
+  it('lets one host be out, as the deployment that it answers did, when one was forgotten and a percentage would let none', async () => {
+    const hosts = await aFleet(world, 4);
+    await world.database.query
+      .insertInto('deployment_configs')
+      .values({ name: 'three-quarters', minimum_type: 'FLEET_PERCENT', minimum_value: 75, created_at: 0 })
+      .execute();
+    await deployed(world, '1', ALL_AT_ONCE);
+    hosts[2]!.behaviour = doing({ 2: 'hang' });
+    const { id } = await deployed(world, '2', { deploymentConfigName: 'three-quarters' });
+    await world.forget(hosts[0]!);
+    world.finish(hosts[2]!, id, 'fail');
+    await world.run(1_000);
+    expect(await rollbackOf(id)).to.include({ status: 'Succeeded', totalHosts: 3, minimumHealthyCount: 2 });
+    expect(hosts.slice(1).map((host) => host.installed)).to.deep.equal(['r-1', 'r-1', 'r-1']);
+  });
+
   it('counts hosts that it leaves alone as down when they go offline', async () => {
     const hosts = await aFleet(world, 5);
     await deployed(world, '1', ALL_AT_ONCE);
