@@ -72,6 +72,24 @@ describe('a rollback', () => {
     expect(hosts[4]!.started, 'two of five are away').not.to.include(rollback.id);
   });
 
+  it('counts hosts as in service that have left the group and come back before their turn in the failed deployment', async () => {
+    const hosts = await aFleet(world, 6);
+    await deployed(world, '1', ALL_AT_ONCE);
+    for (const host of hosts) host.behaviour = () => 'hang';
+    const { id } = await deployed(world, '2', HALF_AT_A_TIME);
+    for (const host of hosts.slice(3)) for (const role of ['db', 'web']) await world.retag(host, { role });
+    world.finish(hosts[0]!, id, 'fail');
+    for (const host of hosts.slice(1, 3)) world.disconnect(host);
+    await world.run(310_000);
+    const rollback = await rollbackOf(id);
+    expect(rollback).to.include({ totalHosts: 6, minimumHealthyCount: 3 });
+    const out = () => hosts.filter(({ unfinished }) => unfinished.has(rollback.id)).map(({ name }) => name);
+    expect(out(), 'web-2 and web-3 are lost').to.deep.equal(['web-1']);
+    world.finish(hosts[0]!, rollback.id, 'succeed');
+    await world.run(200);
+    expect(out()).to.deep.equal(['web-4']);
+  });
+
   it('of a part of the group leaves the other hosts as they are', async () => {
     const hosts = await aFleet(world, 4);
     await deployed(world, '1', ALL_AT_ONCE);
