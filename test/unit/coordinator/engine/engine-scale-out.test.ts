@@ -318,6 +318,25 @@ describe('a host that leaves its group in the middle of a deployment and comes b
     expect(spared[0]!.unfinished.size, 'its turn comes').to.equal(1);
   });
 
+  it('is not brought in beside a deployment that passed it over since it was offline, while it serves', async () => {
+    const hosts = await aFleet(world, 4);
+    await deployed(world, '1', ALL_AT_ONCE);
+    world.disconnect(hosts[0]!);
+    await world.run(20_000);
+    for (const host of hosts) host.behaviour = doing({ 1: 'hang', 2: 'hang' });
+    const { id } = await deployed(world, '2', HALF_AT_A_TIME);
+    expect(await world.history.getTarget(id, 'web-1')).to.include({ errorCode: 'HOST_OFFLINE' });
+    await world.connect(hosts[0]!);
+    await leaveAndReturn(hosts[0]!);
+    for (let i = 0; i < 3; i++) {
+      expect(hosts[0]!.unfinished.size, 'it serves').to.equal(0);
+      for (const host of hosts) if (host.unfinished.has(id)) world.finish(host, id, 'succeed');
+      await world.run(200);
+    }
+    expect((await world.get(id)).status).to.equal('Succeeded');
+    expect(hosts[0]!.unfinished.size, 'its turn comes').to.equal(1);
+  });
+
   it('is not taken back to the old revision beside the deployment that it has had the new one from', async () => {
     const hosts = await aFleet(world, 3);
     await deployed(world, '1', ALL_AT_ONCE);
