@@ -61,7 +61,8 @@ function reasonAgainst(row: {
 }): string | null {
   if (row.running !== null) return `deployment ${row.running} is running on this host`;
   if (row.good === null) return null;
-  if (row.converge === 'failed')
+  // It may have come to be the good one since, without a deployment to this host.
+  if (row.converge === 'failed' && (row.runs !== row.good || row.health === 'Unhealthy'))
     return 'the deployment of the last good revision to this host failed: see drover history';
   if (row.runs !== row.good)
     return row.runs === null

@@ -123,6 +123,24 @@ describe('hosts that a deployment could not reach', () => {
     expect((await world.readiness.of(hosts[0]!.id)).isReady).to.equal(true);
   });
 
+  it('are ready with the old revision once that is the good one again, though bringing them on was stopped', async () => {
+    const hosts = await aFleet(world, 3);
+    await deployed(world, '1', ALL_AT_ONCE);
+    world.disconnect(hosts[0]!);
+    await world.run(20_000);
+    await deployed(world, '2', ALL_AT_ONCE);
+    hosts[0]!.behaviour = () => 'ignore';
+    await world.connect(hosts[0]!);
+    await world.run(200);
+    const bringIn = (await world.history.list({ status: 'InProgress', limit: 10 })).items[0]!;
+    await world.deployments.stop(bringIn.id, { reason: '' }, { kind: 'coordinator' });
+    await world.run(200);
+    expect((await world.readiness.of(hosts[0]!.id)).isReady).to.equal(false);
+    await deployed(world, '1', { updateOutdatedInstancesOnly: true });
+    expect(hosts[0]!.started).to.have.length(1);
+    expect((await world.readiness.of(hosts[0]!.id)).groups[0]).to.include({ isInService: true, reason: null });
+  });
+
   it('are as healthy as they were when nothing was sent to them and their revision is still the good one', async () => {
     const hosts = await aFleet(world, 3);
     await deployed(world, '1');
