@@ -9,10 +9,10 @@ import type { DeploymentGroupRow } from '../storage/tables.ts';
 export async function revisionToGoBackTo(tx: DatabaseTransaction, group: DeploymentGroupRow): Promise<string> {
   const history = await tx.query
     .selectFrom('deployments as d')
-    .innerJoin('revisions as r', 'r.id', 'd.revision_id')
-    // Which may have been removed since.
+    // Which may have been removed since: there is no way back to them, and what became of their deployments still counts.
+    .leftJoin('revisions as r', 'r.id', 'd.revision_id')
     .leftJoin('revisions as p', 'p.id', 'd.previous_revision_id')
-    .select(['d.number', 'd.status', 'd.revision_id', 'p.id as previous_revision_id', 'd.is_partial'])
+    .select(['d.number', 'd.status', 'r.id as revision_id', 'p.id as previous_revision_id', 'd.is_partial'])
     .where('d.group_id', '=', group.id)
     .where('d.is_active', '=', 0)
     .where('d.creator', 'in', ['user', 'codeDeployRollback'])
@@ -22,7 +22,7 @@ export async function revisionToGoBackTo(tx: DatabaseTransaction, group: Deploym
   const runs = history[0];
   // What was good when it was made, which parts may have made good together.
   const good = history.flatMap((d) => [
-    ...(d.status === 'Succeeded' && d.is_partial === 0 ? [d.revision_id] : []),
+    ...(d.status === 'Succeeded' && d.is_partial === 0 && d.revision_id !== null ? [d.revision_id] : []),
     ...(d.previous_revision_id === null ? [] : [d.previous_revision_id]),
   ]);
   const lastSuccess = await tx.query

@@ -31,6 +31,14 @@ describe('a rollback by hand', () => {
     expect(await back()).to.include({ revisionLabel: '2' });
   });
 
+  it('goes to the last good one after a failure, also when the revision that failed was removed', async () => {
+    await deployed(world, '2', ALL_AT_ONCE);
+    for (const host of hosts) host.behaviour = doing({ 3: 'fail' });
+    await deployed(world, '3', { ...ALL_AT_ONCE, ...NO_ROLLBACK });
+    await world.database.query.deleteFrom('revisions').where('label', '=', '3').execute();
+    expect(await back()).to.include({ revisionLabel: '2' });
+  });
+
   it('goes behind a revision that failed at first and that the rest of the group has got since', async () => {
     await deployed(world, '2', ALL_AT_ONCE);
     for (const host of hosts) host.behaviour = doing({ 3: 'fail' });
