@@ -80,6 +80,14 @@ export function createEngine(parts: EngineParts): Engine {
     .select('group_id')
     .distinct()
     .where('converge', 'in', ['entering', 'behind'])
+    // And those that bring hosts in, which may have left meanwhile.
+    .union(
+      database.query
+        .selectFrom('deployments')
+        .select('group_id')
+        .where('is_active', '=', 1)
+        .where('creator', '=', 'autoscaling'),
+    )
     .compile();
   const timers = new Map<string, Timer>();
   let tick: Timer | null = null;

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { createMembership } from '../../../../coordinator/services/membership.ts';
 import { ALL_AT_ONCE, aFleet, deployed, doing, ONE_AT_A_TIME } from '../../../support/engine-fleet.ts';
 import { createEngineWorld, type EngineWorld, type WorldHost } from '../../../support/engine-world.ts';
 
@@ -385,6 +386,29 @@ describe('a host that leaves its group in the middle of a deployment and comes b
       .execute();
     expect(waiting.map((row) => row.group_name)).to.deep.equal(['beside']);
     await world.retag(hosts[0]!, { role: 'db' });
+    world.finish(hosts[0]!, id, 'succeed');
+    await world.run(30_000);
+    expect(hosts[0]!.unfinished.size).to.equal(0);
+    expect(await world.get(waiting[0]!.id)).to.include({ status: 'Stopped' });
+  });
+
+  it('is not brought in any more once it has left for good, also when the coordinator was restarted just then', async () => {
+    const hosts = await aFleet(world, 2);
+    await world.addGroup('beside');
+    for (const deploymentGroup of ['prod', 'beside']) await deployed(world, '1', { ...ALL_AT_ONCE, deploymentGroup });
+    hosts[0]!.behaviour = () => 'hang';
+    const { id } = await deployed(world, '2', { onlyHostNames: ['web-1'] });
+    await leaveAndReturn(hosts[0]!);
+    const waiting = await world.database.query
+      .selectFrom('deployments')
+      .select(['id', 'group_name'])
+      .where('creator', '=', 'autoscaling')
+      .execute();
+    expect(waiting.map((row) => row.group_name)).to.deep.equal(['beside']);
+    await world.database.query.updateTable('hosts').set({ tags: '{"role":"db"}' }).execute();
+    const withoutWakes = createMembership({ database: world.database, wakeGroup: () => {} });
+    await withoutWakes.hostChanged(hosts[0]!.id);
+    await world.run(11_000);
     world.finish(hosts[0]!, id, 'succeed');
     await world.run(30_000);
     expect(hosts[0]!.unfinished.size).to.equal(0);
