@@ -92,9 +92,10 @@ const FEW = 32;
  */
 const nextTargetsUpTo = (
   limit: number,
+  condition = '',
 ) => `SELECT t.id, t.host_id, t.host_name, t.was_healthy, h.presence, h.presence_since
   FROM targets t LEFT JOIN hosts h ON h.id = t.host_id
-  WHERE t.deployment_id = ? AND t.status = 'Pending'
+  WHERE t.deployment_id = ? AND t.status = 'Pending'${condition}
     AND t.host_id NOT IN (
       SELECT b.host_id FROM deployments d JOIN targets b ON b.deployment_id = d.id
       WHERE d.is_active = 1 AND d.group_id = ? AND d.creator = 'autoscaling' AND d.id <> ? AND b.status = 'Pending')
@@ -105,6 +106,7 @@ const nextTargetsUpTo = (
   ORDER BY t.position LIMIT ${limit}`;
 const FEW_TARGETS = nextTargetsUpTo(FEW);
 const CHUNK_OF_TARGETS = nextTargetsUpTo(VIEW_CHUNK);
+const CHUNK_OF_THOSE_DOWN = nextTargetsUpTo(VIEW_CHUNK, ' AND t.was_healthy = 0');
 
 /**
  * All of a chunk, or the first few when no more than those can matter: when as many as may start are here and cost no more service than
@@ -121,7 +123,13 @@ async function nextTargets(
     const few = await pendingTargets(reader, FEW_TARGETS, row, now);
     if (few.length < FEW || few.slice(0, mayStart).every(({ presence }) => presence === 'Online')) return few;
   }
-  return pendingTargets(reader, CHUNK_OF_TARGETS, row, now);
+  const chunk = await pendingTargets(reader, CHUNK_OF_TARGETS, row, now);
+  const isStuck =
+    chunk.length === VIEW_CHUNK && capacityForHealthy(view) <= 0 && chunk.every((target) => target.wasHealthy);
+  if (!isStuck || view.counts.pendingUnhealthy === 0) return chunk;
+  // One that has gone down since the plan was made keeps its place in it: all that come before it wait until it serves.
+  const down = await pendingTargets(reader, CHUNK_OF_THOSE_DOWN, row, now);
+  return [...down, ...chunk].slice(0, VIEW_CHUNK);
 }
 
 async function pendingTargets(

@@ -170,3 +170,37 @@ describe('a deployment that is made while a host in service is out of reach', ()
     expect(startedOn()).to.deep.equal(['web-1', 'web-2']);
   });
 });
+
+describe('a host that goes down behind more hosts than one decision looks at', () => {
+  let world: EngineWorld;
+  beforeEach(async () => {
+    world = await createEngineWorld();
+  });
+  afterEach(() => world.close());
+
+  it('is taken when nobody else may be', async () => {
+    const hosts = await aFleet(world, 258);
+    const last = hosts.at(-1)!;
+    await deployed(world, '1', ALL_AT_ONCE);
+    world.disconnect(last);
+    await world.run(20_000);
+    await deployed(world, '2', ALL_AT_ONCE);
+    // The others run 3 when that is stopped, so the last one, with 1, comes behind them.
+    hosts[0]!.behaviour = doing({ 3: 'hang' });
+    const third = await deployed(world, '3', ALL_AT_ONCE);
+    await world.deployments.stop(third.id, { reason: '' }, { kind: 'coordinator' });
+    world.finish(hosts[0]!, third.id, 'succeed');
+    await world.run(200);
+    last.behaviour = () => 'hang';
+    await world.connect(last);
+    await world.run(200);
+    const bringIn = [...last.unfinished.keys()][0] ?? '';
+    const { id } = await deployed(world, '2', ONE_AT_A_TIME);
+    world.finish(last, bringIn, 'fail');
+    await world.run(200);
+    expect([...last.unfinished.keys()]).to.deep.equal([id]);
+    world.finish(last, id, 'succeed');
+    await world.run(10_000);
+    expect((await world.get(id)).status).to.equal('Succeeded');
+  });
+});
