@@ -110,7 +110,8 @@ export function createDeployments(parts: DeploymentsParts): Deployments {
   function reportAgain(deploymentId: string): boolean {
     const report = journal.state.finished.find((finished) => finished.deploymentId === deploymentId);
     if (report === undefined) return false;
-    if (report.sequence > journal.state.acknowledgedSequence) return true;
+    // Not by its number, which is one of an earlier journal when the reports were numbered anew since.
+    if (journal.state.reports.some((one) => one.kind === 'finished' && one.deploymentId === deploymentId)) return true;
     journal.append({ kind: 'finished', report: { ...report, sequence: journal.nextSequence() } });
     return true;
   }
