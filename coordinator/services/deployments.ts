@@ -89,6 +89,7 @@ export function createDeployments(parts: DeploymentsParts): Deployments {
       const earlier = await findByKey(tx, body.idempotencyKey);
       if (earlier !== undefined) {
         checkSameRequest(earlier, body);
+        await refuseNamesake(tx, earlier);
         return { row: earlier, isNew: false };
       }
       const group = await deploymentGroupRow(tx.query, { application: body.application, group: body.deploymentGroup });
@@ -230,6 +231,20 @@ function checkSameRequest(
   if (revision_digest.startsWith(asked.revision.replace(/^sha256:/i, '').toLowerCase())) return;
   throw new AppError('conflict', `the idempotency key was used for ${earlier.id}, of revision ${revision_label}`, {
     hint,
+  });
+}
+
+/** Nor for one of a group that was deleted and made again under its name: nothing was deployed to that. */
+async function refuseNamesake(tx: DatabaseTransaction, earlier: DeploymentRow): Promise<void> {
+  const group = await tx.query
+    .selectFrom('deployment_groups')
+    .select('id')
+    .where('application', '=', earlier.application)
+    .where('name', '=', earlier.group_name)
+    .executeTakeFirst();
+  if (group === undefined || group.id === earlier.group_id) return;
+  throw new AppError('conflict', `the idempotency key was used for ${earlier.id}, of an earlier group of this name`, {
+    hint: 'Use a new key for every deployment that you mean to create.',
   });
 }
 

@@ -214,4 +214,15 @@ describe('going back by hand', () => {
     for (const same of ['1', 'r-1', 'latest', Buffer.from('1').toString('hex').padEnd(64, '0')])
       expect((await world.deploy(same, { idempotencyKey: 'k' })).revisionLabel).to.equal('1');
   });
+
+  it('refuses a key that was used for a group that was deleted and made again under its name', async () => {
+    await aFleet(world, 2);
+    await deployed(world, '1', { idempotencyKey: 'k' });
+    await world.database.query.updateTable('deployment_groups').set({ id: 'g-made-again' }).execute();
+    const refusal = await world.deploy('1', { idempotencyKey: 'k' }).then(
+      () => null,
+      (error) => error,
+    );
+    expect(refusal).to.include({ code: 'conflict' });
+  });
 });
