@@ -45,14 +45,15 @@ export function createEnrolment({ database, clock, randomness, coordinatorId, ho
           .selectAll()
           .where('public_key', '=', request.publicKey)
           .executeTakeFirst();
-        if (token !== undefined && known?.join_token_id === token.id) return { row: known, isNew: false };
+        if (token !== undefined && known?.join_token_id === token.id) return known;
         checkToken(token, clock.now());
         if (known !== undefined) throw keyConflict(known);
         await checkName(query, request.name);
-        return { row: await insertHost(query, token, request, remoteAddress), isNew: true };
+        return insertHost(query, token, request, remoteAddress);
       });
-      if (enrolled.isNew) await hostChanged(enrolled.row.id);
-      return { hostId: enrolled.row.id, hostName: enrolled.row.name, coordinatorId };
+      // Also for one that is known: the first request may have ended between the two.
+      await hostChanged(enrolled.id);
+      return { hostId: enrolled.id, hostName: enrolled.name, coordinatorId };
     },
   };
 
