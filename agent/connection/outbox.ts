@@ -139,6 +139,8 @@ export function createOutbox(parts: OutboxParts): Outbox {
       isConnected = false;
     },
     acknowledged(sequence) {
+      // While the journal goes on under a new name the connection still speaks of the old one's numbers: for output, which does not wait.
+      if (!isConnected) return;
       // More than was sent is not this coordinator's to acknowledge.
       if (sequence > sentSequence) {
         parts.logger.warn({ sequence, sentSequence }, 'acknowledgement of reports that were not sent ignored');

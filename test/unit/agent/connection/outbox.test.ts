@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { createOutbox } from '../../../../agent/connection/outbox.ts';
-import { applyRecord, emptyState } from '../../../../agent/journal/state.ts';
+import { applyRecord, emptyState, renumbered } from '../../../../agent/journal/state.ts';
 import { silentLogger } from '../../../../shared/core/logger.ts';
 import { type AgentMessage, MAX_FRAME_BYTES, MAX_REPORTS_PER_FRAME } from '../../../../shared/protocol/messages.ts';
 import { createFakeClock } from '../../../support/fake-clock.ts';
@@ -154,6 +154,21 @@ describe('the outbox', () => {
     applyRecord(state, { kind: 'acknowledged', sequence: 2 });
     outbox.connected(1);
     expect(renumberings()).to.equal(1);
+  });
+
+  it('takes no old number for one of the new journal, which came with output before the next connection', async () => {
+    const { outbox, report, commit, state, clock } = setUp();
+    report(5);
+    outbox.connected(0);
+    commit();
+    await clock.advance(0);
+    outbox.acknowledged(5);
+    outbox.disconnected();
+    report(2);
+    outbox.connected(3);
+    applyRecord(state, { kind: 'checkpoint', state: renumbered(state, 'journal-2') });
+    outbox.acknowledged(3);
+    expect(state.reports.map(({ sequence }) => sequence)).to.deep.equal([1, 2]);
   });
 
   it('tells a running event only when it lasts, and again on a new connection', async () => {
