@@ -26,9 +26,11 @@ export function promisedMinimum(
   const { creator, total } = deployment;
   if (creator === 'autoscaling') return 0;
   const answered = deployment.triggeredBy === null ? undefined : find(deployment.triggeredBy);
-  // The same minimum of the same fleet; of those that are left when hosts were forgotten meanwhile.
+  // The same minimum of the same fleet; of those that are left when hosts were forgotten meanwhile, of whom one may be out as before.
   if (answered !== undefined && answered.total === total) return promisedMinimum(plan, answered, find);
-  const minimum = hostsThatStay(promisedBy(plan, deployment.configName), total);
+  const promised = promisedBy(plan, deployment.configName);
+  const minimum = hostsThatStay(promised, total);
+  if (answered !== undefined && promised.type !== 'HOST_COUNT') return Math.min(minimum, Math.max(0, total - 1));
   // Few hosts that follow on leave at least one to start with.
   return creator === 'CodeDeployAutoUpdate' ? Math.min(minimum, total - 1) : minimum;
 }
