@@ -160,6 +160,16 @@ export function createPresence(parts: PresenceParts): Presence {
   async function sweep(): Promise<void> {
     const { remaining, wakes } = await database.transaction(async (tx) => {
       const now = clock.now();
+      // After a clock was set back, absence counts from here.
+      await tx.executeMany(
+        `UPDATE hosts SET presence_since = ? WHERE presence <> 'Online' AND presence = 'Reconnecting' AND presence_since > ?`,
+        [[now, now]],
+      );
+      const lostAt = now + settings.hostLostAfterMs;
+      await tx.executeMany(
+        `UPDATE targets SET lost_deadline_at = ? WHERE status = 'InProgress' AND lost_deadline_at IS NOT NULL AND lost_deadline_at > ?`,
+        [[lostAt, lostAt]],
+      );
       // That they are not Online is said although it follows: the index on hosts holds only those.
       const gone = await tx.query
         .updateTable('hosts')

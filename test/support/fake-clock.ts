@@ -4,6 +4,8 @@ import type { Clock } from '../../shared/core/clock.ts';
 export interface FakeClock extends Clock {
   /** Moves time on, firing what becomes due, and lets promises settle in between. */
   advance(byMs: number): Promise<void>;
+  /** The clock is set back; timers, which do not go by it, fire when they would have. */
+  setBack(byMs: number): void;
 }
 
 export function createFakeClock(startAt = Date.UTC(2026, 10, 22, 3, 0, 0)): FakeClock {
@@ -17,6 +19,10 @@ export function createFakeClock(startAt = Date.UTC(2026, 10, 22, 3, 0, 0)): Fake
       const id = nextId++;
       timers.set(id, { at: now + Math.max(0, delayMs), fire });
       return { cancel: () => void timers.delete(id) };
+    },
+    setBack(byMs) {
+      now -= byMs;
+      for (const timer of timers.values()) timer.at -= byMs;
     },
     async advance(byMs) {
       const until = now + byMs;

@@ -189,6 +189,21 @@ describe('the engine', () => {
     expect(await world.history.getTarget(id, 'web-1')).to.include({ errorCode: 'HOST_LOST' });
   });
 
+  it('waits no longer for hosts that are away when its own clock was set back', async () => {
+    const hosts = await aFleet(2);
+    await deployed('1');
+    hosts[0]!.behaviour = () => 'hang';
+    const { id } = await deployed('2', { autoRollback: { enabled: false, events: [] } });
+    for (const host of hosts) world.disconnect(host);
+    await world.run(1_000);
+    world.clock.setBack(6 * 3_600_000);
+    await world.run(320_000);
+    expect(await world.history.getTarget(id, 'web-1')).to.include({ errorCode: 'HOST_LOST' });
+    expect((await world.get(id)).status).to.equal('Failed');
+    const presences = await world.database.query.selectFrom('hosts').select('presence').distinct().execute();
+    expect(presences).to.deep.equal([{ presence: 'Offline' }]);
+  });
+
   it('lets a host that comes back in time go on', async () => {
     const hosts = await aFleet(1, () => 'hang');
     const { id } = await world.deploy('1');
