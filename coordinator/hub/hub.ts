@@ -159,10 +159,12 @@ export function createHub(parts: {
 
   function admit(session: Session, hello: Hello): void {
     session.state = 'admitting';
+    session.claimedHostId = hello.hostId;
     admission.consider(session, hello).then(
       (isAdmitted) => {
         const held = session.held;
         session.held = null;
+        session.claimedHostId = null;
         if (!isAdmitted) return;
         logger.debug({ hostId: session.hostId, remoteAddress: session.remoteAddress }, 'host connected');
         for (const frame of held ?? []) session.onFrame(frame);
@@ -324,10 +326,12 @@ export function createHub(parts: {
     connectionCount: () => sessions.size,
 
     disconnect(hostId, message) {
-      const session = hosts.get(hostId);
-      if (session === undefined) return;
-      session.send(message);
-      end(session, 'disconnected');
+      // A hello may have been found good a moment ago. It is rare enough to look at every session.
+      for (const session of [...sessions])
+        if (session.hostId === hostId || session.claimedHostId === hostId) {
+          session.send(message);
+          end(session, 'disconnected');
+        }
     },
 
     pauseAll() {

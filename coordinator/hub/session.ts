@@ -19,6 +19,8 @@ export class Session implements ChannelReceiver {
   /** Gone once a hello has used it. */
   nonce: string | null;
   hostId: string | null = null;
+  /** Who it says it is, while the hello is looked at. */
+  claimedHostId: string | null = null;
   /** Who is at the other end, for telling a reconnection from a copy. */
   identity: SessionIdentity | null = null;
   sessionToken: string | null = null;

@@ -375,6 +375,20 @@ describe('the end of the hub', () => {
     expect(told).not.to.include('disconnected h-1');
   });
 
+  it('ends what a host has just asked for, too, and lets it in no more', async () => {
+    const { clock, hub, told, open, connect } = aWorld();
+    const first = await connect();
+    first.isAlive = false;
+    const second = open();
+    second.frame(aHello({ processId: 'process-2' }));
+    await settle();
+    hub.disconnect('h-1', { kind: 'problem', code: 'host_unknown', message: 'forgotten', fatal: true });
+    await clock.advance(4_000);
+    expect(second.last()).to.include({ kind: 'problem', code: 'host_unknown' });
+    expect(hub.connectedHostIds()).to.deep.equal([]);
+    expect(told.filter((what) => what.startsWith('connected'))).to.have.length(1);
+  });
+
   it('ends the connection of one host with a last word', async () => {
     const { hub, told, connect } = aWorld();
     const channel = await connect();
