@@ -29,7 +29,8 @@ export interface RolloutView {
   counts: TargetCounts;
   /**
    * The first pending targets in the order of the plan, without those whose host is busy with another deployment; at most
-   * {@link VIEW_CHUNK}. Those behind the ones that may start can be missing, when nothing keeps these from it.
+   * {@link VIEW_CHUNK}. Those behind the ones that may start can be missing, when nothing keeps these from it; those that are down come
+   * first when a whole chunk is healthy and none of it may start.
    */
   next: readonly PendingTarget[];
   /** Targets in progress that are due: their deadline has passed, or their host stayed away too long; at most a chunk. */
