@@ -107,6 +107,7 @@ export function createApplications({ database, clock, randomness }: Parts) {
           });
         const groups = query.selectFrom('deployment_groups').select('id').where('application', '=', name);
         await query.deleteFrom('group_hosts').where('group_id', 'in', groups).execute();
+        await query.deleteFrom('left_group_hosts').where('group_id', 'in', groups).execute();
         await query
           .deleteFrom('resource_tags')
           .where((where) => where.or([where('resource_id', '=', row.id), where('resource_id', 'in', groups)]))

@@ -184,6 +184,7 @@ export function createDeploymentGroups({ database, clock, randomness, groupChang
             details: { activeDeploymentId: active.id },
           });
         await query.deleteFrom('group_hosts').where('group_id', '=', row.id).execute();
+        await query.deleteFrom('left_group_hosts').where('group_id', '=', row.id).execute();
         await query.deleteFrom('resource_tags').where('resource_id', '=', row.id).execute();
         await query.deleteFrom('deployment_groups').where('id', '=', row.id).execute();
         await insertAudit(query, { at: clock.now(), caller, action: 'deployment-group.delete', subject });

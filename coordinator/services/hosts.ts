@@ -82,6 +82,7 @@ export function createHosts(parts: Parts) {
         const before = await hostRow(query, nameOrId);
         const affected = await leaveDeployments(parts, tx, before.id);
         await query.deleteFrom('group_hosts').where('host_id', '=', before.id).execute();
+        await query.deleteFrom('left_group_hosts').where('host_id', '=', before.id).execute();
         await query.deleteFrom('host_sequences').where('host_id', '=', before.id).execute();
         await query.deleteFrom('host_commands').where('host_id', '=', before.id).execute();
         await query.deleteFrom('access_keys').where('host_id', '=', before.id).execute();

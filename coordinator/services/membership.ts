@@ -15,7 +15,8 @@ type SelectedHost = Pick<HostRow, 'id' | 'name' | 'tags' | 'scaling_group'>;
 
 /**
  * Keeps `group_hosts` equal to what the selections say. A host that enters a group with a last good revision is owed that
- * revision before it counts as in service; one that leaves takes its row along, and what is deployed stays on it.
+ * revision before it counts as in service. What is deployed stays on one that leaves; when it comes back, and nothing was deployed
+ * to it since, it is what it was: else a selection that was wrong for a minute would take a whole fleet out of service at once.
  */
 export function createMembership(parts: { database: Database; wakeGroup(groupId: string): void }): Membership {
   const { database } = parts;
@@ -56,8 +57,8 @@ export async function reconcileGroup(tx: DatabaseTransaction, group: DeploymentG
   const selected = hosts.filter((host) => isSelected(selection, asSelectable(host)));
   const wanted = new Set(selected.map((host) => host.id));
   const rows = await tx.query.selectFrom('group_hosts').select('host_id').where('group_id', '=', group.id).execute();
-  await tx.executeMany(
-    'DELETE FROM group_hosts WHERE group_id = ? AND host_id = ?',
+  await removeRows(
+    tx,
     rows.filter((row) => !wanted.has(row.host_id)).map((row) => [group.id, row.host_id]),
   );
   const known = new Set(rows.map((row) => row.host_id));
@@ -69,7 +70,39 @@ export async function reconcileGroup(tx: DatabaseTransaction, group: DeploymentG
   return selected;
 }
 
+/** One that did not serve, or was at work, is unknown when it comes back. */
+const REMEMBER = `INSERT INTO left_group_hosts
+    (group_id, host_id, revision_id, last_deployment_id, converge, last_good_revision_id, change_sequence)
+  SELECT m.group_id, m.host_id, m.revision_id, m.last_deployment_id, m.converge, g.last_good_revision_id,
+    coalesce((SELECT max(t.change_sequence) FROM targets t WHERE t.host_id = m.host_id), 0)
+  FROM group_hosts m JOIN deployment_groups g ON g.id = m.group_id
+  WHERE m.group_id = ? AND m.host_id = ? AND m.instance_health = 'Healthy' AND NOT EXISTS (
+    SELECT 1 FROM targets t JOIN deployments d ON d.id = t.deployment_id
+    WHERE t.host_id = m.host_id AND t.status = 'InProgress' AND d.application = g.application)`;
+/** Nothing of the application was begun on it since; what it is owed may be another revision by now, unless that is what it runs. */
+const TAKE_UP = `INSERT INTO group_hosts (group_id, host_id, revision_id, instance_health, last_deployment_id, converge)
+  SELECT l.group_id, l.host_id, l.revision_id, 'Healthy', l.last_deployment_id,
+    CASE WHEN l.last_good_revision_id IS NOT DISTINCT FROM g.last_good_revision_id THEN l.converge END
+  FROM left_group_hosts l JOIN deployment_groups g ON g.id = l.group_id JOIN revisions r ON r.id = l.revision_id
+  WHERE l.group_id = ? AND l.host_id = ?
+    AND (l.last_good_revision_id IS NOT DISTINCT FROM g.last_good_revision_id OR l.revision_id = g.last_good_revision_id)
+    AND NOT EXISTS (
+      SELECT 1 FROM targets t JOIN deployments d ON d.id = t.deployment_id
+      WHERE t.host_id = l.host_id AND t.started_at IS NOT NULL AND t.change_sequence > l.change_sequence
+        AND d.application = g.application)
+  ON CONFLICT (group_id, host_id) DO NOTHING`;
+const FORGET = 'DELETE FROM left_group_hosts WHERE group_id = ? AND host_id = ?';
+
+async function removeRows(tx: DatabaseTransaction, left: readonly [groupId: string, hostId: string][]): Promise<void> {
+  await tx.executeMany(FORGET, left);
+  await tx.executeMany(REMEMBER, left);
+  await tx.executeMany('DELETE FROM group_hosts WHERE group_id = ? AND host_id = ?', left);
+}
+
 async function enter(tx: DatabaseTransaction, group: DeploymentGroupRow, hostIds: readonly string[]): Promise<void> {
+  const places = hostIds.map((hostId) => [group.id, hostId]);
+  await tx.executeMany(TAKE_UP, places);
+  await tx.executeMany(FORGET, places);
   const converge = group.last_good_revision_id === null ? null : 'entering';
   await tx.executeMany(
     `INSERT INTO group_hosts (group_id, host_id, revision_id, instance_health, last_deployment_id, converge)
@@ -82,8 +115,8 @@ async function enter(tx: DatabaseTransaction, group: DeploymentGroupRow, hostIds
 async function leave(tx: DatabaseTransaction, hostId: string, stays: ReadonlySet<string>): Promise<string[]> {
   const rows = await tx.query.selectFrom('group_hosts').select('group_id').where('host_id', '=', hostId).execute();
   const left = rows.map((row) => row.group_id).filter((groupId) => !stays.has(groupId));
-  await tx.executeMany(
-    'DELETE FROM group_hosts WHERE group_id = ? AND host_id = ?',
+  await removeRows(
+    tx,
     left.map((groupId) => [groupId, hostId]),
   );
   return left;

@@ -12,6 +12,7 @@ import { triggerMessages } from './migrations/0007-trigger-messages.ts';
 import { transientUnits } from './migrations/0008-transient-units.ts';
 import { forgottenHosts } from './migrations/0009-forgotten-hosts.ts';
 import { lateEndTold } from './migrations/0010-late-end-told.ts';
+import { leftGroupHosts } from './migrations/0011-left-group-hosts.ts';
 import { SqliteTexts } from './sqlite-texts.ts';
 import type { Tables } from './tables.ts';
 
@@ -26,6 +27,7 @@ const MIGRATIONS = [
   transientUnits,
   forgottenHosts,
   lateEndTold,
+  leftGroupHosts,
 ];
 /** Texts of statements are made by code, of which there are some hundred; lists of values make more, so there is a bound. */
 const MAX_PREPARED = 512;

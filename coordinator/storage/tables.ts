@@ -12,6 +12,7 @@ export interface Tables {
   host_sequences: { host_id: string; journal_id: string; acknowledged_sequence: number };
   host_commands: HostCommandRow;
   group_hosts: GroupHostRow;
+  left_group_hosts: LeftGroupHostRow;
   join_tokens: JoinTokenRow;
   operator_tokens: OperatorTokenRow;
   access_keys: AccessKeyRow;
@@ -106,6 +107,19 @@ export interface HostCommandRow {
 }
 
 /** A host's part in a group: made when the host enters it, deleted when it leaves. */
+/** Of a host that served when it left its group. */
+export interface LeftGroupHostRow {
+  group_id: string;
+  host_id: string;
+  revision_id: string | null;
+  last_deployment_id: string | null;
+  converge: string | null;
+  /** The group's, then. */
+  last_good_revision_id: string | null;
+  /** The last change of a target of this host, then: later ones tell that something was deployed to it since. */
+  change_sequence: number;
+}
+
 export interface GroupHostRow {
   group_id: string;
   host_id: string;

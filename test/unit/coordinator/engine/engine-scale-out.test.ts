@@ -292,6 +292,84 @@ describe('a host that the coordinator gave up', () => {
   });
 });
 
+describe('a host that leaves its group and comes back', () => {
+  let world: EngineWorld;
+  beforeEach(async () => {
+    world = await createEngineWorld();
+  });
+  afterEach(() => world.close());
+  const outOfService = (hosts: readonly WorldHost[]) => hosts.filter(({ unfinished }) => unfinished.size > 0).length;
+  const rowOf = (host: WorldHost) =>
+    world.database.query
+      .selectFrom('group_hosts')
+      .select(['revision_id', 'instance_health', 'converge'])
+      .where('host_id', '=', host.id)
+      .executeTakeFirst();
+
+  it('is what it was: a selection that was wrong for a moment takes nothing out of service', async () => {
+    const hosts = await aFleet(world, 6);
+    await deployed(world, '1', ALL_AT_ONCE);
+    for (const host of hosts) host.behaviour = () => 'hang';
+    const group = await world.database.query.selectFrom('deployment_groups').selectAll().executeTakeFirstOrThrow();
+    for (const settings of [group.settings.replace('"web"', '"wbe"'), group.settings]) {
+      await world.database.query.updateTable('deployment_groups').set({ settings }).execute();
+      await world.membership.groupChanged(group.id);
+      await world.run(1_000);
+      expect(outOfService(hosts)).to.equal(0);
+    }
+    expect((await world.readiness.of(hosts[0]!.id)).isReady).to.equal(true);
+  });
+
+  it('is left with the revision that it has when the group leaves it with that', async () => {
+    const hosts = await aFleet(world, 2);
+    await deployed(world, '1', ALL_AT_ONCE);
+    await deployed(world, '2', { onlyHostNames: ['web-1'] });
+    for (const role of ['db', 'web']) await world.retag(hosts[0]!, { role });
+    await world.run(1_000);
+    expect(await rowOf(hosts[0]!)).to.deep.equal({ revision_id: 'r-2', instance_health: 'Healthy', converge: null });
+    expect(hosts[0]!.installed).to.equal('r-2');
+  });
+
+  it('is brought to what the group has come to meanwhile', async () => {
+    const hosts = await aFleet(world, 2);
+    await deployed(world, '1', ALL_AT_ONCE);
+    await world.retag(hosts[0]!, { role: 'db' });
+    await deployed(world, '2');
+    await world.retag(hosts[0]!, { role: 'web' });
+    await world.run(1_000);
+    expect(hosts[0]!.installed).to.equal('r-2');
+  });
+
+  it('is unknown when another group of the application has deployed to it meanwhile', async () => {
+    const hosts = await aFleet(world, 2);
+    await world.addGroup('stage', {
+      selection: { tagFilters: [{ type: 'KEY_AND_VALUE', key: 'role', value: 'db' }] },
+    });
+    await deployed(world, '1', ALL_AT_ONCE);
+    await world.retag(hosts[0]!, { role: 'db' });
+    await deployed(world, '2', { deploymentGroup: 'stage' });
+    expect(hosts[0]!.installed).to.equal('r-2');
+    await world.retag(hosts[0]!, { role: 'web' });
+    await world.run(1_000);
+    expect(hosts[0]!.installed).to.equal('r-1');
+  });
+
+  it('is brought in again when it had failed, or was at work when it left', async () => {
+    const hosts = await aFleet(world, 3);
+    await deployed(world, '1', ALL_AT_ONCE);
+    hosts[0]!.behaviour = doing({ 2: 'fail' });
+    await deployed(world, '2', { onlyHostNames: ['web-1'], autoRollback: { enabled: false, events: [] } });
+    hosts[1]!.behaviour = doing({ 2: 'hang' });
+    const { id } = await deployed(world, '2', { onlyHostNames: ['web-2'] });
+    for (const host of hosts.slice(0, 2)) await world.retag(host, { role: 'db' });
+    world.finish(hosts[1]!, id, 'succeed');
+    await world.run(1_000);
+    for (const host of hosts.slice(0, 2)) await world.retag(host, { role: 'web' });
+    await world.run(1_000);
+    expect(hosts.map(({ installed }) => installed)).to.deep.equal(['r-1', 'r-1', 'r-1']);
+  });
+});
+
 describe('a host that leaves its group in the middle of a deployment and comes back', () => {
   let world: EngineWorld;
   beforeEach(async () => {
@@ -303,6 +381,13 @@ describe('a host that leaves its group in the middle of a deployment and comes b
     await world.retag(host, { role: 'web' });
     await world.run(200);
   };
+  /** What was known of it is gone, as of one that left before a coordinator remembered that. */
+  const leaveAndReturnUnknown = async (host: WorldHost) => {
+    await world.retag(host, { role: 'db' });
+    await world.database.query.deleteFrom('left_group_hosts').execute();
+    await world.retag(host, { role: 'web' });
+    await world.run(200);
+  };
 
   it('is not brought in beside a rollback that has left it alone and counts on it', async () => {
     const hosts = await aFleet(world, 5);
@@ -310,7 +395,7 @@ describe('a host that leaves its group in the middle of a deployment and comes b
     for (const host of hosts) host.behaviour = doing({ 1: 'hang', 2: host === hosts[2] ? 'fail' : 'succeed' });
     const { id } = await deployed(world, '2', ONE_AT_A_TIME);
     const rollback = (await world.get(id)).rollbackInfo.rollbackDeploymentId ?? '';
-    await leaveAndReturn(hosts[4]!);
+    await leaveAndReturnUnknown(hosts[4]!);
     for (const host of [hosts[2]!, hosts[0]!, hosts[1]!]) {
       expect(hosts.filter(({ unfinished }) => unfinished.size > 0)).to.deep.equal([host]);
       world.finish(host, rollback, 'succeed');
@@ -329,7 +414,7 @@ describe('a host that leaves its group in the middle of a deployment and comes b
     const spared = hosts.filter(({ unfinished }) => unfinished.size === 0);
     expect([taken.length, spared.length]).to.deep.equal([2, 2]);
     await world.deployments.stop(id, { reason: '' }, { kind: 'coordinator' });
-    await leaveAndReturn(spared[0]!);
+    await leaveAndReturnUnknown(spared[0]!);
     expect(spared[0]!.unfinished.size).to.equal(0);
     for (const host of taken) world.finish(host, id, 'succeed');
     await world.run(200);
@@ -346,7 +431,7 @@ describe('a host that leaves its group in the middle of a deployment and comes b
     const { id } = await deployed(world, '2', HALF_AT_A_TIME);
     expect(await world.history.getTarget(id, 'web-1')).to.include({ errorCode: 'HOST_OFFLINE' });
     await world.connect(hosts[0]!);
-    await leaveAndReturn(hosts[0]!);
+    await leaveAndReturnUnknown(hosts[0]!);
     for (let i = 0; i < 3; i++) {
       expect(hosts[0]!.unfinished.size, 'it serves').to.equal(0);
       for (const host of hosts) if (host.unfinished.has(id)) world.finish(host, id, 'succeed');
