@@ -39,11 +39,12 @@ export async function createRollback(
     started_at: number | null;
     revision_id: string | null;
     instance_health: string | null;
+    is_member: number;
   }>(
     // A host that was forgotten meanwhile is neither healed nor counted. Of one that has left the group and come back as little is known as of
     // one that has left.
     `SELECT t.host_id, t.host_name, t.status, t.was_healthy, t.started_at, g.revision_id,
-       nullif(g.instance_health, 'Unknown') AS instance_health
+       nullif(g.instance_health, 'Unknown') AS instance_health, g.host_id IS NOT NULL AS is_member
      FROM targets t JOIN hosts h ON h.id = t.host_id
      LEFT JOIN group_hosts g ON g.group_id = ? AND g.host_id = t.host_id
      WHERE t.deployment_id = ? ORDER BY t.position`,
@@ -58,7 +59,12 @@ export async function createRollback(
     host.instance_health === null
       ? host.status === 'Succeeded' || (!wasTouched(host) && host.was_healthy === 1)
       : host.instance_health === 'Healthy';
-  const toHeal = hosts.filter((host) => wasTouched(host) || isBroken(host) || host.revision_id !== revisionId);
+  // What it runs is another group's matter by now, and this deployment has changed nothing of it.
+  const hasLeftUntouched = (host: (typeof hosts)[number]) =>
+    host.is_member === 0 && !wasTouched(host) && host.was_healthy === 1;
+  const toHeal = hosts.filter(
+    (host) => wasTouched(host) || isBroken(host) || (host.revision_id !== revisionId && !hasLeftUntouched(host)),
+  );
   if (toHeal.length === 0)
     return { message: 'Every host that was touched has been forgotten: there is nothing to roll back.' };
   const minimum = minimumOf(failed);

@@ -22,9 +22,14 @@ export interface SeenDeployment {
   changeSequence: number;
   /** Host ids at its creation: its targets, and for a rollback also the hosts that it leaves alone. */
   fleet: readonly string[];
+  /** Those of them that were of the group no more. */
+  outside: readonly string[];
 }
 
-type Row = Omit<SeenDeployment, 'occupiesGroup' | 'isActive' | 'fleet'> & { occupiesGroup: number; isActive: number };
+type Row = Omit<SeenDeployment, 'occupiesGroup' | 'isActive' | 'fleet' | 'outside'> & {
+  occupiesGroup: number;
+  isActive: number;
+};
 
 export interface ObserverEvents {
   created(deployment: SeenDeployment): void;
@@ -38,6 +43,7 @@ export class Observer {
   readonly #events: ObserverEvents;
   readonly #changed;
   readonly #targets;
+  readonly #members;
   #commits = 0;
   #sequence = 0;
 
@@ -51,6 +57,9 @@ export class Observer {
          change_sequence AS changeSequence
        FROM deployments WHERE change_sequence > ? ORDER BY change_sequence`,
     );
+    this.#members = database.look.prepare<[string, string], object>(
+      'SELECT 1 FROM group_hosts WHERE group_id = ? AND host_id = ?',
+    );
     this.#targets = database.look.prepare<[string], { hostId: string }>(
       `SELECT host_id AS hostId FROM targets WHERE deployment_id = ? AND host_id IN (SELECT id FROM hosts) ORDER BY position`,
     );
@@ -62,11 +71,13 @@ export class Observer {
     for (const row of this.#changed.all(this.#sequence)) {
       this.#sequence = row.changeSequence;
       const before = this.deployments.get(row.id);
+      const fleet = before?.fleet ?? this.#fleetOf(row);
       const now: SeenDeployment = {
         ...row,
         occupiesGroup: row.occupiesGroup === 1,
         isActive: row.isActive === 1,
-        fleet: before?.fleet ?? this.#fleetOf(row),
+        fleet,
+        outside: before?.outside ?? fleet.filter((hostId) => this.#members.get(row.groupId, hostId) === undefined),
       };
       this.deployments.set(row.id, now);
       // What is created may have begun, and ended, before anybody looked.

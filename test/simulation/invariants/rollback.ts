@@ -12,6 +12,8 @@ export function checkRolledBack({ world, truth, violate }: History, rollback: Se
   for (const hostId of rollback.fleet) {
     const machine = world.machineOfHost(hostId);
     const row = failed.get(hostId);
+    // It had left the group before its turn in the deployment that is rolled back.
+    if (row === undefined && rollback.outside.includes(hostId)) continue;
     if (machine === undefined || machine.hostId !== hostId || !isReached(world, machine.name, hostId)) continue;
     if (row !== undefined && row.status === 'Failed') {
       if (!['HOST_OFFLINE', 'HOST_LOST', 'HOST_REMOVED'].includes(row.errorCode ?? ''))

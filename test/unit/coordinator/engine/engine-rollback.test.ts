@@ -93,6 +93,18 @@ describe('a rollback', () => {
     expect(out()).to.deep.equal(['web-4']);
   });
 
+  it('leaves a host alone that has left the group before its turn', async () => {
+    const hosts = await aFleet(world, 3);
+    await deployed(world, '1', ALL_AT_ONCE);
+    hosts[0]!.behaviour = doing({ 2: 'hang' });
+    const { id } = await deployed(world, '2', ONE_AT_A_TIME);
+    await world.retag(hosts[2]!, { role: 'db' });
+    world.finish(hosts[0]!, id, 'fail');
+    await world.run(1_000);
+    expect(await rollbackOf(id)).to.include({ status: 'Succeeded', totalHosts: 3 });
+    expect(hosts[2]!.started).to.have.length(1);
+  });
+
   it('of a part of the group leaves the other hosts as they are', async () => {
     const hosts = await aFleet(world, 4);
     await deployed(world, '1', ALL_AT_ONCE);
