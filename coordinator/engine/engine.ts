@@ -14,6 +14,7 @@ import { loadAssignment } from './assignment.ts';
 import { commitDecisions, type Effects } from './commit.ts';
 import { convergeGroup } from './converge-group.ts';
 import { createSingleFlight } from './single-flight.ts';
+import { createStandstill } from './standstill.ts';
 import type { TriggerOutbox } from './trigger-outbox.ts';
 import { loadRolloutView } from './view-loader.ts';
 
@@ -55,6 +56,8 @@ export interface Engine {
 
 /** A wake that got lost, or an assignment that did not reach its host, costs at most this long. */
 const TICK_MS = 10_000;
+/** Later than that a tick comes only when nothing could run, or when the clock was set forward. */
+const STANDSTILL_MS = 2 * TICK_MS;
 /** After a failure of the database. */
 const RETRY_MS = 1_000;
 /** Assignments that one tick sends again, at most. */
@@ -89,6 +92,7 @@ export function createEngine(parts: EngineParts): Engine {
         .where('creator', '=', 'autoscaling'),
     )
     .compile();
+  const standstill = createStandstill({ database, clock, logger, toleratedMs: STANDSTILL_MS });
   const timers = new Map<string, Timer>();
   let tick: Timer | null = null;
   let isStopped = false;
@@ -99,6 +103,8 @@ export function createEngine(parts: EngineParts): Engine {
   async function runDeployment(id: string): Promise<void> {
     for (;;) {
       if (isStopped) return;
+      const madeUp = standstill.makeUp();
+      if (madeUp !== null) await madeUp;
       const round = await database.transaction(async (tx) => {
         const now = clock.now();
         const loaded = await loadRolloutView(tx, id as DeploymentId, now, settings);
@@ -176,6 +182,8 @@ export function createEngine(parts: EngineParts): Engine {
   /** Level, not edge: whatever wake or frame was lost, the next tick looks at everything that is under way. */
   async function onTick(): Promise<void> {
     try {
+      const madeUp = standstill.makeUp();
+      if (madeUp !== null) await madeUp;
       await wakeAll();
       await resendUnaccepted();
     } catch (error) {

@@ -6,6 +6,8 @@ export interface FakeClock extends Clock {
   advance(byMs: number): Promise<void>;
   /** The clock is set back; timers, which do not go by it, fire when they would have. */
   setBack(byMs: number): void;
+  /** Nothing runs for so long; what came due meanwhile fires with the next `advance`. */
+  standStill(byMs: number): void;
 }
 
 export function createFakeClock(startAt = Date.UTC(2026, 10, 22, 3, 0, 0)): FakeClock {
@@ -23,6 +25,9 @@ export function createFakeClock(startAt = Date.UTC(2026, 10, 22, 3, 0, 0)): Fake
     setBack(byMs) {
       now -= byMs;
       for (const timer of timers.values()) timer.at -= byMs;
+    },
+    standStill(byMs) {
+      now += byMs;
     },
     async advance(byMs) {
       const until = now + byMs;
