@@ -100,18 +100,14 @@ const isNoTarget = (status: 'Pending' | 'InProgress') => `NOT EXISTS (
     WHERE t.host_id = g.host_id AND t.status = '${status}' AND d.group_id = g.group_id AND d.is_active = 1)`;
 
 /**
- * A deployment of the group counts on the host `g.host_id`: it has had its revision from it, or served when that was stopped before its turn,
- * or was left alone by it as a rollback's current host, and has left the group and come back since; or it was passed over and serves, or
- * served then and has come back. Bringing it in takes it out of service, and what it would bring may be the old revision by the end of that
- * deployment: it waits for that.
+ * A deployment of the group counts on the host `g.host_id`: it has had its revision from it while it was out of the group; or it was passed over
+ * and serves. Bringing it in takes it out of service, and what it would bring may be the old revision by the end of that deployment: it waits
+ * for that.
  */
 const SERVES_BESIDE_A_DEPLOYMENT = `EXISTS (
-    SELECT 1 FROM deployments d LEFT JOIN targets t ON t.host_id = g.host_id AND t.deployment_id = d.id
+    SELECT 1 FROM deployments d JOIN targets t ON t.host_id = g.host_id AND t.deployment_id = d.id
     WHERE d.group_id = g.group_id AND d.is_active = 1 AND d.occupies_group = 1
-      AND (t.status = 'Succeeded' OR (t.status = 'Skipped' AND t.was_healthy = 1) OR (t.status = 'Failed' AND g.instance_health = 'Healthy')
-        OR (t.status = 'Failed' AND t.started_at IS NULL AND t.was_healthy = 1 AND g.instance_health = 'Unknown')
-        OR (t.id IS NULL AND d.already_current_hosts > 0 AND EXISTS (
-          SELECT 1 FROM targets a WHERE a.host_id = g.host_id AND a.deployment_id = d.rollback_triggering_deployment_id))))`;
+      AND (t.status = 'Succeeded' OR (t.status = 'Failed' AND g.instance_health = 'Healthy')))`;
 
 async function loadOwed(
   tx: DatabaseTransaction,

@@ -41,10 +41,9 @@ export async function createRollback(
     instance_health: string | null;
     is_member: number;
   }>(
-    // A host that was forgotten meanwhile is neither healed nor counted. Of one that has left the group and come back as little is known as of
-    // one that has left.
+    // A host that was forgotten meanwhile is neither healed nor counted.
     `SELECT t.host_id, t.host_name, t.status, t.was_healthy, t.started_at, g.revision_id,
-       nullif(g.instance_health, 'Unknown') AS instance_health, g.host_id IS NOT NULL AS is_member
+       g.instance_health, g.host_id IS NOT NULL AS is_member
      FROM targets t JOIN hosts h ON h.id = t.host_id
      LEFT JOIN group_hosts g ON g.group_id = ? AND g.host_id = t.host_id
      WHERE t.deployment_id = ? ORDER BY t.position`,
@@ -54,7 +53,7 @@ export async function createRollback(
   // Broken with the good revision on it, and out of reach at its turn: it does not serve, so it must not count as current.
   const isBroken = (host: (typeof hosts)[number]) => host.instance_health === 'Unhealthy';
   // What it told last, which may be later than the failed deployment's plan and its end on the host. One that has left the group meanwhile
-  // serves what that brought, or what it ran before if its turn did not come; also when it has come back.
+  // serves what that brought, or what it ran before if its turn did not come.
   const serves = (host: (typeof hosts)[number]) =>
     host.instance_health === null
       ? host.status === 'Succeeded' || (!wasTouched(host) && host.was_healthy === 1)
