@@ -47,6 +47,8 @@ export interface History {
   cancels: Set<string>;
   /** Hosts that an operator has given a role: they may have left their group and entered it again. */
   retagged: Set<string>;
+  /** By host and group: the good revision that it served when it was given another role. */
+  leftInService: Map<string, string>;
   /** Deployment and machine that it took out of service without a script that stops what served there. */
   unstopped: Set<string>;
   /** By machine: since when its agent is let in on its newest connection. */

@@ -2,6 +2,7 @@ import type { Core } from '../../coordinator/core.ts';
 import { errorMessage, isAppError } from '../../shared/core/errors.ts';
 import type { History } from './history.ts';
 import { checkKept } from './invariants/kept.ts';
+import { noteLeaving } from './invariants/returns.ts';
 import { expectCancels } from './invariants/stops.ts';
 import type { Action, PlannedGroup } from './plan.ts';
 import { comesBack, isLeftSmaller, isRunningOn, partOf } from './stored.ts';
@@ -174,6 +175,7 @@ export function createOperators(history: History): Operators {
       if (comesBack(history, hostId))
         notice('a host that has the revision leaves its group and comes back before the deployment has ended');
       history.retagged.add(hostId);
+      noteLeaving(history, machine);
       ask(`gives ${machine.name} the role ${role}`, (core) =>
         core.services.hosts.update(hostId, { tags: { role } }, OPERATOR),
       );

@@ -69,6 +69,70 @@ export const OWED_SCENES: Readonly<Record<string, Scene>> = {
       }),
     ];
   },
+  /** Every host gets a wrong role for a moment, while nothing happens, or in the middle of a deployment. */
+  'all-out-for-a-moment'(chance, plan) {
+    const good = extraRevision(plan, 'none');
+    const next = extraRevision(plan, 'none');
+    const ms = atTheEnd(plan, 90_000);
+    const leavesMs = ms + chance.pick([20_000, 30_000 + chance.whole(0, 3_000)]);
+    const wrongMs = chance.pick([100, 2_000, 20_000]);
+    return [
+      at(ms, { ...deploy(chance), revision: good, configName: ALL_AT_ONCE }),
+      at(ms + 30_000, { ...deploy(chance), revision: next, configName: HALF_AT_A_TIME }),
+      ...Array.from({ length: plan.machines }, (_, machine) => machine).flatMap((machine) => [
+        at(leavesMs, { kind: 'retag' as const, machine, role: 'idle' }),
+        at(leavesMs + wrongMs, { kind: 'retag' as const, machine, role: 'web' }),
+      ]),
+    ];
+  },
+  /** Hosts have a wrong role while their group comes to another good revision. */
+  'away-for-a-deployment'(chance, plan) {
+    plan.machines = Math.max(plan.machines, 4);
+    const good = extraRevision(plan, 'none');
+    const next = extraRevision(plan, 'none');
+    const ms = atTheEnd(plan, 90_000);
+    return [
+      at(ms, { ...deploy(chance), revision: good, configName: ALL_AT_ONCE }),
+      ...[0, 1].map((machine) => at(ms + 20_000, { kind: 'retag' as const, machine, role: 'idle' })),
+      at(ms + 25_000, { ...deploy(chance), revision: next, configName: ALL_AT_ONCE }),
+      ...[0, 1].map((machine) => at(ms + 45_000, { kind: 'retag' as const, machine, role: 'web' })),
+    ];
+  },
+  /** Hosts get a wrong role before their turn comes, and are back when the deployment has failed, which nobody rolls back. */
+  'deployed-to-while-away'(chance, plan) {
+    largeFleet(chance, plan, 'none');
+    const [group] = plan.groups;
+    if (group !== undefined) group.autoRollback = { enabled: false, events: [] };
+    const good = extraRevision(plan, 'none');
+    const next = extraRevision(plan, 'some-hosts');
+    const ms = atTheEnd(plan, 90_000);
+    const on = (nth: number, delayMs: number) => since(ms + 29_000, 'host-began', nth, delayMs);
+    return [
+      at(ms, { ...deploy(chance), revision: good, configName: ALL_AT_ONCE }),
+      at(ms + 30_000, { ...deploy(chance), revision: next, configName: HALF_AT_A_TIME }),
+      ...[4, 5, 6, 7, 8].flatMap((machine) => [
+        { trigger: on(1, 0), action: { kind: 'retag' as const, machine, role: 'idle' } },
+        {
+          trigger: since(ms + 29_000, 'deployment-ended', 1, chance.whole(50, 500)),
+          action: { kind: 'retag' as const, machine, role: 'web' },
+        },
+      ]),
+    ];
+  },
+  /** A host leaves its group while it is deployed to, and comes back with the new revision while others have still to get it. */
+  'at-work-and-back'(chance, plan) {
+    plan.machines = Math.max(plan.machines, 4);
+    const good = extraRevision(plan, 'none');
+    const next = extraRevision(plan, 'none');
+    const ms = atTheEnd(plan, 90_000);
+    const on = (nth: number, delayMs: number) => since(ms + 30_000, 'script-ended', nth, delayMs);
+    return [
+      at(ms, { ...deploy(chance), revision: good, configName: ALL_AT_ONCE }),
+      at(ms + 30_000, { ...deploy(chance), revision: next, configName: ONE_AT_A_TIME }),
+      { trigger: on(2, 10), action: { kind: 'retag' as const, machine: -1, role: 'idle' } },
+      { trigger: on(4, chance.whole(300, 900)), action: { kind: 'retag' as const, machine: -1, role: 'web' } },
+    ];
+  },
   /** What brings a host in is stopped before that host has begun it. */
   'stopped-before-it-begins'(chance, plan) {
     const [group] = plan.groups;

@@ -80,6 +80,7 @@ export async function runPlan(plan: Plan, options: RunOptions = { keepsLines: fa
     stops: new Map(),
     cancels: new Set(),
     retagged: new Set(),
+    leftInService: new Map(),
     unstopped: new Set(),
     letInAt: new Map(),
     clones: new Map(),

@@ -1,6 +1,7 @@
 import type { History } from '../history.ts';
 import { EPOCH } from '../world/timeline.ts';
 import { promisedOfThoseLeft } from './minimum.ts';
+import { checkReturned } from './returns.ts';
 
 interface Running {
   id: number;
@@ -20,6 +21,7 @@ interface Taker {
   id: string;
   creator: string;
   configName: string;
+  revision: string;
   total: number;
   triggeredBy: string | null;
   groupId: string;
@@ -57,7 +59,7 @@ export function createStartCheck(history: History): () => void {
      FROM targets t LEFT JOIN hosts h ON h.id = t.host_id WHERE t.status = 'InProgress'`,
   );
   const takers = look.prepare<[string], Taker>(
-    `SELECT id, creator, config_name AS configName, total_hosts AS total, rollback_triggering_deployment_id AS triggeredBy,
+    `SELECT id, creator, config_name AS configName, revision_label AS revision, total_hosts AS total, rollback_triggering_deployment_id AS triggeredBy,
        group_id AS groupId, application, stop_requested_at AS stopRequestedAt FROM deployments WHERE id = ?`,
   );
   const fleet = look.prepare<[string, string, string | null], FleetHost>(
@@ -110,6 +112,7 @@ export function createStartCheck(history: History): () => void {
     if (now.length === before.size && now.every(({ id }) => before.has(id))) return;
     known = new Set(now.map(({ id }) => id));
     const started = inProgress.all().filter((target) => !before.has(target.id));
+    for (const { hostId, deploymentId } of started) checkReturned(history, hostId, find(deploymentId));
     for (const id of new Set(started.map((target) => target.deploymentId))) {
       const taker = find(id);
       if (taker === undefined) continue;

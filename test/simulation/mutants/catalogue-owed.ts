@@ -19,10 +19,31 @@ export const OWED_MUTANTS: readonly Mutant[] = [
     ['LATE_END_WAIT_MS = 300_000;', 'LATE_END_WAIT_MS = 7_200_000;'],
   ),
   one(
-    'skipped-and-brought-in',
-    'a host that serves is brought in beside a stopped deployment that has skipped it',
-    'coordinator/engine/converge-group.ts',
-    ["t.status = 'Skipped' AND t.was_healthy = 1", "t.status = 'Skipped' AND t.was_healthy > 1"],
+    'left-and-unknown',
+    'hosts that come back to their group are all taken out of service at once',
+    'coordinator/services/membership.ts',
+    ["AND m.instance_health = 'Healthy'", "AND m.instance_health = 'Known'"],
+  ),
+  one(
+    'left-and-as-before',
+    'what was begun on a host while it was out of its group is not seen when it comes back',
+    'coordinator/services/membership.ts',
+    ['t.change_sequence > l.change_sequence', 't.change_sequence < 0'],
+  ),
+  one(
+    'left-still-owed',
+    'a host that left its group gets what was good then, and not what is good when it comes back',
+    'coordinator/services/membership.ts',
+    [
+      'AND (l.last_good_revision_id IS NOT DISTINCT FROM g.last_good_revision_id OR',
+      'AND (g.last_good_revision_id IS NOT NULL OR',
+    ],
+  ),
+  one(
+    'leap-is-absence',
+    'a coordinator whose clock leaps ahead takes that for the absence of hosts',
+    'coordinator/engine/standstill.ts',
+    ['if (lostMs <= parts.toleratedMs) {', 'if (lostMs >= 0) {'],
   ),
   one(
     'left-alone-still-serve',

@@ -132,8 +132,8 @@ export const MUTANTS: readonly Mutant[] = [
     'hosts that failed are not rolled back',
     'coordinator/engine/rollback-deployment.ts',
     [
-      'hosts.filter((host) => wasTouched(host) || isBroken(host) || host.revision_id !== revisionId)',
-      "hosts.filter((host) => host.status === 'Succeeded')",
+      '(host) => wasTouched(host) || isBroken(host) || (host.revision_id !== revisionId && !hasLeftUntouched(host)),',
+      "(host) => host.status === 'Succeeded',",
     ],
   ),
   one(
