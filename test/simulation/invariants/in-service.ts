@@ -71,8 +71,8 @@ function isTakenUpLate(
 
 /**
  * A host that has just entered the group (enrolled again, tagged again, or the group was made again) counts as in service only
- * once it was brought in; but for the deployment that has brought it its revision before it left and came back, or that was stopped before its
- * turn, or, a rollback, has left it alone. One that has told that the last deployment on it failed is broken by its own word: after a power cut, or when
+ * once it was brought in; but for the deployment that has brought it its revision before it left and came back, or, a rollback, has
+ * left it alone. One that has told that the last deployment on it failed is broken by its own word: after a power cut, or when
  * the wrapper was killed, the outcome of a script is unknown to it, though the script had succeeded, or had never begun. One counts as
  * broken, too, whose last script has succeeded and could tell nobody, on a full disk and without an agent. And a rollback heals: what it
  * counts as broken already, and has not told otherwise since, costs it nothing.
@@ -117,12 +117,10 @@ function countsInService(
 
 function isCountedOn({ world }: History, fleet: SeenDeployment, hostId: string): boolean {
   const target = world.database.look
-    .prepare<[string, string], { status: string; healthy: number }>(
-      'SELECT status, was_healthy AS healthy FROM targets WHERE deployment_id = ? AND host_id = ?',
-    )
+    .prepare<[string, string], { status: string }>('SELECT status FROM targets WHERE deployment_id = ? AND host_id = ?')
     .get(fleet.id, hostId);
   if (target === undefined) return fleet.creator === 'codeDeployRollback';
-  return target.status === 'Succeeded' || (target.status === 'Skipped' && target.healthy === 1);
+  return target.status === 'Succeeded';
 }
 
 /** By what the host told, also after it was given up. */
