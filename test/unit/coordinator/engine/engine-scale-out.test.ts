@@ -449,46 +449,41 @@ describe('a host that leaves its group in the middle of a deployment and comes b
     expect((await world.readiness.of(hosts[0]!.id)).isReady).to.equal(true);
   });
 
-  it('is not brought in any more once it has left for good', async () => {
-    const hosts = await aFleet(world, 2);
+  /** Bringing the host in to another group waits for the end of the deployment `id`, which is at work on it. */
+  async function broughtInLater() {
+    const [host] = await aFleet(world, 2);
     await world.addGroup('beside');
     for (const deploymentGroup of ['prod', 'beside']) await deployed(world, '1', { ...ALL_AT_ONCE, deploymentGroup });
-    hosts[0]!.behaviour = () => 'hang';
+    host!.behaviour = () => 'hang';
     const { id } = await deployed(world, '2', { onlyHostNames: ['web-1'] });
-    await leaveAndReturn(hosts[0]!);
+    await leaveAndReturn(host!);
     const waiting = await world.database.query
       .selectFrom('deployments')
       .select(['id', 'group_name'])
       .where('creator', '=', 'autoscaling')
       .execute();
     expect(waiting.map((row) => row.group_name)).to.deep.equal(['beside']);
-    await world.retag(hosts[0]!, { role: 'db' });
-    world.finish(hosts[0]!, id, 'succeed');
+    return { host: host!, id, waitingId: waiting[0]!.id };
+  }
+
+  it('is not brought in any more once it has left for good', async () => {
+    const { host, id, waitingId } = await broughtInLater();
+    await world.retag(host, { role: 'db' });
+    world.finish(host, id, 'succeed');
     await world.run(30_000);
-    expect(hosts[0]!.unfinished.size).to.equal(0);
-    expect(await world.get(waiting[0]!.id)).to.include({ status: 'Stopped' });
+    expect(host.unfinished.size).to.equal(0);
+    expect(await world.get(waitingId)).to.include({ status: 'Stopped' });
   });
 
   it('is not brought in any more once it has left for good, also when the coordinator was restarted just then', async () => {
-    const hosts = await aFleet(world, 2);
-    await world.addGroup('beside');
-    for (const deploymentGroup of ['prod', 'beside']) await deployed(world, '1', { ...ALL_AT_ONCE, deploymentGroup });
-    hosts[0]!.behaviour = () => 'hang';
-    const { id } = await deployed(world, '2', { onlyHostNames: ['web-1'] });
-    await leaveAndReturn(hosts[0]!);
-    const waiting = await world.database.query
-      .selectFrom('deployments')
-      .select(['id', 'group_name'])
-      .where('creator', '=', 'autoscaling')
-      .execute();
-    expect(waiting.map((row) => row.group_name)).to.deep.equal(['beside']);
+    const { host, id, waitingId } = await broughtInLater();
     await world.database.query.updateTable('hosts').set({ tags: '{"role":"db"}' }).execute();
     const withoutWakes = createMembership({ database: world.database, wakeGroup: () => {} });
-    await withoutWakes.hostChanged(hosts[0]!.id);
+    await withoutWakes.hostChanged(host.id);
     await world.run(11_000);
-    world.finish(hosts[0]!, id, 'succeed');
+    world.finish(host, id, 'succeed');
     await world.run(30_000);
-    expect(hosts[0]!.unfinished.size).to.equal(0);
-    expect(await world.get(waiting[0]!.id)).to.include({ status: 'Stopped' });
+    expect(host.unfinished.size).to.equal(0);
+    expect(await world.get(waitingId)).to.include({ status: 'Stopped' });
   });
 });
