@@ -91,10 +91,10 @@ const TAKE_UP = `INSERT INTO group_hosts (group_id, host_id, revision_id, instan
       WHERE t.host_id = l.host_id AND t.started_at IS NOT NULL AND t.change_sequence > l.change_sequence
         AND d.application = g.application)
   ON CONFLICT (group_id, host_id) DO NOTHING`;
-const FORGET = 'DELETE FROM left_group_hosts WHERE group_id = ? AND host_id = ?';
+const REMOVE_LEFT = 'DELETE FROM left_group_hosts WHERE group_id = ? AND host_id = ?';
 
 async function removeRows(tx: DatabaseTransaction, left: readonly [groupId: string, hostId: string][]): Promise<void> {
-  await tx.executeMany(FORGET, left);
+  await tx.executeMany(REMOVE_LEFT, left);
   await tx.executeMany(REMEMBER, left);
   await tx.executeMany('DELETE FROM group_hosts WHERE group_id = ? AND host_id = ?', left);
 }
@@ -102,7 +102,7 @@ async function removeRows(tx: DatabaseTransaction, left: readonly [groupId: stri
 async function enter(tx: DatabaseTransaction, group: DeploymentGroupRow, hostIds: readonly string[]): Promise<void> {
   const places = hostIds.map((hostId) => [group.id, hostId]);
   await tx.executeMany(TAKE_UP, places);
-  await tx.executeMany(FORGET, places);
+  await tx.executeMany(REMOVE_LEFT, places);
   const converge = group.last_good_revision_id === null ? null : 'entering';
   await tx.executeMany(
     `INSERT INTO group_hosts (group_id, host_id, revision_id, instance_health, last_deployment_id, converge)
