@@ -73,6 +73,7 @@ export function createStartCheck(history: History): () => void {
   let known = new Set<number>();
   // When something last started on each host: retention may have removed what it was.
   const lastStarts = new Map<string, number>();
+  let clock = { offsetMs: world.coordinator.clockOffsetMs, since: Number.NEGATIVE_INFINITY };
 
   function checkMinimumLeft(taker: Taker): void {
     const down = fleet.all(taker.groupId, taker.id, taker.triggeredBy).filter(({ hostId, presence, isTaken }) => {
@@ -95,6 +96,8 @@ export function createStartCheck(history: History): () => void {
     // What has started there since has waited for that already.
     const lastStart = lastStarts.get(hostId) ?? 0;
     lastStarts.set(hostId, Math.max(lastStart, startedAt));
+    // What was written by the clock as it was before says nothing of how long ago that is.
+    if (world.timeline.now - clock.since < 2 * TO_TELL_MS) return;
     const earlier = untold.all(hostId, now - TO_TELL_MS).find(({ givenUpAt }) => givenUpAt >= lastStart);
     if (earlier === undefined) return;
     const name = world.machineOfHost(hostId)?.name ?? hostId;
@@ -108,6 +111,8 @@ export function createStartCheck(history: History): () => void {
 
   return () => {
     const before = known;
+    const { clockOffsetMs } = world.coordinator;
+    if (clockOffsetMs !== clock.offsetMs) clock = { offsetMs: clockOffsetMs, since: world.timeline.now };
     const now = running.all();
     if (now.length === before.size && now.every(({ id }) => before.has(id))) return;
     known = new Set(now.map(({ id }) => id));
