@@ -190,8 +190,8 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
       streamer.connected();
     },
     onAssignment: accept,
-    onCancel({ deploymentId, reason }) {
-      if (!isStopping) deployments.cancel(deploymentId, reason).catch(parts.onFailure);
+    onCancel(cancel) {
+      if (!isStopping) deployments.cancel(cancel).catch(parts.onFailure);
     },
     onFindDrift: ({ requestId }) => void tellDrift(requestId),
     onAcknowledged(acknowledged) {

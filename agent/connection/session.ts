@@ -8,6 +8,7 @@ import { COORDINATOR_MESSAGE_KINDS, decodeFrame, encodeFrame } from '../../share
 import {
   type AgentMessage,
   type Assignment,
+  type Cancel,
   type CoordinatorMessage,
   coordinatorMessage,
   type Hello,
@@ -44,7 +45,7 @@ export interface SessionParts {
   health(): { load1: number };
   onWelcome(welcome: Welcome): void;
   onAssignment(assignment: Assignment): void;
-  onCancel(cancel: { deploymentId: string; reason: string }): void;
+  onCancel(cancel: Cancel): void;
   onFindDrift(question: { requestId: string }): void;
   onAcknowledged(acknowledged: Acknowledged): void;
   onDisconnected(): void;

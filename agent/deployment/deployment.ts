@@ -3,6 +3,7 @@ import { errorMessage } from '../../shared/core/errors.ts';
 import { InvariantViolation, invariant } from '../../shared/core/invariant.ts';
 import type { RunningEvent } from '../../shared/protocol/messages.ts';
 import type { DeploymentProgress } from '../journal/records.ts';
+import { installedRevisionId } from '../journal/state.ts';
 import { loadAppSpec } from './app-spec-file.ts';
 import {
   type EventOutcome,
@@ -200,7 +201,6 @@ function finish(
       report: { kind: 'event', sequence, deploymentId, event, status: 'Skipped', startedAt: at, durationMs: 0 },
     });
   }
-  const installed = journal.state.installed[deploymentGroupId];
   const message = end.kind === 'fail' ? failureMessage(deployment, end.failedEvent) : null;
   const status = end.kind === 'fail' ? 'Failed' : 'Succeeded';
   journal.append({
@@ -211,7 +211,7 @@ function finish(
       deploymentId,
       status,
       at,
-      installedRevisionId: installed?.isIntact === true ? installed.revisionId : null,
+      installedRevisionId: installedRevisionId(journal.state, deploymentGroupId),
       ...(message === null ? {} : { message }),
     },
   });

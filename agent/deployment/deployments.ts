@@ -1,8 +1,8 @@
 import { errorMessage } from '../../shared/core/errors.ts';
-import type { Assignment, FinishedReport, RunningEvent } from '../../shared/protocol/messages.ts';
+import type { Assignment, Cancel, FinishedReport, RunningEvent } from '../../shared/protocol/messages.ts';
 import { ARCHIVE_DIRECTORY } from '../bundle/bundles.ts';
 import { digestOfUnpacked } from '../bundle/delta.ts';
-import { findDeployment } from '../journal/state.ts';
+import { findDeployment, installedRevisionId } from '../journal/state.ts';
 import { type DeploymentParts, runDeployment } from './deployment.ts';
 import { isPathSegment } from './layout.ts';
 import { outdatedDeployments } from './retention.ts';
@@ -35,8 +35,8 @@ type Acceptance =
 export interface Deployments {
   /** Returns once the answer is durable. */
   accept(assignment: Assignment): Promise<Acceptance>;
-  /** Before the first step: finished as Skipped. Later: no effect, it goes on to its end. */
-  cancel(deploymentId: string, reason: string): Promise<void>;
+  /** Before the first step: finished as Skipped. Later: no effect, it goes on to its end; when it has ended, that is reported again. */
+  cancel(cancel: Cancel): Promise<void>;
   /** Goes on with what the journal holds. */
   start(): void;
   running(): RunningEvent | null;
@@ -89,9 +89,10 @@ export function createDeployments(parts: DeploymentsParts): Deployments {
     }
   }
 
-  function finishNow(deploymentId: string, end: Pick<FinishedReport, 'status'> & { message: string }): void {
-    const groupId = findDeployment(journal.state, deploymentId)?.assignment.deploymentGroupId;
-    const installed = groupId === undefined ? undefined : journal.state.installed[groupId];
+  function finishNow(
+    { deploymentId, deploymentGroupId }: Omit<Cancel, 'reason'>,
+    end: Pick<FinishedReport, 'status'> & { message: string },
+  ): void {
     journal.append({
       kind: 'finished',
       report: {
@@ -100,19 +101,29 @@ export function createDeployments(parts: DeploymentsParts): Deployments {
         deploymentId,
         status: end.status,
         at: parts.clock.now(),
-        installedRevisionId: installed?.isIntact === true ? installed.revisionId : null,
+        installedRevisionId: installedRevisionId(journal.state, deploymentGroupId),
         message: end.message,
       },
     });
   }
 
-  /** True when the deployment has ended here: its end is reported (again, if the first report was acknowledged). */
-  function reportAgain(deploymentId: string): boolean {
+  /**
+   * True when the deployment has ended here: its end is reported (again, if the first report was acknowledged). What is installed is
+   * told as it is by now: a coordinator that was set back to a backup does not know what came after.
+   */
+  function reportAgain({ deploymentId, deploymentGroupId }: Omit<Cancel, 'reason'>): boolean {
     const report = journal.state.finished.find((finished) => finished.deploymentId === deploymentId);
     if (report === undefined) return false;
     // Not by its number, which is one of an earlier journal when the reports were numbered anew since.
     if (journal.state.reports.some((one) => one.kind === 'finished' && one.deploymentId === deploymentId)) return true;
-    journal.append({ kind: 'finished', report: { ...report, sequence: journal.nextSequence() } });
+    const installed =
+      deploymentGroupId === undefined
+        ? report.installedRevisionId
+        : installedRevisionId(journal.state, deploymentGroupId);
+    journal.append({
+      kind: 'finished',
+      report: { ...report, sequence: journal.nextSequence(), installedRevisionId: installed },
+    });
     return true;
   }
 
@@ -157,14 +168,14 @@ export function createDeployments(parts: DeploymentsParts): Deployments {
       const { deploymentId } = assignment;
       if (findDeployment(journal.state, deploymentId) !== undefined) return 'repeated';
       // Nothing may be awaited before the append: the same assignment can come twice in one breath.
-      if (reportAgain(deploymentId)) {
+      if (reportAgain(assignment)) {
         await journal.commit();
         return 'repeated';
       }
       const refusal = refusalOf(assignment);
       if (refusal !== null) {
         logger.error({ deploymentId, reason: refusal }, 'assignment refused');
-        finishNow(deploymentId, { status: 'Failed', message: refusal });
+        finishNow(assignment, { status: 'Failed', message: refusal });
         await journal.commit();
         return 'refused';
       }
@@ -184,12 +195,13 @@ export function createDeployments(parts: DeploymentsParts): Deployments {
       return 'accepted';
     },
 
-    async cancel(deploymentId, reason) {
+    async cancel({ deploymentId, deploymentGroupId, reason }) {
       const deployment = findDeployment(journal.state, deploymentId);
       if (deployment?.isBegun === true) return;
-      if (deployment === undefined && reportAgain(deploymentId)) return journal.commit();
+      const about = { deploymentId, deploymentGroupId: deployment?.assignment.deploymentGroupId ?? deploymentGroupId };
+      if (deployment === undefined && reportAgain(about)) return journal.commit();
       // Also for one that never arrived: the answer is the same, and an assignment that comes late finds it.
-      finishNow(deploymentId, { status: 'Skipped', message: `cancelled before it began: ${reason}` });
+      finishNow(about, { status: 'Skipped', message: `cancelled before it began: ${reason}` });
       await journal.commit();
       logger.info({ deploymentId, reason }, 'deployment cancelled before it began');
     },

@@ -103,6 +103,12 @@ export function findDeployment(state: JournalState, deploymentId: string): Deplo
   return state.deployments.find((deployment) => deployment.assignment.deploymentId === deploymentId);
 }
 
+/** The revision whose files a group has on this host; null when none, when it is in pieces, and of an unknown group. */
+export function installedRevisionId(state: JournalState, deploymentGroupId: string | undefined): string | null {
+  const installed = deploymentGroupId === undefined ? undefined : state.installed[deploymentGroupId];
+  return installed?.isIntact === true ? installed.revisionId : null;
+}
+
 export function findEvent(deployment: DeploymentProgress, event: string): EventProgress | undefined {
   return deployment.events.find((progress) => progress.event === event);
 }

@@ -132,22 +132,23 @@ export function createEngine(parts: EngineParts): Engine {
       if (assignment !== null)
         for (const hostId of effects.assigned) parts.send(hostId, { kind: 'assignment', assignment });
     }
-    if (effects.cancelsInProgress) await cancelInProgress(id);
-    for (const hostId of effects.givenUp)
-      parts.send(hostId, { kind: 'cancel', deploymentId: id, reason: 'the coordinator has given it up' });
+    const cancel = { kind: 'cancel', deploymentId: id, deploymentGroupId: groupId } as const;
+    if (effects.cancelsInProgress)
+      for (const hostId of await hostsInProgress(id))
+        parts.send(hostId, { ...cancel, reason: 'the deployment was stopped' });
+    for (const hostId of effects.givenUp) parts.send(hostId, { ...cancel, reason: 'the coordinator has given it up' });
     for (const other of effects.wakeDeployments) engine.wakeDeployment(other);
     if (effects.wakesGroup) engine.wakeGroup(groupId);
   }
 
-  async function cancelInProgress(id: string): Promise<void> {
+  async function hostsInProgress(id: string): Promise<string[]> {
     const rows = await database.query
       .selectFrom('targets')
       .select('host_id')
       .where('deployment_id', '=', id)
       .where('status', '=', 'InProgress')
       .execute();
-    for (const row of rows)
-      parts.send(row.host_id, { kind: 'cancel', deploymentId: id, reason: 'the deployment was stopped' });
+    return rows.map((row) => row.host_id);
   }
 
   async function runGroup(groupId: string): Promise<void> {

@@ -104,31 +104,35 @@ export function createPresence(parts: PresenceParts): Presence {
        WHERE host_id = ? AND status = 'InProgress' AND lost_deadline_at IS NOT NULL`,
       [[at + RETURN_GRACE_MS, at + RETURN_GRACE_MS, hostId]],
     );
-    const assigned = await tx.selectRaw<{ id: string; stopping: number }>(
-      `SELECT t.deployment_id AS id,
+    const assigned = await tx.selectRaw<{ id: string; groupId: string; stopping: number }>(
+      `SELECT t.deployment_id AS id, d.group_id AS groupId,
               CASE WHEN d.stop_requested_at IS NOT NULL OR d.ending_as = 'Stopped' THEN 1 ELSE 0 END AS stopping
        FROM targets t JOIN deployments d ON d.id = t.deployment_id WHERE t.host_id = ? AND t.status = 'InProgress'`,
       [hostId],
     );
     const held = new Set(hello.deployments);
     // Given up here and not told yet: what it still does may take its time, what it has done is told in a moment.
-    const untold = await tx.selectRaw<{ id: number; deployment_id: string }>(
-      'SELECT id, deployment_id FROM targets WHERE host_id = ? AND late_end_until IS NOT NULL',
+    const untold = await tx.selectRaw<{ id: number; deploymentId: string; groupId: string }>(
+      `SELECT t.id, t.deployment_id AS deploymentId, d.group_id AS groupId
+       FROM targets t JOIN deployments d ON d.id = t.deployment_id WHERE t.host_id = ? AND t.late_end_until IS NOT NULL`,
       [hostId],
     );
     await tx.executeMany(
       'UPDATE targets SET late_end_until = ? WHERE id = ?',
-      untold.map((row) => [at + (held.has(row.deployment_id) ? LATE_END_WAIT_MS : RETURN_GRACE_MS), row.id]),
+      untold.map((row) => [at + (held.has(row.deploymentId) ? LATE_END_WAIT_MS : RETURN_GRACE_MS), row.id]),
     );
     for (const row of assigned) {
       // Stopped before the host was told of it: it must not start now (invariant I7).
-      if (row.stopping === 1) sends.push({ hostId, message: cancelOf(row.id) });
+      if (row.stopping === 1) sends.push({ hostId, message: cancelOf(row.id, row.groupId) });
       else if (!held.has(row.id)) {
         const assignment = await loadAssignment(tx.query, row.id);
         if (assignment !== null) sends.push({ hostId, message: { kind: 'assignment', assignment } });
       }
       held.delete(row.id);
     }
+    // The assignment, or the word to leave it, may never have arrived: the host tells how it ended, or that it never began.
+    for (const { deploymentId, groupId } of untold)
+      if (!held.has(deploymentId)) sends.push({ hostId, message: cancelOf(deploymentId, groupId) });
     // What the host still holds has been given up here: it leaves what it has not begun.
     for (const id of held) sends.push({ hostId, message: cancelOf(id) });
   }
@@ -222,6 +226,6 @@ export function createPresence(parts: PresenceParts): Presence {
   };
 }
 
-function cancelOf(deploymentId: string): CoordinatorMessage {
-  return { kind: 'cancel', deploymentId, reason: 'the deployment has ended or was stopped' };
+function cancelOf(deploymentId: string, deploymentGroupId?: string): CoordinatorMessage {
+  return { kind: 'cancel', deploymentId, deploymentGroupId, reason: 'the deployment has ended or was stopped' };
 }

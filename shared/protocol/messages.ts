@@ -174,7 +174,14 @@ export const welcome = z.object({
 });
 export const assignmentMessage = z.object({ kind: z.literal('assignment'), assignment });
 /** Do not begin this deployment if the host has not been touched by it; otherwise go on to its end. */
-export const cancel = z.object({ kind: z.literal('cancel'), deploymentId, reason: z.string().max(1_024) });
+export const cancel = z.object({
+  kind: z.literal('cancel'),
+  deploymentId,
+  /** Given where the assignment may not have arrived: what is installed there belongs to the answer. */
+  deploymentGroupId: z.string().optional(),
+  reason: z.string().max(1_024),
+});
+export type Cancel = Omit<z.infer<typeof cancel>, 'kind'>;
 /** Which installed files are not as Install left them? Only to agents of 1.1 and later. */
 export const findDrift = z.object({ kind: z.literal('find-drift'), requestId: z.string().max(64) });
 export const acknowledged = z.object({

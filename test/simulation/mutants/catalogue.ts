@@ -258,7 +258,7 @@ export const MUTANTS: readonly Mutant[] = [
     'report.sequence > sentSequence',
   ]),
   one('assignment-run-again', 'an assignment that is repeated is run again', 'agent/deployment/deployments.ts', [
-    `      if (reportAgain(deploymentId)) {
+    `      if (reportAgain(assignment)) {
         await journal.commit();
         return 'repeated';
       }`,
@@ -304,7 +304,7 @@ export const MUTANTS: readonly Mutant[] = [
     '',
   ]),
   one('says-what-it-was-asked', 'a host reports the revision it was to install', 'agent/deployment/deployment.ts', [
-    'installedRevisionId: installed?.isIntact === true ? installed.revisionId : null,',
+    'installedRevisionId: installedRevisionId(journal.state, deploymentGroupId),',
     'installedRevisionId: deployment.assignment.revision.id,',
   ]),
   one('digest-not-checked', 'a bundle that was damaged on its way is installed', 'agent/bundle/fetch.ts', [

@@ -82,6 +82,23 @@ describe('a host that was given up in the middle', () => {
     expect(world.faults).to.deep.equal([]);
   });
 
+  it('is told so when it is back, where it was away for that, and is in service as before', async () => {
+    for (const host of hosts) host.behaviour = () => 'ignore';
+    const second = await world.deploy('2', { ...ALL_AT_ONCE, autoRollback: { enabled: false, events: [] } });
+    await world.run(200);
+    for (const host of hosts) world.disconnect(host);
+    await world.run(330_000);
+    expect(await world.get(second.id)).to.include({ status: 'Failed' });
+    for (const host of hosts) await world.connect(host);
+    await world.run(200);
+    const known = await world.database.query
+      .selectFrom('group_hosts')
+      .select(['revision_id', 'instance_health'])
+      .execute();
+    expect(known).to.deep.equal(hosts.map(() => ({ revision_id: 'r-1', instance_health: 'Healthy' })));
+    expect(world.faults).to.deep.equal([]);
+  });
+
   it('is what a later deployment made of it, also when it tells twice how the one that it was given up in ended', async () => {
     const second = await lostInSecond();
     for (const host of hosts) world.finish(host, second, 'fail');
