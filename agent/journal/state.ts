@@ -1,5 +1,5 @@
 import { invariant, unreachable } from '../../shared/core/invariant.ts';
-import type { Report } from '../../shared/protocol/messages.ts';
+import { type InstalledRevision, MAX_INSTALLED, type Report } from '../../shared/protocol/messages.ts';
 import type { DeploymentProgress, EventProgress, JournalRecord, JournalState, ScriptProgress } from './records.ts';
 
 /** Deployments that are remembered after their end, so that a repeated assignment is never run twice. */
@@ -107,6 +107,15 @@ export function findDeployment(state: JournalState, deploymentId: string): Deplo
 export function installedRevisionId(state: JournalState, deploymentGroupId: string | undefined): string | null {
   const installed = deploymentGroupId === undefined ? undefined : state.installed[deploymentGroupId];
   return installed?.isIntact === true ? installed.revisionId : null;
+}
+
+/** Of every group with an intact one; of more than {@link MAX_INSTALLED} the last. */
+export function installedRevisions(state: JournalState): InstalledRevision[] {
+  return Object.entries(state.installed)
+    .filter(([, revision]) => revision.isIntact)
+    .sort(([, a], [, b]) => b.at - a.at)
+    .slice(0, MAX_INSTALLED)
+    .map(([deploymentGroupId, { deploymentId, revisionId }]) => ({ deploymentGroupId, deploymentId, revisionId }));
 }
 
 export function findEvent(deployment: DeploymentProgress, event: string): EventProgress | undefined {

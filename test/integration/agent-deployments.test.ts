@@ -67,6 +67,16 @@ describe('an agent and its deployments', function () {
     expect(coordinator.outputOf(second.deploymentId, 'ApplicationStop').toString()).to.equal(
       `ApplicationStop ${second.revision.label}\n`,
     );
+    await agent.kill('SIGTERM');
+    agent.start();
+    await coordinator.until('it is back', () => coordinator.hellos.length === 2);
+    expect(coordinator.hellos.at(-1)?.installed, 'what it has is told at each connection').to.deep.equal([
+      {
+        deploymentGroupId: second.deploymentGroupId,
+        deploymentId: second.deploymentId,
+        revisionId: second.revision.id,
+      },
+    ]);
     // The second deployment of the digest downloads nothing.
     expect(coordinator.downloads).to.have.length(1);
     expect(coordinator.violations).to.deep.equal([]);

@@ -77,6 +77,22 @@ describe('hosts in the middle of a deployment', function () {
     expect((await herd.deploy('v2')).status).to.equal('Succeeded');
   });
 
+  it('are shown with what they say they have installed, and brought on from there', async () => {
+    const [v1] = (await herd.client.listDeployments({ limit: 1 })).items;
+    await herd.deploy('v2');
+    const groupId = web1().assigned.at(-1)?.deploymentGroupId;
+    const { id: revisionId } = web1().assigned.find(({ deploymentId }) => deploymentId === v1?.id)!.revision;
+    await web1().disconnect();
+    // What it had when a snapshot was made of it.
+    await web1().connect({ installed: [{ deploymentGroupId: groupId, deploymentId: v1?.id, revisionId }] });
+    const [followOn] = await herd.allEnded('CodeDeployAutoUpdate', 1);
+    expect(followOn).to.include({ status: 'Succeeded' });
+    expect(
+      (await herd.client.listTargets({ deployment: followOn!.id })).items.map((target) => target.hostName),
+    ).to.deep.equal(['web-1']);
+    expect((await herd.revisions())['web-1']).to.equal('v2');
+  });
+
   it('cannot change a deployment that has ended, nor the part of another host', async () => {
     const id = await inTheMiddle();
     await herd.client.stopDeployment({ deployment: id });

@@ -34,8 +34,8 @@ export interface WorldHost {
   isConnected: boolean;
   behaviour: Behaviour;
   installed: string | null;
-  /** The revision of each group. */
-  installedIn: Map<string, string>;
+  /** By group: what it says when it connects. */
+  installedIn: Map<string, { deploymentId: string; revisionId: string }>;
   /** Deployments in the order in which the host was told to start them. */
   started: string[];
   /** Every deployment that it has heard of. */
@@ -225,7 +225,7 @@ export async function createEngineWorld(seed = 7): Promise<EngineWorld> {
     if (assignment === undefined) throw new Error(`${host.name} has not got ${deploymentId}`);
     host.unfinished.delete(deploymentId);
     host.installed = assignment.revision.id;
-    host.installedIn.set(assignment.deploymentGroupId, assignment.revision.id);
+    host.installedIn.set(assignment.deploymentGroupId, { deploymentId, revisionId: assignment.revision.id });
     const event = (name: string, status: string, diagnostics?: object) =>
       report(host, {
         kind: 'event',
@@ -330,6 +330,7 @@ export async function createEngineWorld(seed = 7): Promise<EngineWorld> {
       if (host.outbox.length > 0) reports.receive(host.id, host.outbox, []);
       presence.connected(host.id, {
         deployments: [...host.unfinished.keys()],
+        installed: [...host.installedIn].map(([deploymentGroupId, has]) => ({ deploymentGroupId, ...has })),
         agentVersion: '0',
         at: clock.now(),
         facts: {},

@@ -4,6 +4,7 @@ import type { History } from '../history.ts';
 export async function checkEnd(history: History): Promise<void> {
   checkTargets(history);
   checkEvents(history);
+  checkNeverContradicted(history);
   await checkReadiness(history);
 }
 
@@ -41,6 +42,19 @@ function checkTargets({ world, truth, violate, notice }: History): void {
         'I6',
         `${what} is Succeeded (${message ?? ''}), but its last script ${validated.at(-1)?.end ?? 'never ran'}`,
       );
+  }
+}
+
+/** Nobody is set back to an earlier state here, so no host has had to contradict what is known of it. */
+function checkNeverContradicted({ world, clones, violate }: History): void {
+  const rows = world.database.look
+    .prepare<[], { hostId: string; details: string }>(
+      `SELECT subject AS hostId, details FROM audit WHERE action = 'host.revision'`,
+    )
+    .all();
+  for (const { hostId, details } of rows) {
+    const name = world.machineOfHost(hostId)?.name ?? hostId;
+    if (!clones.has(name)) violate('I6', `${name} has contradicted what was known of it: ${details}`);
   }
 }
 

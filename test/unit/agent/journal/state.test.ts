@@ -1,6 +1,14 @@
 import { expect } from 'chai';
 import type { JournalRecord } from '../../../../agent/journal/records.ts';
-import { applyRecord, emptyState, findDeployment, MAX_FINISHED, renumbered } from '../../../../agent/journal/state.ts';
+import {
+  applyRecord,
+  emptyState,
+  findDeployment,
+  installedRevisions,
+  MAX_FINISHED,
+  renumbered,
+} from '../../../../agent/journal/state.ts';
+import { MAX_INSTALLED } from '../../../../shared/protocol/messages.ts';
 import { anAssignment } from '../../../support/agent-process.ts';
 
 const assignment = anAssignment({ digest: 'a'.repeat(64), bytes: new Uint8Array(), bundleType: 'tgz' });
@@ -101,5 +109,39 @@ describe('renumbered', () => {
     expect(next).to.include({ journalId: 'journal-2', lastSequence: 2, acknowledgedSequence: 0 });
     expect(next.reports.map((report) => report.sequence)).to.deep.equal([1, 2]);
     expect(next.deployments).to.have.length(1);
+  });
+});
+
+describe('installedRevisions', () => {
+  const installed = (deploymentGroupId: string, at: number): JournalRecord => ({
+    kind: 'installed',
+    deploymentGroupId,
+    revision: {
+      deploymentId,
+      revisionId: `r-${at}`,
+      revisionLabel: 'v',
+      digest: 'a'.repeat(64),
+      archiveRoot: '/a',
+      appSpecPath: '/a/appspec.yml',
+      at,
+      isIntact: true,
+    },
+  });
+
+  it('are those that are whole, of each group the last', () => {
+    const state = stateAfter(installed('g-1', 1), installed('g-2', 2), installed('g-1', 3), {
+      kind: 'install-broken',
+      deploymentGroupId: 'g-2',
+    });
+    expect(installedRevisions(state)).to.deep.equal([{ deploymentGroupId: 'g-1', deploymentId, revisionId: 'r-3' }]);
+  });
+
+  it('are so many at the most: of more groups those that were deployed to last', () => {
+    const state = stateAfter(...Array.from({ length: MAX_INSTALLED + 2 }, (_, at) => installed(`g-${at}`, at)));
+    const told = installedRevisions(state).map(({ revisionId }) => revisionId);
+    expect(told).to.have.length(MAX_INSTALLED);
+    expect(told)
+      .to.include(`r-${MAX_INSTALLED + 1}`)
+      .and.not.include('r-1');
   });
 });

@@ -273,7 +273,7 @@ async function checkHealed(world: EngineWorld): Promise<void> {
     expect(member.converge, `${member.name} is owed nothing in ${member.group_id}`).to.be.oneOf([null, 'failed']);
     // What is known of a host is what it did.
     if (member.revision_id !== null)
-      expect(world.hosts.get(member.host_id)?.installedIn.get(member.group_id), member.name).to.equal(
+      expect(world.hosts.get(member.host_id)?.installedIn.get(member.group_id)?.revisionId, member.name).to.equal(
         member.revision_id,
       );
   }
