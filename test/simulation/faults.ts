@@ -2,6 +2,7 @@ import type { History } from './history.ts';
 import type { Operators } from './operators.ts';
 import type { Action } from './plan.ts';
 import { isRunningOn } from './stored.ts';
+import { FileSystem } from './world/file-system.ts';
 import { LAYOUT, type Machine } from './world/machine.ts';
 
 /** Somebody notices the copy and turns it off. */
@@ -165,10 +166,32 @@ const ACTIONS: Actions = {
     });
   }),
   'remove-journal': onMachine(({ history, say }, machine) => {
-    if (!machine.isAgentRunning || machine.processes.running > 0 || hasToTell(history, machine)) return;
+    if (!machine.isAgentRunning || hasToDo(history, machine)) return;
     say(`removes the journal of ${machine.name}`);
     history.notice('a journal is taken away');
     machine.removeJournal();
+  }),
+  snapshot: onMachine(({ history, say }, machine) => {
+    const { truth, world, snapshots } = history;
+    if (!machine.isAgentRunning || hasToDo(history, machine)) return;
+    if (!world.applications.every((application) => truth.isInService(machine, application))) return;
+    say(`makes a snapshot of ${machine.name}`);
+    const files = new FileSystem(() => world.timeline.now);
+    machine.files.copyTo(files);
+    snapshots.set(machine.name, { hostId: machine.hostId, files, services: truth.servicesOf(machine.name) });
+  }),
+  'set-back': onMachine(({ history, say }, machine, action: Extract<Action, { kind: 'set-back' }>) => {
+    const { truth, world } = history;
+    const snapshot = history.snapshots.get(machine.name);
+    // One that has enrolled anew since would be another host.
+    if (snapshot === undefined || snapshot.hostId !== machine.hostId || hasToDo(history, machine)) return;
+    say(`sets ${machine.name} back to its snapshot`);
+    history.notice('a host is set back to a snapshot');
+    history.setBack.add(machine.name);
+    machine.powerOff('shutdown');
+    snapshot.files.copyTo(machine.files);
+    truth.setBack(machine.name, snapshot.services);
+    world.timeline.after(action.ms, () => machine.powerOn());
   }),
   'disk-full': onMachine(({ history, say }, machine, action: Extract<Action, { kind: 'disk-full' }>) => {
     if (isDeploying(history, machine)) history.notice('a disk is full in the middle of a deployment');
@@ -218,8 +241,9 @@ const ACTIONS: Actions = {
   },
 };
 
-/** A deployment, or the end of one that was given up. */
-function hasToTell({ world }: History, machine: Machine): boolean {
+/** A script that runs, a deployment, or the end of one that was given up. */
+function hasToDo({ world }: History, machine: Machine): boolean {
+  if (machine.processes.running > 0) return true;
   const waits = world.database.look.prepare<[string | null], { one: number }>(
     `SELECT 1 AS one FROM targets WHERE host_id = ? AND (status = 'InProgress' OR late_end_until IS NOT NULL)`,
   );

@@ -1,7 +1,8 @@
 import type { Observer } from './observer.ts';
 import type { InnerSignal, SceneSignal, Signal } from './plan.ts';
 import type { Situation, SituationCounts } from './situations.ts';
-import type { Truth } from './truth.ts';
+import type { Service, Truth } from './truth.ts';
+import type { FileSystem } from './world/file-system.ts';
 import type { Machine } from './world/machine.ts';
 import type { World } from './world/world.ts';
 
@@ -34,6 +35,13 @@ export interface Copy {
   mustBeRefused(): boolean;
 }
 
+/** A machine as it was once: its disk, and what came up from that. */
+export interface Snapshot {
+  hostId: string | null;
+  files: FileSystem;
+  services: ReadonlyMap<string, Service>;
+}
+
 /** One history while it happens: the world, what is known to be true, and what was noticed. */
 export interface History {
   world: World;
@@ -55,6 +63,10 @@ export interface History {
   letInAt: Map<string, number | null>;
   /** By the name of the machine that has a copied disk. */
   clones: Map<string, Copy>;
+  /** The last of each machine, by its name. */
+  snapshots: Map<string, Snapshot>;
+  /** Machines that were set back to one. */
+  setBack: Set<string>;
   /** The coordinator has just committed that hosts start, and nobody has heard of it. */
   isStarting: boolean;
   /** After the end of a coordinator the next one is started so much later, ms. */

@@ -70,6 +70,21 @@ export const HOST_SCENES: Readonly<Record<string, Scene>> = {
       at(ms + 45_000, { ...deploy(chance), revision: second, configName: 'CodeDeployDefault.AllAtOnce' }),
     ];
   },
+  /** Machines are set back to what they were before the last deployment, while nothing happens. */
+  'set-back-to-a-snapshot'(chance, plan) {
+    const first = extraRevision(plan, 'none');
+    const second = extraRevision(plan, 'none');
+    const ms = atTheEnd(plan, 120_000);
+    const machines = [0, 1, 2].slice(0, chance.whole(1, 3));
+    return [
+      at(ms, { ...deploy(chance), revision: first, configName: 'CodeDeployDefault.AllAtOnce' }),
+      ...machines.map((machine) => at(ms + 34_000 + chance.whole(0, 5_000), { kind: 'snapshot', machine })),
+      at(ms + 40_000, { ...deploy(chance), revision: second, configName: 'CodeDeployDefault.AllAtOnce' }),
+      ...machines.map((machine) =>
+        at(ms + 75_000 + chance.whole(0, 5_000), { kind: 'set-back', machine, ms: chance.pick([100, 5_000, 40_000]) }),
+      ),
+    ];
+  },
   /** The good revision is deployed once more and breaks hosts that served it: they have it, and are down. */
   'broken-with-the-good-one'(chance, plan) {
     const label = extraRevision(plan, 'none');

@@ -122,6 +122,10 @@ export type Action =
   | { kind: 'clone'; machine: number; hasOwnMachineId: boolean }
   /** Of a host that has nothing to do. */
   | { kind: 'remove-journal'; machine: number }
+  /** Of its disk, while it has nothing to do and serves. */
+  | { kind: 'snapshot'; machine: number }
+  /** To its snapshot, also while it has nothing to do. It is back so much later. */
+  | { kind: 'set-back'; machine: number; ms: number }
   | { kind: 'disk-full'; machine: number; ms: number }
   /** What is installed becomes read-only, in the middle of the next install, as a file system does that has met an error. */
   | { kind: 'read-only'; machine: number; names: number; ms: number }

@@ -84,6 +84,8 @@ export async function runPlan(plan: Plan, options: RunOptions = { keepsLines: fa
     unstopped: new Set(),
     letInAt: new Map(),
     clones: new Map(),
+    snapshots: new Map(),
+    setBack: new Set(),
     isStarting: false,
     coordinatorDownMs: 2_000,
     begun: [],

@@ -45,6 +45,7 @@ export const SITUATIONS = [
   'an agent dies before it has synced',
   'an agent dies in the middle of an install',
   'a journal is taken away',
+  'a host is set back to a snapshot',
   'a host loses its power inside a hook',
   'a host loses its power during an install',
   'a hook is killed with its wrapper',

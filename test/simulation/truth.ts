@@ -92,6 +92,18 @@ export class Truth {
     if (run.event === 'ValidateService' && run.script.isLast) service.isWhole = true;
   }
 
+  /** All of a machine's services, as they are now. */
+  servicesOf(machine: string): ReadonlyMap<string, Service> {
+    const own = [...this.#services].filter(([key]) => key.startsWith(`${machine} `));
+    return new Map(own.map(([key, service]) => [key, { ...service }]));
+  }
+
+  /** Its disk is what it was, and so is what comes up from it. */
+  setBack(machine: string, services: ReadonlyMap<string, Service>): void {
+    for (const key of this.#services.keys()) if (key.startsWith(`${machine} `)) this.#services.delete(key);
+    for (const [key, service] of services) this.#services.set(key, { ...service });
+  }
+
   /** What was up before a boot comes up again, as the disk has it. */
   booted(machine: Machine, applications: readonly string[]): void {
     for (const application of applications) {

@@ -45,8 +45,8 @@ function checkTargets({ world, truth, violate, notice }: History): void {
   }
 }
 
-/** Nobody is set back to an earlier state here, so no host has had to contradict what is known of it. */
-function checkNeverContradicted({ world, clones, violate }: History): void {
+/** Only a host that was set back has to contradict what is known of it, or one whose disk was copied. */
+function checkNeverContradicted({ world, clones, setBack, violate }: History): void {
   const rows = world.database.look
     .prepare<[], { hostId: string; details: string }>(
       `SELECT subject AS hostId, details FROM audit WHERE action = 'host.revision'`,
@@ -54,7 +54,8 @@ function checkNeverContradicted({ world, clones, violate }: History): void {
     .all();
   for (const { hostId, details } of rows) {
     const name = world.machineOfHost(hostId)?.name ?? hostId;
-    if (!clones.has(name)) violate('I6', `${name} has contradicted what was known of it: ${details}`);
+    if (!clones.has(name) && !setBack.has(name))
+      violate('I6', `${name} has contradicted what was known of it: ${details}`);
   }
 }
 
