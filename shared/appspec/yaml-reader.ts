@@ -1,4 +1,18 @@
-import { isAlias, isMap, isScalar, isSeq, LineCounter, type ParsedNode, parseDocument, type YAMLError } from 'yaml';
+import {
+  type Alias,
+  type Document,
+  isAlias,
+  isCollection,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  type ParsedNode,
+  parseDocument,
+  visit,
+  type YAMLError,
+} from 'yaml';
 import { MAX_APPSPEC_BYTES } from '../bundle/limits.ts';
 import type { AppSpecProblem } from './appspec.ts';
 import { nearestName } from './nearest.ts';
@@ -6,7 +20,10 @@ import { isTooMuch } from './yaml-depth.ts';
 
 /** Values read before giving up: aliases can make a small text mean a huge document. */
 const MAX_VALUES = 100_000;
-/** More than anyone reads; what follows from one mistake can be as long as the file. */
+/**
+ * Errors, and as many warnings: more than anyone reads. What follows from one mistake can be as long as the file. Warnings never
+ * take an error's place, for a file with an error must not count as a good one.
+ */
 const MAX_PROBLEMS = 200;
 
 /** A value of the document and where it stands. */
@@ -63,7 +80,7 @@ export function readYaml(text: string): YamlReader {
   let valuesLeft = MAX_VALUES;
 
   const add = (severity: 'error' | 'warning', at: { path: string; offset: number }, complaint: Complaint) => {
-    if (problems.length >= MAX_PROBLEMS) return;
+    if (problems.filter((problem) => problem.severity === severity).length >= MAX_PROBLEMS) return;
     const position = lines.linePos(Math.max(0, Math.min(at.offset, text.length)));
     const line = Math.max(1, position.line);
     const column = Math.max(1, position.col);
@@ -79,12 +96,13 @@ export function readYaml(text: string): YamlReader {
   if (typeof document === 'string')
     add('error', { path: '', offset: 0 }, { code: 'yaml-syntax', message: `the file cannot be read: ${document}` });
   else for (const error of document.errors) add('error', { path: '', offset: error.pos[0] }, complaintOf(error, text));
+  const targets = typeof document === 'string' ? new Map<Alias, Node>() : targetsOfAliases(document);
 
   function readValue(raw: unknown, path: string, fallbackOffset: number): Value {
     let node = raw;
     let offset = offsetOf(raw) ?? fallbackOffset;
-    if (isAlias(node) && typeof document !== 'string') {
-      const target = node.resolve(document);
+    if (isAlias(node)) {
+      const target = targets.get(node);
       if (target === undefined)
         add(
           'error',
@@ -144,12 +162,12 @@ export function readYaml(text: string): YamlReader {
       const fields = new Map<string, Field>();
       const merged: Value[] = [];
       for (const pair of value.node.items) {
+        if (valuesLeft < 0) break;
         const keyOffset = offsetOf(pair.key) ?? value.offset;
         const key = keyText(pair.key);
-        const path = value.path === '' ? key : `${value.path}.${key}`;
+        const path = pathOf(value, key);
         const field = { key, keyOffset, value: readValue(pair.value, path, keyOffset) };
-        if (key === '<<')
-          merged.push(...(field.value.kind === 'list' ? (reader.items(field.value) ?? []) : [field.value]));
+        if (key === '<<') merged.push(...mergedBy(field.value));
         else if (!fields.has(key)) fields.set(key, field);
         else
           add(
@@ -162,19 +180,7 @@ export function readYaml(text: string): YamlReader {
             },
           );
       }
-      for (const source of merged) {
-        // One level of merging is what templates use; a merge inside a merge could go round in circles.
-        if (!isMap(source.node)) {
-          expected(source, 'a mapping, because of <<');
-          continue;
-        }
-        for (const pair of source.node.items) {
-          const key = keyText(pair.key);
-          const path = value.path === '' ? key : `${value.path}.${key}`;
-          const keyOffset = offsetOf(pair.key) ?? source.offset;
-          if (!fields.has(key)) fields.set(key, { key, keyOffset, value: readValue(pair.value, path, keyOffset) });
-        }
-      }
+      merge(value, fields, merged);
       return [...fields.values()];
     },
     record(value, known) {
@@ -201,7 +207,12 @@ export function readYaml(text: string): YamlReader {
         expected(value, 'a list', hint ?? 'begin each item with "- "');
         return null;
       }
-      return value.node.items.map((item, index) => readValue(item, `${value.path}[${index}]`, value.offset));
+      const items: Value[] = [];
+      for (const item of value.node.items) {
+        if (valuesLeft < 0) break;
+        items.push(readValue(item, `${value.path}[${items.length}]`, value.offset));
+      }
+      return items;
     },
     text(value, hint) {
       if (value.kind !== 'text') {
@@ -215,6 +226,40 @@ export function readYaml(text: string): YamlReader {
     word: (value) => (value.kind === 'number' ? value.written : reader.text(value)),
   };
   return reader;
+
+  function mergedBy(value: Value): readonly Value[] {
+    return value.kind === 'list' ? (reader.items(value) ?? []) : [value];
+  }
+
+  /** Adds what the mappings behind `<<` have, and those behind theirs: what is nearer counts. */
+  function merge(
+    into: Value,
+    fields: Map<string, Field>,
+    sources: readonly Value[],
+    seen = new Set([into.node]),
+  ): void {
+    for (const source of sources) {
+      // A second time it has nothing to add; an anchor may also stand inside of itself.
+      if (seen.has(source.node)) continue;
+      seen.add(source.node);
+      if (!isMap(source.node)) {
+        expected(source, 'a mapping, because of <<');
+        continue;
+      }
+      const behind: Value[] = [];
+      for (const pair of source.node.items) {
+        if (valuesLeft < 0) return;
+        const key = keyText(pair.key);
+        const keyOffset = offsetOf(pair.key) ?? source.offset;
+        const isMerge = key === '<<';
+        if (!isMerge && fields.has(key)) continue;
+        const value = readValue(pair.value, pathOf(into, key), keyOffset);
+        if (isMerge) behind.push(...mergedBy(value));
+        else fields.set(key, { key, keyOffset, value });
+      }
+      merge(into, fields, behind, seen);
+    }
+  }
 
   function checkedText(value: Value): string | null {
     const content = String(value.scalar);
@@ -258,6 +303,21 @@ function parseSafely(text: string, lineCounter: LineCounter) {
   }
 }
 
+/** What each alias stands for: the last anchor of its name before it. The library's own way looks through the document for each. */
+function targetsOfAliases(document: Document.Parsed<ParsedNode>): Map<Alias, Node> {
+  const anchors = new Map<string, Node>();
+  const targets = new Map<Alias, Node>();
+  visit(document, {
+    Node(_key, node) {
+      if (isAlias(node)) {
+        const target = anchors.get(node.source);
+        if (target !== undefined) targets.set(node, target);
+      } else if ((isScalar(node) || isCollection(node)) && node.anchor !== undefined) anchors.set(node.anchor, node);
+    },
+  });
+  return targets;
+}
+
 function complaintOf(error: YAMLError, text: string): Complaint {
   if (error.code === 'MULTIPLE_DOCS')
     return {
@@ -271,6 +331,10 @@ function complaintOf(error: YAMLError, text: string): Complaint {
   if (/\t/.test(text.slice(text.lastIndexOf('\n', start) + 1, start + 1)))
     return { ...complaint, hint: 'indent with spaces; YAML does not allow tabs there' };
   return complaint;
+}
+
+function pathOf(mapping: Value, key: string): string {
+  return mapping.path === '' ? key : `${mapping.path}.${key}`;
 }
 
 /** Collections as keys are never asked for their text: it doubles with every level. */

@@ -327,6 +327,44 @@ describe('parseAppSpec', () => {
     expect(hooks.get('ApplicationStart')?.[0]).to.include({ location: 'a.sh', timeoutSeconds: 6 });
   });
 
+  it('resolves merge keys of what is merged, the nearest first', () => {
+    const text = `${HEAD}base: &base {runas: app, timeout: 60, sudo: true}\nmiddle: &middle\n  <<: *base\n  timeout: 30\nhooks:\n  AfterInstall:\n    - <<: [*middle, *base]\n      location: a.sh\n      sudo: false\n`;
+    expect(accepted(text).hooks.get('AfterInstall')?.[0]).to.include({ runas: 'app', timeoutSeconds: 30, sudo: false });
+    expect(warningCodes(text)).to.deep.equal(['unknown-key', 'unknown-key']);
+  });
+
+  it('is not led in circles by a mapping that is merged into itself', () => {
+    const text = `${HEAD}hooks:\n  AfterInstall:\n    - &s\n      <<: *s\n      location: a.sh\n`;
+    expect(accepted(text).hooks.get('AfterInstall')?.[0]).to.include({ location: 'a.sh' });
+  });
+
+  it('takes each alias for the last anchor of its name before it', () => {
+    const text = `${HEAD}hooks:\n  AfterInstall:\n    - &s {location: a.sh}\n    - *s\n    - &s {location: b.sh}\n    - *s\n`;
+    const locations = accepted(text)
+      .hooks.get('AfterInstall')
+      ?.map((script) => script.location);
+    expect(locations).to.deep.equal(['a.sh', 'a.sh', 'b.sh', 'b.sh']);
+  });
+
+  it('reads ten thousand aliases in a moment', function () {
+    this.timeout(8_000);
+    const text = `${HEAD}script: &s {location: a.sh}\nhooks:\n  AfterInstall:\n${'    - *s\n'.repeat(10_000)}`;
+    expect(accepted(text).hooks.get('AfterInstall')).to.have.lengthOf(10_000);
+  });
+
+  it('stops at too many values, however many more aliases promise', function () {
+    this.timeout(20_000);
+    const keys = Array.from({ length: 2_000 }, (_, i) => `  k${i}: 1\n`).join('');
+    const text = `${HEAD}x: &x\n${keys}hooks:\n  AfterInstall:\n${'    - *x\n'.repeat(2_000)}`;
+    expect(errorCodes(text)).to.include('too-many-values');
+  });
+
+  it('tells an error behind any number of warnings', () => {
+    const permissions = Array.from({ length: 300 }, (_, i) => `  - {object: /srv/${i}, mode: 0644}\n`).join('');
+    const text = `${HEAD}permissions:\n${permissions}hooks:\n  AfterInstal:\n    - location: a.sh\n`;
+    expect(errorCodes(text)).to.deep.equal(['hook-event-unknown']);
+  });
+
   it('gives up on aliases that multiply', () => {
     const acls = Array.from({ length: 1_000 }, (_, i) => `"user:u${i}:r"`).join(', ');
     const items = Array.from({ length: 1_000 }, () => '  - *p').join('\n');
