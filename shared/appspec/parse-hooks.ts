@@ -127,7 +127,10 @@ function parseLocation(reader: YamlReader, item: Value, value: Value | undefined
   return null;
 }
 
-/** Whole seconds: `'30s'` is 30 and `5.9` is 5, as with the CodeDeploy agent (Ruby's to_i). */
+/**
+ * Whole seconds: `'30s'` is 30 and `5.9` is 5, as with the CodeDeploy agent (Ruby's to_i). So are `1_000`, and without quotes
+ * `1,000` and `1:30`, which are numbers in YAML 1.1.
+ */
 function parseTimeout(reader: YamlReader, value: Value | undefined): number | null {
   if (value === undefined || value.kind === 'null') return DEFAULT_TIMEOUT_SECONDS;
   const complain = (message: string) => {
@@ -142,7 +145,7 @@ function parseTimeout(reader: YamlReader, value: Value | undefined): number | nu
     value.kind === 'number'
       ? Math.trunc(Number(value.scalar))
       : value.kind === 'text'
-        ? Number.parseInt(String(value.scalar), 10)
+        ? secondsIn(String(value.scalar).trim(), value.isPlain)
         : Number.NaN;
   if (Number.isNaN(seconds)) return complain('must be a number of seconds');
   if (seconds <= 0) return complain(`must be 1 second or more, but is ${value.written}`);
@@ -153,6 +156,13 @@ function parseTimeout(reader: YamlReader, value: Value | undefined): number | nu
       message: `AWS CodeDeploy ends an event after ${SERVICE_TIMEOUT_SECONDS} s; Drover waits the ${seconds} s`,
     });
   return seconds;
+}
+
+function secondsIn(written: string, isPlain: boolean): number {
+  if (isPlain && /^\d{1,6}(:[0-5]?\d){1,2}$/.test(written))
+    return written.split(':').reduce((seconds, part) => seconds * 60 + Number(part), 0);
+  const digits = isPlain && /^[1-9][\d,_]*$/.test(written) ? written.replaceAll(',', '') : written;
+  return Number.parseInt(digits.replace(/(?<=\d)_(?=\d)/g, ''), 10);
 }
 
 /** YAML 1.1, which the CodeDeploy agent reads, has more words for true and false than YAML 1.2. */

@@ -120,6 +120,18 @@ describe('parseAppSpec: the compatibility checklist', () => {
     expect([seconds("'30s'"), seconds('5.9'), seconds('99999')]).to.deep.equal([30, 5, 99_999]);
     expect(warningCodes(hook('timeout: 99999'))).to.deep.equal(['hook-timeout-long']);
   });
+  it('15. reads the numbers of YAML 1.1 as numbers', () => {
+    const seconds = (written: string) =>
+      accepted(hook(`timeout: ${written}`)).hooks.get('AfterInstall')?.[0]?.timeoutSeconds;
+    expect(['1_000', "'1_000'", '1,000', '5:00', '1:00:00'].map(seconds)).to.deep.equal([
+      1_000, 1_000, 1_000, 300, 3_600,
+    ]);
+    expect(["'1,000'", "'5:00'", '0_'].map((written) => parseAppSpec(hook(`timeout: ${written}`)).ok)).to.deep.equal([
+      true,
+      true,
+      false,
+    ]);
+  });
   it('16. trims location and runas', () => {
     const text = `${HEAD}hooks:\n  AfterInstall:\n    - location: " s.sh "\n      runas: " deploy "\n`;
     expect(accepted(text).hooks.get('AfterInstall')?.[0]).to.include({ location: 's.sh', runas: 'deploy' });
