@@ -5,6 +5,7 @@ import { APPSPEC_NAMES, type BundleEntry } from '../../shared/bundle/entry.ts';
 import { createIgnore } from '../../shared/bundle/ignore.ts';
 import { MAX_APPSPEC_BYTES, MAX_BUNDLE_ENTRIES } from '../../shared/bundle/limits.ts';
 import type { ArchiveContents } from '../../shared/bundle/read-entries.ts';
+import { readFault } from '../../shared/bundle/read-fault.ts';
 import { AppError, errnoOf } from '../../shared/core/errors.ts';
 
 /** What packing leaves out as well: shared/bundle/pack.ts. */
@@ -17,9 +18,9 @@ export async function readDirectoryEntries(directory: string): Promise<ArchiveCo
   const isIgnored = createIgnore(((await readOptional(join(directory, IGNORE_FILE))) ?? '').split(/\r?\n/));
   const entries = new Map<string, BundleEntry>();
   const walk = async (relative: string): Promise<void> => {
-    for (const name of (await readdir(join(directory, relative))).sort()) {
+    for (const name of (await readable(relative, readdir(join(directory, relative)))).sort()) {
       const path = relative === '' ? name : `${relative}/${name}`;
-      const status = await lstat(join(directory, path));
+      const status = await readable(path, lstat(join(directory, path)));
       if (isIgnored(path, status.isDirectory())) continue;
       if (entries.size >= MAX_BUNDLE_ENTRIES)
         throw new AppError('too_large', `${directory} holds more than ${MAX_BUNDLE_ENTRIES} entries`);
@@ -29,7 +30,7 @@ export async function readDirectoryEntries(directory: string): Promise<ArchiveCo
         await walk(path);
       } else if (status.isSymbolicLink()) entries.set(path, { kind: 'symlink', mode });
       else if (status.isFile())
-        entries.set(path, { kind: 'file', mode, firstBytes: await beginningOf(join(directory, path)) });
+        entries.set(path, { kind: 'file', mode, firstBytes: await readable(path, beginningOf(join(directory, path))) });
     }
   };
   await walk('');
@@ -37,6 +38,14 @@ export async function readDirectoryEntries(directory: string): Promise<ArchiveCo
   const path = appSpecName === null ? undefined : join(directory, appSpecName);
   const isReadable = path !== undefined && (await lstat(path)).size <= MAX_APPSPEC_BYTES;
   return { entries, appSpecName, appSpecText: isReadable ? await readFile(path, 'utf8') : null };
+}
+
+async function readable<T>(path: string, reading: Promise<T>): Promise<T> {
+  try {
+    return await reading;
+  } catch (error) {
+    throw readFault(path, error);
+  }
 }
 
 /** The first bytes of a file, at most `limit`. */

@@ -10,6 +10,7 @@ import { AppError, errnoOf } from '../core/errors.ts';
 import { fileChunks } from './chunks.ts';
 import { createIgnore } from './ignore.ts';
 import { MAX_BUNDLE_BYTES, MAX_BUNDLE_ENTRIES } from './limits.ts';
+import { readFault } from './read-fault.ts';
 
 const BLOCK_BYTES = 512;
 const MAX_IGNORE_BYTES = 64 * 1_024;
@@ -21,6 +22,8 @@ export interface PackRequest {
   toPath: string;
   /** Patterns besides those of `.droverignore`. */
   ignore?: readonly string[];
+  /** Ends the packing, which then throws its reason. */
+  signal?: AbortSignal;
   onProgress?(progress: PackProgress): void;
 }
 
@@ -49,7 +52,8 @@ interface PackEntry {
 /**
  * Packs a directory so that the same names, modes and contents always give the same digest: entries sorted by name, no
  * owners, modification time 0 (which agents read as "none"). Dot files and symlinks are packed as they are.
- * Throws AppError `invalid` for what a bundle cannot hold: sockets, devices, links that lead out, files that change meanwhile.
+ * Throws AppError `invalid` for what a bundle cannot hold: sockets, devices, links that lead out, names that are not UTF-8,
+ * files that cannot be read or change meanwhile.
  */
 export async function packDirectory(request: PackRequest): Promise<PackedBundle> {
   const entries = await listEntries(request);
@@ -68,7 +72,10 @@ export async function packDirectory(request: PackRequest): Promise<PackedBundle>
       );
     },
   });
-  const report = (readBytes: number) => request.onProgress?.({ readBytes, totalBytes });
+  const report = (readBytes: number) => {
+    request.signal?.throwIfAborted();
+    request.onProgress?.({ readBytes, totalBytes });
+  };
   await pipeline(
     tarOf(request.directory, entries, report),
     createGzip({ level: 6 }),
@@ -78,11 +85,12 @@ export async function packDirectory(request: PackRequest): Promise<PackedBundle>
   return { digest: hash.digest('hex'), sizeBytes, entries: entries.length, bundleType: 'tgz' };
 }
 
-/** Lower-case hex SHA-256 of a file. */
-export async function digestFile(path: string): Promise<{ digest: string; sizeBytes: number }> {
+/** Lower-case hex SHA-256 of a file. The signal ends it, with its reason. */
+export async function digestFile(path: string, signal?: AbortSignal): Promise<{ digest: string; sizeBytes: number }> {
   const hash = createHash('sha256');
   let sizeBytes = 0;
   for await (const chunk of fileChunks(path)) {
+    signal?.throwIfAborted();
     hash.update(chunk);
     sizeBytes += chunk.length;
   }
@@ -93,10 +101,11 @@ async function listEntries(request: PackRequest): Promise<PackEntry[]> {
   const isIgnored = createIgnore([...(request.ignore ?? []), ...(await readIgnoreFile(request.directory))]);
   const entries: PackEntry[] = [];
   const walk = async (relative: string): Promise<void> => {
-    for (const name of (await readdir(join(request.directory, relative))).sort()) {
+    for (const name of (await readable(relative, readdir(join(request.directory, relative)))).sort()) {
+      request.signal?.throwIfAborted();
       const path = relative === '' ? name : `${relative}/${name}`;
       const absolute = join(request.directory, path);
-      const status = await lstat(absolute);
+      const status = await readable(path, lstat(absolute));
       if (isIgnored(path, status.isDirectory()) || absolute === request.toPath) continue;
       if (entries.length >= MAX_BUNDLE_ENTRIES)
         throw new AppError('too_large', `${request.directory} holds more than ${MAX_BUNDLE_ENTRIES} entries`);
@@ -105,7 +114,7 @@ async function listEntries(request: PackRequest): Promise<PackEntry[]> {
         entries.push({ ...common, kind: 'directory' });
         await walk(path);
       } else if (status.isSymbolicLink()) {
-        const linkText = await readlink(absolute);
+        const linkText = await readable(path, readlink(absolute));
         if (leadsOut(path, linkText))
           throw new AppError('invalid', `the link ${path} -> ${linkText} leads out of the bundle`, {
             hint: 'make it a relative link to something in the bundle, or create it in a hook',
@@ -120,6 +129,14 @@ async function listEntries(request: PackRequest): Promise<PackEntry[]> {
   };
   await walk('');
   return entries;
+}
+
+async function readable<T>(path: string, reading: Promise<T>): Promise<T> {
+  try {
+    return await reading;
+  } catch (error) {
+    throw readFault(path, error);
+  }
 }
 
 /** By its text alone; agents look again with all links known. */
@@ -156,7 +173,7 @@ async function* tarOf(
     yield* headersOf(entry);
     if (entry.kind !== 'file') continue;
     let left = entry.sizeBytes;
-    for await (const chunk of createReadStream(join(directory, entry.path), { highWaterMark: 256 * 1_024 })) {
+    for await (const chunk of contentsOf(directory, entry.path)) {
       left -= chunk.length;
       if (left < 0) break;
       readBytes += chunk.length;
@@ -170,6 +187,14 @@ async function* tarOf(
     yield Buffer.alloc((BLOCK_BYTES - (entry.sizeBytes % BLOCK_BYTES)) % BLOCK_BYTES);
   }
   yield Buffer.alloc(2 * BLOCK_BYTES);
+}
+
+async function* contentsOf(directory: string, path: string): AsyncGenerator<Buffer> {
+  try {
+    yield* createReadStream(join(directory, path), { highWaterMark: 256 * 1_024 });
+  } catch (error) {
+    throw readFault(path, error);
+  }
 }
 
 const TYPES = { file: 'File', directory: 'Directory', symlink: 'SymbolicLink' } as const;
@@ -189,6 +214,15 @@ function* headersOf(entry: PackEntry): Generator<Buffer> {
   });
   const block = Buffer.alloc(BLOCK_BYTES);
   if (header.encode(block)) {
+    // Agents read such a header line by line, and would take the short name for the file's.
+    if (`${path}${entry.linkText}`.includes('\n'))
+      throw new AppError(
+        'invalid',
+        `${JSON.stringify(path)} has a line break, which a name this long or beyond ASCII cannot have`,
+        {
+          hint: `rename it, or leave it out: add it to ${IGNORE_FILE}`,
+        },
+      );
     // The short name is only for readers that know no pax; it must not be cut inside of a character.
     const records = [paxRecord('path', path)];
     if (entry.linkText !== '') records.push(paxRecord('linkpath', entry.linkText));

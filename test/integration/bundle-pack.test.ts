@@ -114,6 +114,29 @@ describe('packDirectory', () => {
     expect(await codeOf(pack(['pipe']))).to.equal('ok');
   });
 
+  it('refuses what agents would unpack under another name', async () => {
+    writeTree(from, { 'line\nbreak': 'a short one is no trouble' });
+    expect(await codeOf(pack())).to.equal('ok');
+    for (const name of [`${'x'.repeat(120)}\ny`, 'é\ny']) {
+      writeTree(from, { [name]: 'lost' });
+      expect(await codeOf(pack()), name).to.equal('invalid');
+      unlinkSync(join(from, name));
+    }
+    writeFileSync(Buffer.concat([Buffer.from(join(from, 'caf')), Buffer.from([0xe9])]), '');
+    expect(await codeOf(pack())).to.equal('invalid');
+  });
+
+  it('ends with the reason of its signal', async () => {
+    const leaving = new AbortController();
+    const packing = packDirectory({
+      directory: from,
+      toPath,
+      signal: leaving.signal,
+      onProgress: () => leaving.abort('left'),
+    });
+    expect(await packing.catch((error: unknown) => error)).to.equal('left');
+  });
+
   it('reports its progress to the end', async () => {
     const seen: { readBytes: number; totalBytes: number }[] = [];
     await packDirectory({ directory: from, toPath, onProgress: (progress) => seen.push(progress) });

@@ -1,6 +1,8 @@
 import { spawnSync } from 'node:child_process';
-import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { chmod, mkdir, readdir, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { parse } from 'yaml';
 import { aDeployment, aGroup, aGroupHost, aHost, aRevision, T0 } from '../support/api-samples.ts';
@@ -62,6 +64,29 @@ describe('drover sets things up', function () {
       expect(again.stdout).to.contain('known already, nothing was sent');
       expect(uploads()).to.have.lengthOf(1);
       expect(api.requests.at(-1)?.query).to.include({ digest: revision.digest });
+    });
+
+    it('tells which file cannot be packed, and what to do', async () => {
+      acceptUploads();
+      await writeFile(Buffer.concat([Buffer.from(join(bundle, 'caf')), Buffer.from([0xe9])]), '');
+      const { exit, stderr } = await cli.run(['push', 'build', '--app', 'web']);
+      expect(exit).to.equal(2);
+      expect(stderr).to.contain('has a name that is not UTF-8, which bundles cannot hold');
+    });
+
+    it('leaves at once by Ctrl C while it packs, and leaves nothing behind', async () => {
+      acceptUploads();
+      await writeFile(join(bundle, 'large'), randomBytes(1_024 * 1_024));
+      await truncate(join(bundle, 'large'), 64 * 1_024 ** 3);
+      const temporary = join(cli.home, 'tmp');
+      await mkdir(temporary);
+      const child = cli.start(['push', 'build', '--app', 'web'], { env: { TMPDIR: temporary } });
+      while ((await readdir(temporary)).length === 0) await sleep(50);
+      child.process.kill('SIGINT');
+      const { exit, stderr } = await child.finished;
+      expect(exit).to.equal(130);
+      expect(stderr).to.contain('left: nothing was registered');
+      expect(await readdir(temporary)).to.deep.equal([]);
     });
 
     it('takes an archive as it is', async () => {

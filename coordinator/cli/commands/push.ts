@@ -1,6 +1,7 @@
 import { join, resolve } from 'node:path';
 import { formatProblem } from '../../../shared/appspec/format.ts';
 import { digestFile, packDirectory } from '../../../shared/bundle/pack.ts';
+import { errnoOf } from '../../../shared/core/errors.ts';
 import type { BundleType, Revision } from '../../../shared/model/revision.ts';
 import type { Cli } from '../cli.ts';
 import { argument, defineCommand, flag, text } from '../command.ts';
@@ -72,21 +73,37 @@ export async function pushBundle(cli: Cli, request: PushRequest): Promise<{ revi
   );
   try {
     if (bundleType !== null)
-      return await upload(cli, request, { path, bundleType, ...(await digestFile(path)) }, leaving.signal);
+      return await upload(
+        cli,
+        request,
+        { path, bundleType, ...(await digestFile(path, leaving.signal)) },
+        leaving.signal,
+      );
     return await cli.world.files.withTemporaryDirectory(async (directory) => {
       const toPath = join(directory, 'bundle.tgz');
       const progress = new ProgressLine(cli, 'packing');
       const packed = await packDirectory({
         directory: path,
         toPath,
+        signal: leaving.signal,
         onProgress: ({ readBytes, totalBytes }) => progress.update(readBytes, totalBytes),
-      }).finally(() => progress.close());
+      })
+        .catch((error: unknown) => {
+          throw errnoOf(error) === 'ENOSPC' ? noRoom(directory) : error;
+        })
+        .finally(() => progress.close());
       leaving.signal.throwIfAborted();
       return upload(cli, request, { path: toPath, ...packed }, leaving.signal);
     });
   } finally {
     stopSignals();
   }
+}
+
+function noRoom(directory: string): CommandFailure {
+  return new CommandFailure('unexpected', `the disk of ${directory} became full while the bundle was packed`, {
+    hint: 'Name a directory with more room in TMPDIR.',
+  });
 }
 
 /** Tells what is wrong, and what kind of archive it is: null for a directory. */
