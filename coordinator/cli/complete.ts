@@ -5,6 +5,7 @@ import type { Cli } from './cli.ts';
 import { type CommandSpec, type Completes, isGroup, type OptionSpec } from './command.ts';
 import { loadContexts } from './context.ts';
 import type { ExitName } from './exit-codes.ts';
+import { plainText } from './render/text.ts';
 
 /** Longer than this nobody waits for a tab, ms. */
 const LIVE_LIMIT_MS = 300;
@@ -22,7 +23,9 @@ export async function complete(cli: Cli, words: readonly string[]): Promise<Exit
   try {
     const candidates = await candidatesFor(cli, words.slice(0, -1), unfinished);
     const fitting = candidates.filter(({ value }) => value.startsWith(unfinished)).slice(0, MAX_CANDIDATES);
-    for (const { value, description } of fitting) cli.output.data(`${value}\t${description}`);
+    // A description of several lines would be several candidates.
+    for (const { value, description } of fitting)
+      cli.output.data(`${value}\t${plainText(description).replace(/\s+/g, ' ')}`);
   } catch {
     // No names are better than an error in the middle of somebody's command line.
   }

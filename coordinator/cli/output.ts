@@ -1,4 +1,5 @@
 import type { Style } from './render/style.ts';
+import { steadyText } from './render/text.ts';
 import type { OutStream } from './world.ts';
 
 /** The version of every JSON shape that the command prints; docs/cli.md lists them. Fields are only ever added. */
@@ -17,7 +18,10 @@ export interface Answer {
   ids: () => readonly string[];
 }
 
-/** Data on stdout, everything else on stderr. */
+/**
+ * Data on stdout, everything else on stderr. A name, a description or a message that somebody else wrote cannot steer the terminal;
+ * only {@link Output.data} gives text as it is.
+ */
 export class Output {
   readonly style: Style;
   readonly mode: OutputMode;
@@ -38,7 +42,8 @@ export class Output {
 
   answer(answer: Answer): void {
     if (this.mode.isJson) this.#stdout.write(`${JSON.stringify(documentOf(answer.json()), null, 2)}\n`);
-    else for (const text of this.mode.isQuiet ? answer.ids() : answer.lines()) this.#stdout.write(`${text}\n`);
+    else
+      for (const text of this.mode.isQuiet ? answer.ids() : answer.lines()) this.#stdout.write(`${steadyText(text)}\n`);
   }
 
   /** One line of data, whatever the mode. */
@@ -53,12 +58,12 @@ export class Output {
 
   /** For the operator's eyes: what happens, hints, questions. */
   note(text: string): void {
-    if (!this.mode.isQuiet) this.#stderr.write(`${text}\n`);
+    if (!this.mode.isQuiet) this.#stderr.write(`${steadyText(text)}\n`);
   }
 
   /** Said even with `--quiet`. */
   complain(text: string): void {
-    this.#stderr.write(`${text}\n`);
+    this.#stderr.write(`${steadyText(text)}\n`);
   }
 }
 

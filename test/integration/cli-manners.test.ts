@@ -122,6 +122,22 @@ describe('drover (the command) without a terminal', function () {
     });
   });
 
+  it('lets nothing steer the terminal that somebody wrote into a name or a description', async () => {
+    const evil = '\u001b]0;pwned\u0007\u001b[2Jgood\u009b2J\r\u001b[31m';
+    api.on('GET /v1/applications', page({ id: 'a-1', name: 'web', description: evil, createdAt: 0 }));
+    const apps = await cli.run(['apps', 'ls']);
+    await mkdir(join(cli.home, 'evil'));
+    await writeFile(
+      join(cli.home, 'evil/appspec.yml'),
+      'version: 0.0\nos: linux\n"\\e]0;pwned\\ax": 1\n# \u001b[2J\nhooks: {"\\e[2Jx": }\n',
+    );
+    const lint = await cli.run(['lint', 'evil']);
+    expect(apps.stdout, apps.stderr).to.contain('good');
+    expect(lint.stdout).to.contain('unknown-key').and.contain('hook-event-unknown');
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: it is control characters that are looked for
+    expect(`${apps.stdout}${lint.stdout}${lint.stderr}`).not.to.match(/\u001b(?!\[[\d;]*m)|[\u0007\r\u009b]/);
+  });
+
   describe('a rollback', () => {
     it('is told by why and status as what became of it', async () => {
       new FakeHerd(api, {
@@ -404,6 +420,13 @@ describe('drover (the command) without a terminal', function () {
       expect(await values('why', 'd-')).to.deep.equal(['d-8K1M2N3P4']);
       for (const shell of ['bash', 'zsh', 'fish'])
         expect((await cli.run(['completion', shell])).stdout).to.contain('drover __complete');
+    });
+
+    it('keeps a description of several lines from being several candidates', async () => {
+      const description = 'fix\n$(touch owned)\nand \u001b[2Jmore';
+      api.on('GET /v1/applications/:application/revisions', page(aRevision({ description })));
+      const { stdout } = await cli.run(['__complete', 'deploy', 'web/prod', '1']);
+      expect(stdout).to.equal('1.9.0\tfix $(touch owned) and more\n');
     });
 
     it('offers nothing rather than keep somebody waiting', async () => {

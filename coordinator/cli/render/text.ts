@@ -10,6 +10,17 @@ export function plainText(text: string): string {
   return text.replace(ESCAPES, '').replace(/\r\n/g, '\n').replace(CONTROLS, '').replaceAll('\t', '    ');
 }
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: it is control characters that are looked for
+const COLOUR = /^\u001b\[[\d;]*m$/;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: it is control characters that are looked for
+const CONTROLS_BUT_ESCAPE = /[\u0000-\u0008\u000b-\u001a\u001c-\u001f\u007f-\u009f]/g;
+
+/** Our own lines, which may be coloured: whatever else steers a terminal in them came from elsewhere. */
+export function steadyText(text: string): string {
+  if (PRINTABLE_ASCII.test(text)) return text;
+  return text.replace(ESCAPES, (found) => (COLOUR.test(found) ? found : '')).replace(CONTROLS_BUT_ESCAPE, '');
+}
+
 /** The last `limit` lines that say something. */
 export function lastLines(text: string, limit: number): string[] {
   const lines = plainText(text)
