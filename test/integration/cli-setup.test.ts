@@ -66,6 +66,23 @@ describe('drover sets things up', function () {
       expect(api.requests.at(-1)?.query).to.include({ digest: revision.digest });
     });
 
+    it('says that a bundle which is known keeps its label, and never lets it pass for another one', async () => {
+      api.on('GET /v1/applications/:application/revisions', page(aRevision({ label: '1.0' })));
+      api.on('GET /v1/applications/:application/revisions/:revision', () => problem('not_found', 'no such revision'));
+      const renamed = await cli.run(['push', 'build', '--app', 'web', '--label', '2.0']);
+      expect(renamed.exit).to.equal(0);
+      expect(renamed.stdout).to.match(/^1\.0 /);
+      expect(renamed.stderr).to.contain('this bundle is here as 1.0 and keeps that label; there is no revision 2.0');
+      api.on(
+        'GET /v1/applications/:application/revisions/:revision',
+        aRevision({ label: '2.0', digest: 'e'.repeat(64) }),
+      );
+      const taken = await cli.run(['push', 'build', '--app', 'web', '--label', '2.0']);
+      expect(taken.exit).to.equal(3);
+      expect(taken.stderr).to.contain('web has a revision 2.0 already, with other contents');
+      expect(uploads()).to.deep.equal([]);
+    });
+
     it('tells which file cannot be packed, and what to do', async () => {
       acceptUploads();
       await writeFile(Buffer.concat([Buffer.from(join(bundle, 'caf')), Buffer.from([0xe9])]), '');

@@ -1,8 +1,9 @@
 import { join, resolve } from 'node:path';
 import { formatProblem } from '../../../shared/appspec/format.ts';
 import { digestFile, packDirectory } from '../../../shared/bundle/pack.ts';
-import { errnoOf } from '../../../shared/core/errors.ts';
+import { errnoOf, isAppError } from '../../../shared/core/errors.ts';
 import type { BundleType, Revision } from '../../../shared/model/revision.ts';
+import type { DroverClient } from '../../../shared/sdk/drover-client.ts';
 import type { Cli } from '../cli.ts';
 import { argument, defineCommand, flag, text } from '../command.ts';
 import { CommandFailure, usageError } from '../exit-codes.ts';
@@ -33,7 +34,7 @@ export const pushCommand = defineCommand({
   exits: ['usage', 'refused', 'not-found', 'not-permitted', 'unreachable', 'left'],
   seeAlso: ['lint', 'deploy', 'revisions ls'],
   notes: [
-    'A directory with the same names, modes and contents always gives the same digest; a digest that is known is not sent again, except under a new --label. What .droverignore names stays out.',
+    'A directory with the same names, modes and contents always gives the same digest; a digest that is known is not sent again, and keeps its label. What .droverignore names stays out.',
   ],
   async run(cli, args, options) {
     if (options.app === undefined) throw usageError('--app is missing', 'For example drover push ./build --app web');
@@ -125,6 +126,20 @@ async function check(cli: Cli, request: PushRequest, path: string): Promise<Bund
   return linted.bundleType;
 }
 
+/** A revision has one label. Another one that was asked for must not be taken for this bundle's: what has it is deployed by it. */
+async function tellOfLabel(cli: Cli, client: DroverClient, known: Revision, label: string): Promise<void> {
+  const { application } = known;
+  const other = await client.getRevision({ application, revision: label }).catch((error: unknown) => {
+    if (isAppError(error, 'not_found')) return null;
+    throw error;
+  });
+  if (other?.label === label)
+    throw new CommandFailure('refused', `${application} has a revision ${label} already, with other contents`, {
+      hint: `This bundle is here as ${known.label}. A label never moves: choose another one.`,
+    });
+  cli.output.note(`this bundle is here as ${known.label} and keeps that label; there is no revision ${label}`);
+}
+
 interface Bundle {
   path: string;
   digest: string;
@@ -142,8 +157,11 @@ async function upload(
   const { digest, bundleType, path } = bundle;
   const client = await cli.client();
   const { items } = await client.listRevisions({ application, digest, limit: 50 }, { signal });
-  const known = label === undefined ? items[0] : items.find((one) => one.label === label);
-  if (known !== undefined) return { revision: known, isNew: false };
+  const [known] = items;
+  if (known !== undefined) {
+    if (label !== undefined && label !== known.label) await tellOfLabel(cli, client, known, label);
+    return { revision: known, isNew: false };
+  }
   const progress = new ProgressLine(cli, 'sending');
   try {
     const revision = await client.uploadBundle({
