@@ -87,6 +87,31 @@ describe('drover watches deployments', function () {
       expect(stdout).to.match(/Rolled back: 2 of 2 hosts run 1\.8\.4 again/);
     });
 
+    it('exit 6: also when the coordinator is away just between the deployment and its rollback', async () => {
+      const herd = new FakeHerd(api);
+      const back = new FakeHerd(api, { id: 'd-ROLLBACK1', creator: 'codeDeployRollback' }, ['api-1']);
+      const watch = cli.start(['watch', ID]);
+      await until(() => herd.feed.readers > 0);
+      const awayFor = (times: number, deployment: () => unknown) => {
+        let calls = 0;
+        return () => (++calls <= times ? { cut: true } : { body: deployment() });
+      };
+      api.on(
+        `GET /v1/deployments/${ID}`,
+        awayFor(4, () => herd.deployment),
+      );
+      api.on(
+        'GET /v1/deployments/d-ROLLBACK1',
+        awayFor(4, () => back.deployment),
+      );
+      const rollbackInfo = { ...herd.deployment.rollbackInfo, rollbackDeploymentId: 'd-ROLLBACK1' };
+      failing(herd).end('Failed', { errorInformation: error });
+      herd.deployment = { ...herd.deployment, rollbackInfo };
+      back.start('api-1').succeed('api-1').end('Succeeded');
+      const { exit, stderr } = await watch.finished;
+      expect(exit, stderr).to.equal(6);
+    });
+
     it('exit 7: stopped by somebody', async () => {
       new FakeHerd(api).end('Stopped', { stopRequestedBy: 'ben' });
       const { exit, stdout } = await cli.run(['watch', ID]);

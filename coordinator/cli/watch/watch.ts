@@ -1,3 +1,4 @@
+import { isAppError } from '../../../shared/core/errors.ts';
 import { type Deployment, isTerminal } from '../../../shared/model/deployment.ts';
 import type { DroverClient } from '../../../shared/sdk/drover-client.ts';
 import type { Cli } from '../cli.ts';
@@ -27,6 +28,8 @@ const TELL_LOSS_AFTER_MS = 5_000;
 /** How long a rollback that was announced may take to be there, looks of this distance. */
 const ROLLBACK_LOOKS = 10;
 const ROLLBACK_LOOK_MS = 200;
+/** Between two questions to a coordinator that is away, beside the SDK's own repeating. */
+const ASK_AGAIN_MS = 1_000;
 
 /** Watches a deployment, and its rollback, to the end; says what happened, and resolves with how the command ends. */
 export async function watchToEnd(
@@ -90,10 +93,40 @@ async function followWithRollback(
 ): Promise<Outcome> {
   const ended = await followOne(cli, client, deploymentId, presenter, signal);
   if (ended.status === 'Succeeded') return { deployment: ended, rollback: null };
-  const deployment = await withRollbackDecided(cli, client, ended, signal);
-  const rollbackId = deployment.rollbackInfo.rollbackDeploymentId;
-  if (rollbackId === null) return { deployment, rollback: null };
-  return { deployment, rollback: await followOne(cli, client, rollbackId, presenter, signal) };
+  const contact = new ContactWatch(cli.world.clock, (lostSinceAt) =>
+    presenter.connection(new WatchModel(ended, []), lostSinceAt),
+  );
+  const ask: Ask = (question) => patiently(cli, contact, signal, question);
+  try {
+    const deployment = await withRollbackDecided(cli, client, ended, signal, ask);
+    const rollbackId = deployment.rollbackInfo.rollbackDeploymentId;
+    if (rollbackId === null) return { deployment, rollback: null };
+    return { deployment, rollback: await followOne(cli, client, rollbackId, presenter, signal, ask) };
+  } finally {
+    contact.stop();
+  }
+}
+
+type Ask = <T>(question: () => Promise<T>) => Promise<T>;
+
+/** Waits out a coordinator that is away (a restart, say) between a deployment and its rollback, as following does. */
+async function patiently<T>(
+  cli: Cli,
+  contact: ContactWatch,
+  signal: AbortSignal,
+  question: () => Promise<T>,
+): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const answer = await question();
+      if (attempt > 1) contact.back();
+      return answer;
+    } catch (error) {
+      if (signal.aborted || !isAppError(error, 'unavailable')) throw error;
+      if (attempt === 1) contact.lost();
+      await wait(cli, ASK_AGAIN_MS, signal);
+    }
+  }
 }
 
 /** The end of a deployment and the beginning of its rollback may be two writes: looks again while one is to be expected. */
@@ -102,6 +135,7 @@ async function withRollbackDecided(
   client: DroverClient,
   ended: Deployment,
   signal: AbortSignal,
+  ask: Ask,
 ): Promise<Deployment> {
   const { autoRollback } = ended;
   const event = ended.status === 'Stopped' ? 'DEPLOYMENT_STOP_ON_REQUEST' : 'DEPLOYMENT_FAILURE';
@@ -112,7 +146,7 @@ async function withRollbackDecided(
     const { rollbackDeploymentId, rollbackMessage } = deployment.rollbackInfo;
     if (rollbackDeploymentId !== null || rollbackMessage !== null || (look > 0 && !isExpected)) break;
     if (look > 0) await wait(cli, ROLLBACK_LOOK_MS, signal);
-    const { rollbackInfo } = await client.getDeployment({ deployment: ended.id }, { signal });
+    const { rollbackInfo } = await ask(() => client.getDeployment({ deployment: ended.id }, { signal }));
     deployment = { ...ended, rollbackInfo };
   }
   return deployment;
@@ -124,9 +158,10 @@ async function followOne(
   id: string,
   presenter: Presenter,
   signal: AbortSignal,
+  ask: Ask = (question) => question(),
 ): Promise<Deployment> {
   const { clock } = cli.world;
-  const model = await loadModel(client, id, signal);
+  const model = await ask(() => loadModel(client, id, signal));
   presenter.started(model);
   if (isTerminal(model.deployment.status)) {
     presenter.ended(model);
