@@ -132,7 +132,7 @@ export async function createBundleDeltas({ directory, maxBytes }: BundleDeltasPa
     manifest: (bundle) => get(`manifest ${bundle.digest}`, (path) => writeManifest(bundle, path)),
     delta: (bundle, files) =>
       get(`delta ${bundle.digest} ${createHash('sha256').update(JSON.stringify(files)).digest('hex')}`, (path) =>
-        writeDelta(bundle, ordinalsOf(files), path),
+        writeDelta(bundle, { wanted: ordinalsOf(files), path, maxBytes }),
       ),
     find(bundleDigest, delta) {
       for (const [key, part] of kept)
@@ -159,10 +159,14 @@ async function writeManifest(bundle: StoredBundle, path: string): Promise<void> 
   await writeFile(path, await promisify(gzip)(json), { mode: 0o600 });
 }
 
-async function writeDelta(bundle: StoredBundle, wanted: ReadonlySet<number>, path: string): Promise<void> {
+/** Never more than the cache may hold, unpacked or packed: a bundle that compresses well must not fill the disk meanwhile. */
+async function writeDelta(
+  bundle: StoredBundle,
+  { wanted, path, maxBytes }: { wanted: ReadonlySet<number>; path: string; maxBytes: number },
+): Promise<void> {
   const plain = `${path}.tar`;
   try {
-    const sink = createDeltaSink(plain, wanted);
+    const sink = createDeltaSink(plain, wanted, maxBytes);
     try {
       await readArchive({ archivePath: bundle.path, bundleType: bundle.bundleType, limits: LIMITS }, sink);
       if (sink.finish() !== wanted.size) throw new AppError('invalid', 'the bundle does not have all of these files');

@@ -1,6 +1,7 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { Header } from 'tar';
 import type { ArchiveSink } from '../../shared/bundle/unpack/archive-sink.ts';
+import { AppError } from '../../shared/core/errors.ts';
 
 const BLOCK_BYTES = 512;
 
@@ -11,12 +12,16 @@ export interface DeltaSink extends ArchiveSink {
   close(): void;
 }
 
-/** Writes the wanted files of an archive into a new tar at `path`, each under its ordinal as its name. */
-export function createDeltaSink(path: string, wanted: ReadonlySet<number>): DeltaSink {
+/**
+ * Writes the wanted files of an archive into a new tar at `path`, each under its ordinal as its name: `maxBytes` of them at most.
+ * @throws AppError `too_large` from `beginFile`
+ */
+export function createDeltaSink(path: string, wanted: ReadonlySet<number>, maxBytes: number): DeltaSink {
   const file = openSync(path, 'wx', 0o600);
   let isOpen = true;
   let files = 0;
   let found = 0;
+  let wantedBytes = 0;
   /** Bytes of the file that is being copied, or null for one that nobody wants. */
   let copiedBytes: number | null = null;
 
@@ -33,6 +38,9 @@ export function createDeltaSink(path: string, wanted: ReadonlySet<number>): Delt
       copiedBytes = wanted.has(ordinal) ? 0 : null;
       if (copiedBytes === null) return;
       found++;
+      wantedBytes += size;
+      if (wantedBytes > maxBytes)
+        throw new AppError('too_large', `the files have more than ${maxBytes} bytes (limits.deltaCacheBytes)`);
       const block = Buffer.alloc(BLOCK_BYTES);
       new Header({
         path: String(ordinal),

@@ -107,6 +107,14 @@ describe('parts of bundles', () => {
       expect(await codeOf((await open(30)).delta(bundle, [[0, 0]]))).to.equal('too_large');
     });
 
+    it('are never larger than what may be kept, also while they are made: zeros do not fill the disk', async () => {
+      writeTree(join(root, 'tree'), { small: 'a', zeros: '\0'.repeat(2_000_000) });
+      const bundle = archive('small', 'zeros');
+      const deltas = await open(1_000_000);
+      expect(await codeOf(deltas.delta(bundle, [[0, 1]]))).to.equal('too_large');
+      expect(await codeOf(deltas.delta(bundle, [[0, 0]]))).to.equal('done');
+    });
+
     it('belong to their bundle: under another digest there is no such delta', async () => {
       writeTree(join(root, 'tree'), { a: 'alpha' });
       const deltas = await open();
