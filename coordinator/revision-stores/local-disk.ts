@@ -21,6 +21,14 @@ export function createLocalDiskStore(parts: { directory: string; randomness: Ran
     return join(folderOf(digest), digest);
   };
 
+  /** A bundle's file is put in place, or looked at and removed, one at a time: nobody removes what was put just now for what it replaced. */
+  let last: Promise<unknown> = Promise.resolve();
+  function alone<T>(work: () => Promise<T>): Promise<T> {
+    const done = last.then(work);
+    last = done.catch(() => {});
+    return done;
+  }
+
   async function sizeOf(digest: string): Promise<number | null> {
     try {
       return (await stat(pathOf(digest))).size;
@@ -37,7 +45,7 @@ export function createLocalDiskStore(parts: { directory: string; randomness: Ran
       try {
         const stored = await writeAndHash(temporary, stream, options);
         await mkdir(folderOf(stored.digest), { recursive: true, mode: 0o700 });
-        await rename(temporary, pathOf(stored.digest));
+        await alone(() => rename(temporary, pathOf(stored.digest)));
         await syncDirectory(folderOf(stored.digest));
         await syncDirectory(parts.directory);
         return stored;
@@ -59,8 +67,16 @@ export function createLocalDiskStore(parts: { directory: string; randomness: Ran
     pathOf: async (digest) => ((await sizeOf(digest)) === null ? null : pathOf(digest)),
     sizeOf,
 
-    async delete(digest) {
-      await rm(pathOf(digest), { force: true });
+    delete(digest, { storedBefore } = { storedBefore: Number.POSITIVE_INFINITY }) {
+      return alone(async () => {
+        const info = await stat(pathOf(digest)).catch((error: unknown) => {
+          if (errnoOf(error) === 'ENOENT') return null;
+          throw asStorageError(error);
+        });
+        if (info === null || info.mtimeMs >= storedBefore) return false;
+        await rm(pathOf(digest), { force: true });
+        return true;
+      });
     },
 
     async *list() {

@@ -22,8 +22,11 @@ export interface RevisionStore {
   pathOf(digest: string): Promise<string | null>;
   /** Its size in bytes, or null when it is not there. */
   sizeOf(digest: string): Promise<number | null>;
-  /** Idempotent. */
-  delete(digest: string): Promise<void>;
+  /**
+   * Removes a bundle that was stored last before that time (epoch ms; default: whenever), and tells whether there was one. One that
+   * is put at the same time stays, or is there afterwards. Idempotent.
+   */
+  delete(digest: string, options?: { storedBefore: number }): Promise<boolean>;
   /** Every bundle with the time it was stored last, epoch ms. */
   list(): AsyncIterable<{ digest: string; storedAt: number }>;
   /** Removes what interrupted uploads of an earlier run left behind; called at start, before the first `put`. */

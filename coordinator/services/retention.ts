@@ -254,8 +254,8 @@ export function createRetention(parts: {
         .limit(1)
         .executeTakeFirst();
       if (revision !== undefined) continue;
-      await store.delete(digest);
-      deleted++;
+      // It may be pushed anew since it was listed, and be registered in a moment.
+      if (await store.delete(digest, { storedBefore })) deleted++;
     }
     return deleted;
   }

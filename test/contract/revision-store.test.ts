@@ -103,9 +103,16 @@ function describeRevisionStore(name: string, open: () => Promise<OpenStore>): vo
 
     it('deletes, also what is not there', async () => {
       const { digest } = await opened.store.put(chunks('bye'), { maxBytes: 100 });
-      await opened.store.delete(digest);
-      await opened.store.delete(digest);
+      expect(await opened.store.delete(digest)).to.equal(true);
+      expect(await opened.store.delete(digest)).to.equal(false);
       expect(await opened.store.sizeOf(digest)).to.equal(null);
+    });
+
+    it('leaves what was stored since', async () => {
+      const { digest } = await opened.store.put(chunks('fresh'), { maxBytes: 100 });
+      expect(await opened.store.delete(digest, { storedBefore: 1 })).to.equal(false);
+      expect(await opened.store.sizeOf(digest)).to.equal(5);
+      expect(await opened.store.delete(digest, { storedBefore: Number.MAX_SAFE_INTEGER })).to.equal(true);
     });
 
     it('lists every bundle', async () => {

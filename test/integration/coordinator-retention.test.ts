@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -177,6 +177,24 @@ describe('retention', () => {
     const now = createFakeClock(Date.now());
     await createRetention({ database, clock: now, logger: silentLogger, store, settings: SETTINGS }).run();
     expect(await store.sizeOf(fresh)).to.equal(5);
+  });
+
+  it('leaves a bundle alone that is pushed anew just when it would be removed', async () => {
+    const digest = await put('again');
+    const yesterday = new Date(Date.now() - DAY);
+    await utimes((await store.pathOf(digest)) ?? '', yesterday, yesterday);
+    const busy: RevisionStore = {
+      ...store,
+      async *list() {
+        for await (const listed of store.list()) {
+          await put('again');
+          yield listed;
+        }
+      },
+    };
+    const now = createFakeClock(Date.now());
+    await createRetention({ database, clock: now, logger: silentLogger, store: busy, settings: SETTINGS }).run();
+    expect(await store.sizeOf(digest)).to.equal(5);
   });
 
   it('removes tokens some days after they expired', async () => {

@@ -45,8 +45,9 @@ export function createMemoryStore({ bundles, unfinished }: MemoryPlace, now: () 
     },
     pathOf: async () => null,
     sizeOf: async (digest) => bundles.get(digest)?.bytes.length ?? null,
-    async delete(digest) {
-      bundles.delete(digest);
+    async delete(digest, { storedBefore } = { storedBefore: Number.POSITIVE_INFINITY }) {
+      const bundle = bundles.get(digest);
+      return bundle !== undefined && bundle.storedAt < storedBefore && bundles.delete(digest);
     },
     async *list() {
       for (const [digest, { storedAt }] of [...bundles]) yield { digest, storedAt };
