@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { type AccessKeyPair, codeDeployClient, newAccessKey } from '../support/aws-tools.ts';
 import { CliProcess, type Finished } from '../support/cli-process.ts';
@@ -228,6 +229,41 @@ describe('drover import codedeploy', function () {
       'overwritten',
     );
     await s3.put('builds/web-1.0.zip', Buffer.from('a bundle of version 1.0'));
+  });
+
+  it('leaves by Ctrl C in the middle of a bundle, and leaves nothing of it behind', async () => {
+    // An S3 that begins to send, and then sends no more.
+    const stalled = createServer((message, response) => {
+      response.writeHead(200, { 'content-length': 1_000_000 });
+      if (message.method === 'HEAD') response.end();
+      else response.write('the beginning');
+    });
+    await new Promise<void>((resolve) => stalled.listen(0, '127.0.0.1', resolve));
+    const endpoint = `http://127.0.0.1:${(stalled.address() as AddressInfo).port}`;
+    const temporary = join(cli.home, 'tmp');
+    await mkdir(temporary);
+    try {
+      const args = ['--s3-endpoint-url', endpoint, '--revisions', 'all', '--yes', '--endpoint-url', source.url];
+      const child = cli.start(['import', 'codedeploy', ...args], {
+        env: {
+          TMPDIR: temporary,
+          DROVER_TOKEN: target.adminToken,
+          AWS_ACCESS_KEY_ID: key.accessKeyId,
+          AWS_SECRET_ACCESS_KEY: key.secretAccessKey,
+          AWS_REGION: 'us-east-1',
+          AWS_EC2_METADATA_DISABLED: 'true',
+        },
+      });
+      while ((await readdir(temporary)).length === 0) await sleep(50);
+      child.process.kill('SIGINT');
+      const { exit, stderr } = await child.finished;
+      expect(exit, stderr).to.equal(130);
+      expect(stderr).to.contain('left: what was created stays');
+      expect(await readdir(temporary)).to.deep.equal([]);
+    } finally {
+      stalled.closeAllConnections();
+      stalled.close();
+    }
   });
 
   it('ends with the code of what went wrong', async () => {

@@ -1,7 +1,7 @@
 import type { Cli } from '../cli.ts';
 import { type CommandGroup, choice, defineCommand, flag, text, texts } from '../command.ts';
 import { inContext } from '../confirmation.ts';
-import type { ExitName } from '../exit-codes.ts';
+import { CommandFailure, type ExitName } from '../exit-codes.ts';
 import type { AwsAccess } from '../import/codedeploy-source.ts';
 import type { ImportItem } from '../import/import-item.ts';
 import { MAX_REVISIONS, type PlannedItem } from '../import/plan.ts';
@@ -55,6 +55,9 @@ const codedeploy = defineCommand({
       profile: options.s3Profile ?? access.profile,
       endpointUrl: options.s3EndpointUrl,
     });
+    const leaving = new AbortController();
+    // Before anything is created there is nothing to tidy up.
+    let stopSignals = () => {};
     try {
       const plan = await planImport({
         source,
@@ -73,13 +76,19 @@ const codedeploy = defineCommand({
       await cli.confirm(`Create ${plural(wanted.length, 'thing')} ${inContext(await cli.chosen())}`, {
         isYes: options.yes,
       });
-      return tell(cli, await applyImport(cli, { plan, client, bundles }), false);
+      stopSignals = cli.world.onInterrupt(() => leaving.abort(leftImport()));
+      return tell(cli, await applyImport(cli, { plan, client, bundles, signal: leaving.signal }), false);
     } finally {
+      stopSignals();
       source.close();
       bundles.close();
     }
   },
 });
+
+function leftImport(): CommandFailure {
+  return new CommandFailure('left', 'left: what was created stays', { hint: 'Run it again: it goes on from there.' });
+}
 
 function accessOf(
   cli: Cli,

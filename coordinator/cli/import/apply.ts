@@ -11,21 +11,25 @@ import type { S3Bundles } from './s3-bundles.ts';
 
 /**
  * Creates what the plan says, in its order. What the coordinator refuses is an item that failed, and the rest goes on; what
- * nobody can go on after (it cannot be reached, the token is not good enough) is thrown, and the next run goes on from there.
+ * nobody can go on after (it cannot be reached, the token is not good enough) is thrown, and so is the signal's reason: the next run
+ * goes on from there.
  */
 export async function applyImport(
   cli: Cli,
-  parts: { plan: readonly PlannedItem[]; client: DroverClient; bundles: S3Bundles },
+  parts: { plan: readonly PlannedItem[]; client: DroverClient; bundles: S3Bundles; signal: AbortSignal },
 ): Promise<PlannedItem[]> {
+  const { signal } = parts;
   const done: PlannedItem[] = [];
   for (const item of parts.plan) {
     if (item.state !== 'create') {
       done.push(item);
       continue;
     }
+    signal.throwIfAborted();
     try {
       done.push(await create(cli, item, parts));
     } catch (error) {
+      signal.throwIfAborted();
       if (isAppError(error, 'unauthorized') || isAppError(error, 'forbidden') || isUnreachable(error)) throw error;
       done.push({ ...item, state: 'failed', reasons: [remark('failed', errorMessage(error))] });
     }
@@ -36,8 +40,9 @@ export async function applyImport(
 async function create(
   cli: Cli,
   item: PlannedItem,
-  { client, bundles }: { client: DroverClient; bundles: S3Bundles },
+  parts: { client: DroverClient; bundles: S3Bundles; signal: AbortSignal },
 ): Promise<PlannedItem> {
+  const { client } = parts;
   switch (item.kind) {
     case 'application':
       if (item.wanted !== undefined) await client.createApplication({ name: item.wanted.name });
@@ -51,7 +56,7 @@ async function create(
       break;
     case 'revision': {
       if (item.wanted === undefined) break;
-      const label = await register(cli, item.wanted, { client, bundles });
+      const label = await register(cli, item.wanted, parts);
       if (label !== item.wanted.label)
         return { ...item, state: 'same', notes: [remark('same-bundle', `the same bundle is here as ${label}`)] };
       break;
@@ -66,12 +71,12 @@ async function create(
 async function register(
   cli: Cli,
   wanted: WantedRevision,
-  { client, bundles }: { client: DroverClient; bundles: S3Bundles },
+  { client, bundles, signal }: { client: DroverClient; bundles: S3Bundles; signal: AbortSignal },
 ): Promise<string> {
   const { application, label, description, bundleType, from } = wanted;
   if (from.kind === 'url') {
     const request = { application, url: from.url, bundleType, label, description };
-    const revision = await client.registerRevision(request).catch((error: unknown) => {
+    const revision = await client.registerRevision(request, { signal }).catch((error: unknown) => {
       // The coordinator could not fetch it: that is about this bundle, and not about the coordinator.
       throw isAppError(error, 'unavailable') ? bundleUnavailable(error.message) : error;
     });
@@ -83,12 +88,20 @@ async function register(
     if ('code' in looked) throw bundleUnavailable(looked.text);
     const progress = new ProgressLine(cli, `fetching ${wanted.name}`);
     await bundles
-      .fetch(from, path, (readBytes) => progress.update(readBytes, looked.sizeBytes))
+      .fetch(from, path, { signal, onProgress: (readBytes) => progress.update(readBytes, looked.sizeBytes) })
       .finally(() => progress.close());
-    const { digest } = await digestFile(path);
-    const [known] = (await client.listRevisions({ application, digest, limit: 1 })).items;
+    const { digest } = await digestFile(path, signal);
+    const [known] = (await client.listRevisions({ application, digest, limit: 1 }, { signal })).items;
     if (known !== undefined) return known.label;
-    const revision = await client.uploadBundle({ application, from: { path }, digest, bundleType, label, description });
+    const revision = await client.uploadBundle({
+      application,
+      from: { path },
+      digest,
+      bundleType,
+      label,
+      description,
+      signal,
+    });
     return revision.label;
   });
 }

@@ -13,7 +13,11 @@ export interface S3Bundles {
   /** Its size, or why it cannot be read. */
   look(place: S3Place): Promise<{ sizeBytes: number } | Remark>;
   /** @throws CommandFailure */
-  fetch(place: S3Place, toPath: string, onProgress: (readBytes: number) => void): Promise<void>;
+  fetch(
+    place: S3Place,
+    toPath: string,
+    options: { signal: AbortSignal; onProgress: (readBytes: number) => void },
+  ): Promise<void>;
   close(): void;
 }
 
@@ -39,10 +43,12 @@ export function openS3Bundles(access: AwsAccess): S3Bundles {
         return problemOf(error);
       }
     },
-    async fetch(place, toPath, onProgress) {
+    async fetch(place, toPath, { signal, onProgress }) {
       const { sdk, client } = await load();
       try {
-        const { Body, ETag } = await client.send(new sdk.GetObjectCommand(requestOf(place)));
+        const { Body, ETag } = await client.send(new sdk.GetObjectCommand(requestOf(place)), {
+          abortSignal: signal,
+        });
         if (isAnother(ETag, place)) throw new CommandFailure('refused', OVERWRITTEN.text);
         let readBytes = 0;
         // In Node the SDK's body is a stream of bytes; its type also has the browser's.
@@ -51,7 +57,7 @@ export function openS3Bundles(access: AwsAccess): S3Bundles {
           readBytes += chunk.length;
           onProgress(readBytes);
         });
-        await pipeline(body, createWriteStream(toPath, { mode: 0o600 }));
+        await pipeline(body, createWriteStream(toPath, { mode: 0o600 }), { signal });
       } catch (error) {
         throw error instanceof CommandFailure ? error : new CommandFailure('unreachable', problemOf(error).text);
       }
