@@ -35,7 +35,12 @@ export const EXIT_CODES = [
   },
   { code: 13, name: 'drift', meaning: '`hosts drift`: installed files were changed since their install' },
   { code: 64, name: 'needs-answer', meaning: 'a question would have to be asked, but there is no terminal' },
-  { code: 130, name: 'left', meaning: 'left by Ctrl C, or by `q` in a watching screen; a deployment goes on' },
+  {
+    code: 130,
+    name: 'left',
+    meaning:
+      'left by Ctrl C, by `q` in a watching screen, or when nobody reads what a watch prints any more; a deployment goes on',
+  },
 ] as const;
 export type ExitCode = (typeof EXIT_CODES)[number]['code'];
 export type ExitName = (typeof EXIT_CODES)[number]['name'];

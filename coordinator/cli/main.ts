@@ -6,8 +6,18 @@ import { runProgram } from './program.ts';
 import { askOnTerminal, hearKeys } from './terminal-input.ts';
 import type { OutStream, World } from './world.ts';
 
-// A reader that has seen enough (`drover ls | head`) is no failure.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+// A reader that has seen enough (`drover ls | head`) is no failure. Whoever has yet to tell how something ends hears of it instead.
+const onReaderGone = new Set<() => void>();
+let isReaderGone = false;
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (isReaderGone) return;
+  if (error.code !== 'EPIPE') process.exit(1);
+  if (onReaderGone.size === 0) process.exit(0);
+  isReaderGone = true;
+  for (const heard of onReaderGone) heard();
+});
+// Nobody reads what is for people: that is no reason to do less, or to end otherwise.
+process.stderr.on('error', () => {});
 
 // AWS's client says on stderr that it will want a later Node one day: nobody who calls this command can do anything about it.
 process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
@@ -32,6 +42,10 @@ const world: World = {
   randomness: systemRandomness,
   utcOffset: (at) => -new Date(at).getTimezoneOffset(),
   onInterrupt: (heard) => listen(['SIGINT', 'SIGTERM', 'SIGHUP'], heard),
+  onReaderGone: (heard) => {
+    onReaderGone.add(heard);
+    return () => onReaderGone.delete(heard);
+  },
   onResize: (heard) => {
     process.stderr.on('resize', heard);
     return () => process.stderr.off('resize', heard);

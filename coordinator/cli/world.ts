@@ -30,6 +30,8 @@ export interface World {
   utcOffset(at: number): number;
   /** SIGINT, SIGTERM, SIGHUP, until the returned function is called. */
   onInterrupt(heard: () => void): () => void;
+  /** Nobody reads stdout any more. Where nobody hears of it the command ends at once, as done. The returned function ends listening. */
+  onReaderGone(heard: () => void): () => void;
   onResize(heard: () => void): () => void;
   /** Called when the process ends, however it does: to leave the terminal as it was. */
   onExit(run: () => void): () => void;

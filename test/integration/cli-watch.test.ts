@@ -143,6 +143,27 @@ describe('drover watches deployments', function () {
       await until(() => herd.feed.readers === 0);
     });
 
+    it('exit 130: a reader that has seen enough has not seen the end', async () => {
+      const herd = new FakeHerd(api).start('api-1');
+      const watch = cli.start(['watch', ID]);
+      await watch.shows(/running 0 of 5 hosts succeeded, 1 running, 0 failed/);
+      await until(() => herd.feed.readers > 0);
+      watch.process.stdout?.destroy();
+      herd.succeed('api-1').start('api-2').fail('api-2');
+      const { exit, stderr } = await watch.finished;
+      expect(exit, stderr).to.equal(130);
+      expect(stderr).to.contain(`Left ${ID} running.`);
+    });
+
+    it('exit 0: deploys, and watches to the end, also when nobody reads its notes', async () => {
+      new FakeHerd(api).end('Succeeded');
+      const deploy = cli.start(['deploy', 'web/prod', '--yes']);
+      deploy.process.stderr?.destroy();
+      const { exit, stdout } = await deploy.finished;
+      expect(exit).to.equal(0);
+      expect(stdout).to.contain('Succeeded');
+    });
+
     it('exit 3: a deployment runs already, and how to see it', async () => {
       new FakeHerd(api);
       api.on('POST /v1/deployments', () =>

@@ -22,6 +22,7 @@ export async function watchAgentUpdate(
       ? undefined
       : clock.setTimer(options.timeoutMs, () => leaving.abort('watch-timed-out' satisfies ExitName));
   const stopSignals = cli.world.onInterrupt(() => leaving.abort('left' satisfies ExitName));
+  const stopReader = cli.world.onReaderGone(() => leaving.abort('left' satisfies ExitName));
   let told: AgentUpdate | null = null;
   try {
     while (!leaving.signal.aborted) {
@@ -37,6 +38,7 @@ export async function watchAgentUpdate(
   } finally {
     timer?.cancel();
     stopSignals();
+    stopReader();
   }
   cli.output.complain(`Left ${id} running. See it: drover agents status ${id}. Stop it: drover agents stop ${id}`);
   // Only the two above abort, with how the command ends.

@@ -45,6 +45,8 @@ export async function watchToEnd(
   const timer =
     options.timeoutMs === undefined ? undefined : clock.setTimer(options.timeoutMs, () => leave('watch-timed-out'));
   const stopSignals = cli.world.onInterrupt(() => leave('left'));
+  // Exit 0 would say that the deployment succeeded.
+  const stopReader = cli.world.onReaderGone(() => leave('left'));
   const stopKeys =
     presenter instanceof LivePresenter ? watchKeys(cli, client, presenter, () => leave('left')) : () => {};
   try {
@@ -63,6 +65,7 @@ export async function watchToEnd(
   } finally {
     stopKeys();
     stopSignals();
+    stopReader();
     timer?.cancel();
     presenter.close();
   }
