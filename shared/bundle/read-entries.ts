@@ -64,11 +64,15 @@ function mayBeAppSpec(name: string, wanted: string): boolean {
   return name === wanted || name.endsWith(`/${wanted}`) || /(^|\/)appspec\.ya?ml$/.test(name);
 }
 
-function record(found: Map<string, Found>, name: string, entry: Found): void {
-  const clean = name
+function cleanName(name: string): string {
+  return name
     .split('/')
     .filter((part) => part !== '' && part !== '.')
     .join('/');
+}
+
+function record(found: Map<string, Found>, name: string, entry: Found): void {
+  const clean = cleanName(name);
   if (found.size >= MAX_BUNDLE_ENTRIES)
     throw new AppError('too_large', `the archive has more than ${MAX_BUNDLE_ENTRIES} entries`);
   if (clean !== '') found.set(clean, entry);
@@ -109,7 +113,15 @@ function takeTarEntry(entry: ReadEntry, found: Map<string, Found>, wanted: strin
   });
   entry.on('end', () => {
     const mode = (entry.mode ?? 0o644) & 0o7777;
-    record(found, entry.path, { kind, mode, ...(kind === 'file' ? contentOf(Buffer.concat(chunks), entry.size) : {}) });
+    // A hard link has the contents of what it names, an earlier entry.
+    const linked = entry.type === 'Link' ? found.get(cleanName(entry.linkpath ?? '')) : undefined;
+    if (linked !== undefined) record(found, entry.path, linked);
+    else
+      record(found, entry.path, {
+        kind,
+        mode,
+        ...(kind === 'file' ? contentOf(Buffer.concat(chunks), entry.size) : {}),
+      });
   });
 }
 

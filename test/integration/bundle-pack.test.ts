@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   existsSync,
+  linkSync,
   mkdirSync,
   readFileSync,
   symlinkSync,
@@ -170,6 +171,17 @@ describe('packDirectory', () => {
         type,
       ).to.deep.equal(['6 hook-script-crlf', '7 hook-script-missing']);
     }
+  });
+
+  it('is linted with what its hard links name', async () => {
+    linkSync(join(from, 'appspec.yml'), join(from, 'a'));
+    linkSync(join(from, 's/run.sh'), join(from, 's/again.sh'));
+    const tar = join(root, 'linked.tar');
+    execFileSync('tar', ['cf', tar, '-C', from, './a', './s', 'appspec.yml']);
+    const { entries, appSpecText } = await readArchiveEntries(tar, 'tar');
+    expect(appSpecText).to.contain('location: s/run.sh');
+    for (const name of ['s/run.sh', 's/again.sh'])
+      expect(Buffer.from(entries.get(name)?.firstBytes ?? []).toString(), name).to.equal('#!/bin/sh\n');
   });
 
   it('tells a damaged archive by AppError', async () => {
