@@ -35,6 +35,11 @@ export async function lintPath(files: CliFiles, path: string): Promise<Linted> {
       `there is no appspec.yml in ${path}`,
       'It belongs at the root of the bundle. docs/appspec.md tells what goes into it.',
     );
+  if (appSpecText === null && contents.entries.get(appSpecName)?.kind === 'symlink')
+    throw usageError(
+      `${appSpecName} in ${path} is a link that leads to no AppSpec`,
+      'Pack the AppSpec itself, or link to a file whose name begins with appspec.',
+    );
   if (appSpecText === null) throw usageError(`${appSpecName} in ${path} is larger than ${MAX_APPSPEC_BYTES} bytes`);
   return {
     fileName: bundleType === null ? join(path, appSpecName) : `${path}:${appSpecName}`,

@@ -37,6 +37,7 @@ function checkScripts(appSpec: AppSpec, entries: LintInput['entries']): AppSpecP
   for (const [event, scripts] of appSpec.hooks)
     for (const [index, script] of scripts.entries()) {
       const path = `hooks.${event}[${index}].location`;
+      if (isBehindLink(script.location, entries)) continue;
       const found = checkScript(script.location, entries.get(script.location));
       if (found !== null)
         problems.push(problem(found.severity, found.code, path, script.line, found.message, found.hint));
@@ -128,7 +129,15 @@ function copiesOf(source: string, destination: string, entries: LintInput['entri
   for (const [path, inside] of entries)
     if (path.startsWith(prefix) && inside.kind !== 'directory')
       copies.push({ from: path, to: posix.join(destination, path.slice(prefix.length)) });
-  return entry === undefined && source !== '.' && copies.length === 0 ? null : copies;
+  const isMissing = entry === undefined && source !== '.' && copies.length === 0;
+  return isMissing && !isBehindLink(source, entries) ? null : copies;
+}
+
+/** A directory on the way is a link: what is there, a host will see. */
+function isBehindLink(path: string, entries: LintInput['entries']): boolean {
+  for (let parent = posix.dirname(path); parent !== '.'; parent = posix.dirname(parent))
+    if (entries.get(parent)?.kind === 'symlink') return true;
+  return false;
 }
 
 function problem(

@@ -1,6 +1,7 @@
+import { posix } from 'node:path';
 import { createGunzip } from 'node:zlib';
 import { Parser, type ReadEntry } from 'tar';
-import { type Entry, openPromise } from 'yauzl';
+import { openPromise } from 'yauzl';
 import { AppError, errorMessage } from '../core/errors.ts';
 import type { BundleType } from '../model/revision.ts';
 import { fileChunks } from './chunks.ts';
@@ -15,13 +16,18 @@ export interface ArchiveContents {
   /** By path from the bundle's root, a single leading directory stripped as the agent does. */
   entries: ReadonlyMap<string, BundleEntry>;
   appSpecName: string | null;
-  /** Null when there is none, or when it is larger than any AppSpec may be. */
+  /** Null when there is none, when it is larger than any AppSpec may be, or a link to what is not called an AppSpec. */
   appSpecText: string | null;
 }
 
 interface Found extends BundleEntry {
   content?: Buffer;
+  /** Of a symlink. */
+  target?: string;
 }
+
+const MAX_LINK_BYTES = 4_096;
+const MAX_HOPS = 40;
 
 /** Lists an archive and reads what linting wants of it. Throws AppError `invalid` when it is damaged. */
 export async function readArchiveEntries(
@@ -41,8 +47,19 @@ export async function readArchiveEntries(
   }
   const entries = stripLeadingDirectory(found);
   const appSpecName = [wantedAppSpec, ...APPSPEC_NAMES].find((name) => entries.has(name)) ?? null;
-  const content = appSpecName === null ? undefined : entries.get(appSpecName)?.content;
+  const content = appSpecName === null ? undefined : followed(entries, appSpecName)?.content;
   return { entries, appSpecName, appSpecText: content?.toString('utf8') ?? null };
+}
+
+/** What a host reads under this name. */
+function followed(entries: ReadonlyMap<string, Found>, name: string): Found | undefined {
+  let path = name;
+  for (let hops = 0; hops < MAX_HOPS; hops++) {
+    const found = entries.get(path);
+    if (found?.target === undefined) return found;
+    path = posix.join(posix.dirname(path), found.target);
+  }
+  return undefined;
 }
 
 /** Source: the agent's rule, agent/bundle/unpack.ts. */
@@ -61,7 +78,7 @@ function stripLeadingDirectory(found: ReadonlyMap<string, Found>): ReadonlyMap<s
 }
 
 function mayBeAppSpec(name: string, wanted: string): boolean {
-  return name === wanted || name.endsWith(`/${wanted}`) || /(^|\/)appspec\.ya?ml$/.test(name);
+  return name === wanted || name.endsWith(`/${wanted}`) || /(^|\/)appspec[^/]*\.ya?ml$/i.test(name);
 }
 
 function cleanName(name: string): string {
@@ -116,6 +133,7 @@ function takeTarEntry(entry: ReadEntry, found: Map<string, Found>, wanted: strin
     // A hard link has the contents of what it names, an earlier entry.
     const linked = entry.type === 'Link' ? found.get(cleanName(entry.linkpath ?? '')) : undefined;
     if (linked !== undefined) record(found, entry.path, linked);
+    else if (kind === 'symlink') record(found, entry.path, { kind, mode, target: entry.linkpath ?? '' });
     else
       record(found, entry.path, {
         kind,
@@ -140,10 +158,14 @@ async function readZip(path: string, found: Map<string, Found>, wanted: string):
       const isDirectory = name.endsWith('/') || format === 0o040000;
       const kind = isDirectory ? 'directory' : format === 0o120000 ? 'symlink' : 'file';
       const mode = attributes === 0 ? 0o644 : attributes & 0o7777;
-      const content =
-        kind === 'file'
-          ? await beginningOf(await zip.openReadStreamPromise(entry), entry, mayBeAppSpec(name, wanted))
-          : {};
+      const beginning = async (limit: number) => beginningOf(await zip.openReadStreamPromise(entry), limit);
+      if (kind === 'symlink') {
+        record(found, name, { kind, mode, target: (await beginning(MAX_LINK_BYTES)).toString('utf8') });
+        continue;
+      }
+      const isAppSpec = mayBeAppSpec(name, wanted) && entry.uncompressedSize <= MAX_APPSPEC_BYTES;
+      const limit = isAppSpec ? entry.uncompressedSize : FIRST_BYTES;
+      const content = kind === 'file' ? contentOf(await beginning(limit), entry.uncompressedSize) : {};
       record(found, name, { kind, mode, ...content });
     }
   } finally {
@@ -151,16 +173,14 @@ async function readZip(path: string, found: Map<string, Found>, wanted: string):
   }
 }
 
-async function beginningOf(stream: AsyncIterable<Buffer> & { destroy(): unknown }, entry: Entry, mayBeWanted: boolean) {
-  const isAppSpec = mayBeWanted && entry.uncompressedSize <= MAX_APPSPEC_BYTES;
-  const wantedBytes = isAppSpec ? entry.uncompressedSize : FIRST_BYTES;
+async function beginningOf(stream: AsyncIterable<Buffer> & { destroy(): unknown }, limit: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of stream) {
-    chunks.push(Buffer.from(chunk.subarray(0, wantedBytes - length)));
+    chunks.push(Buffer.from(chunk.subarray(0, limit - length)));
     length += chunk.length;
-    if (length >= wantedBytes) break;
+    if (length >= limit) break;
   }
   stream.destroy();
-  return contentOf(Buffer.concat(chunks), entry.uncompressedSize);
+  return Buffer.concat(chunks);
 }

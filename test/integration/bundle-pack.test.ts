@@ -5,6 +5,7 @@ import {
   linkSync,
   mkdirSync,
   readFileSync,
+  renameSync,
   symlinkSync,
   unlinkSync,
   utimesSync,
@@ -182,6 +183,23 @@ describe('packDirectory', () => {
     expect(appSpecText).to.contain('location: s/run.sh');
     for (const name of ['s/run.sh', 's/again.sh'])
       expect(Buffer.from(entries.get(name)?.firstBytes ?? []).toString(), name).to.equal('#!/bin/sh\n');
+  });
+
+  it('is linted by the AppSpec that a link leads to', async () => {
+    renameSync(join(from, 'appspec.yml'), join(from, 's/appspec-prod.yml'));
+    symlinkSync('s/appspec-prod.yml', join(from, 'appspec.yml'));
+    await pack();
+    execFileSync('python3', [
+      '-c',
+      'import sys,zipfile\nz=zipfile.ZipFile(sys.argv[1],"w")\nl=zipfile.ZipInfo("appspec.yml")\nl.create_system=3\nl.external_attr=0o120777<<16\nz.writestr(l,"s/appspec-prod.yml")\nz.write(sys.argv[2],"s/appspec-prod.yml")\nz.close()',
+      join(root, 'l.zip'),
+      join(from, 's/appspec-prod.yml'),
+    ]);
+    for (const [path, type] of [
+      [toPath, 'tgz'],
+      [join(root, 'l.zip'), 'zip'],
+    ] as const)
+      expect((await readArchiveEntries(path, type)).appSpecText, type).to.contain('location: s/run.sh');
   });
 
   it('tells a damaged archive by AppError', async () => {

@@ -24,6 +24,12 @@ describe('lintBundle', () => {
       }),
     ).to.deep.equal([]);
   });
+  it('leaves to the host what is behind a link to a directory', () => {
+    const link: BundleEntry = { kind: 'symlink', mode: 0o777 };
+    const files = 'files:\n  - {source: current/etc/app.conf, destination: /etc/app}\n';
+    expect(codes(files + hook('current/scripts/start.sh'), { current: link })).to.deep.equal([]);
+    expect(codes(files + hook('other/scripts/start.sh'), { current: link })).to.deep.equal(['hook-script-missing']);
+  });
   it("warns of what works here and not with AWS's agents", () => {
     const permission = (keys: string) => `permissions:\n  - {object: /srv, ${keys}}\n`;
     expect(codes(hook('"start it.sh"'), { 'start it.sh': script('#!/bin/sh') })).to.deep.equal([
