@@ -410,6 +410,17 @@ describe('unpacking an archive', () => {
           expect(refusal((await unpackBytes(bytes, bundleType)).outcome).reason).to.equal('corrupt');
     });
 
+    it('is refused when a link of a zip leads to a name that is not UTF-8', async () => {
+      execFileSync('python3', [
+        '-c',
+        'import zipfile,sys\nz=zipfile.ZipFile(sys.argv[1],"w")\ni=zipfile.ZipInfo("link")\ni.create_system=3\ni.external_attr=0o120777<<16\nz.writestr(i,b"caf\\xe9")\nz.close()',
+        join(root, 'l.zip'),
+      ]);
+      const { reason, message } = refusal((await unpackFile(join(root, 'l.zip'), 'zip')).outcome);
+      expect(reason).to.equal('corrupt');
+      expect(message).to.contain('link');
+    });
+
     it('is refused when contents of a zip do not match their CRC', async () => {
       const broken = Buffer.from(packed.zip);
       const central = broken.indexOf(Buffer.from('PK\x01\x02', 'latin1'));

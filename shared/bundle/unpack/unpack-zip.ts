@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { type FileHandle, open } from 'node:fs/promises';
 import { performance } from 'node:perf_hooks';
 import { setImmediate } from 'node:timers/promises';
@@ -74,7 +75,10 @@ async function takeEntry(entry: Entry, parts: EntryParts): Promise<void> {
   if (type === 'symlink') {
     if (entry.uncompressedSize > MAX_LINK_BYTES)
       throw new ArchiveFault('corrupt', `the link ${JSON.stringify(name)} has too long a target`);
-    const target = (await smallContent(entry, parts.file)).toString('utf8');
+    const bytes = await smallContent(entry, parts.file);
+    if (!isUtf8(bytes))
+      throw new ArchiveFault('corrupt', `the link ${JSON.stringify(name)} has a target that is not UTF-8`);
+    const target = bytes.toString('utf8');
     sink.symlink(tree.symlink(name, target), target);
     return;
   }
