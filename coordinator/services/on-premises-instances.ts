@@ -53,7 +53,12 @@ export function createOnPremisesInstances({ database, clock, randomness, hosts, 
     ): Promise<void> {
       const id = newHostId(randomness);
       await database.transaction(async ({ query }) => {
-        const taken = await query.selectFrom('hosts').select('id').where('name', '=', name).executeTakeFirst();
+        // Nor a name that is another host's id: its access key would be made for which of the two?
+        const taken = await query
+          .selectFrom('hosts')
+          .select('id')
+          .where((where) => where.or([where('name', '=', name), where('id', '=', name)]))
+          .executeTakeFirst();
         if (taken !== undefined)
           throw new AppError('conflict', `there is a host ${name} already`, {
             hint: "A host with Drover's agent is registered by its enrolment.",

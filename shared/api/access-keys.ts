@@ -33,7 +33,7 @@ export const accessKeyRoutes = {
       ),
     reply: accessKey.extend({ secretAccessKey: z.string(), sessionToken: z.string().nullable() }),
     status: 201,
-    errors: ['not_found'],
+    errors: ['not_found', 'conflict'],
   }),
   deleteAccessKey: defineRoute({
     method: 'DELETE',
