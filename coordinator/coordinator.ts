@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import type { FastifyInstance } from 'fastify';
+import { routes } from '../shared/api/routes.ts';
 import type { Clock } from '../shared/core/clock.ts';
 import { sleep } from '../shared/core/clock.ts';
 import { AppError, errnoOf, errorMessage } from '../shared/core/errors.ts';
@@ -15,9 +16,10 @@ import type { Role } from '../shared/model/operator.ts';
 import { PROGRAM_VERSION } from '../shared/protocol/versions.ts';
 import { createAgentPackages } from './agent-packages.ts';
 import { ACCESS_KEY_MASTER_BYTES } from './auth/access-key-secrets.ts';
+import { mayCall } from './auth/permissions.ts';
 import type { CoordinatorConfig } from './config.ts';
 import { type Core, createCore } from './core.ts';
-import { createAuthenticate } from './http/authenticate.ts';
+import { type Authenticate, createAuthenticate } from './http/authenticate.ts';
 import { createCodeDeployService } from './http/aws/codedeploy.ts';
 import type { AwsJsonService } from './http/aws/endpoint.ts';
 import { createSignatures } from './http/aws/signatures.ts';
@@ -178,6 +180,7 @@ async function startOn(parts: OpenParts): Promise<{ url: string; stop(): Promise
     deltas: await createBundleDeltas({ directory: directory.deltasPath, maxBytes: config.limits.deltaCacheBytes }),
     sent: (bytes) => metrics.bundleBytes('out', bytes),
   });
+  const authenticate = createAuthenticate(core.services);
   const app = await createHttpServer({
     settings: {
       tls: parts.tls,
@@ -191,7 +194,7 @@ async function startOn(parts: OpenParts): Promise<{ url: string; stop(): Promise
     logger: logger.child({ part: 'http' }),
     metrics,
     isStopping: () => !isOpen(),
-    authenticate: createAuthenticate(core.services),
+    authenticate,
     aws: {
       services: [
         createCodeDeployService({ ...core.services, names: config.aws }),
@@ -209,6 +212,7 @@ async function startOn(parts: OpenParts): Promise<{ url: string; stop(): Promise
     handlers: allHandlers({
       core,
       clock,
+      authenticate,
       coordinatorId,
       longPoll,
       bundleDownloads,
@@ -250,6 +254,7 @@ async function startOn(parts: OpenParts): Promise<{ url: string; stop(): Promise
 function allHandlers(parts: {
   core: Core;
   clock: Clock;
+  authenticate: Authenticate;
   coordinatorId: string;
   longPoll: ReturnType<typeof createLongPoll>;
   bundleDownloads: BundleDownloads;
@@ -263,6 +268,10 @@ function allHandlers(parts: {
     clock,
     logger: parts.logger.child({ part: 'live-events' }),
     follow: core.feed.follow,
+    mayFollow: async (http) => {
+      const caller = await parts.authenticate(http.header('authorization'), http.remoteAddress);
+      return mayCall(routes.followDeployment.caller, caller).allowed;
+    },
     maxWatchers: parts.config.limits.watchers,
     stopping: parts.stopping,
   });

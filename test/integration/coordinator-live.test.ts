@@ -138,10 +138,49 @@ describe('a deployment, from end to end of the coordinator', () => {
     expect(response.headers.get('content-type')).to.contain('text/event-stream');
     return response;
   }
-
-  async function itemsOf(feed: Response) {
-    return [...(await feed.text()).matchAll(/^data: (.*)$/gm)].map((match) =>
-      feedItem.parse(JSON.parse(match[1] ?? '')),
-    );
-  }
 });
+
+describe('a deployment that is watched for long', function () {
+  this.timeout(60_000);
+  let coordinator: TestCoordinator;
+  let id: string;
+  before(async () => {
+    coordinator = await startTestCoordinator();
+    await coordinator.call('POST', '/v1/applications', { body: { name: 'web' } });
+    await coordinator.call('POST', `/v1/applications/web/revisions/upload?bundleType=tar&digest=${digest}&label=v1`, {
+      body: bundle,
+    });
+    const host = await enrolHost(coordinator, 'web-1');
+    const connection = await connectWebSocket(coordinator);
+    await sayHello(connection, host);
+    await untilOnline(coordinator, host);
+    await coordinator.call('POST', '/v1/applications/web/deployment-groups', {
+      body: { name: 'prod', selection: { hostNames: ['web-1'] } },
+    });
+    const created = await coordinator.call('POST', '/v1/deployments', {
+      body: { application: 'web', deploymentGroup: 'prod', revision: 'v1' },
+    });
+    id = textAt(created.body, 'id');
+    await connection.next('assignment');
+  });
+  after(() => coordinator.remove());
+
+  it('is not told any more to who has lost the right to', async () => {
+    const { body } = await coordinator.call('POST', '/v1/operator-tokens', {
+      body: { name: 'leaver', role: 'viewer' },
+    });
+    const feed = await fetch(`${coordinator.url}/v1/deployments/${id}/events`, {
+      headers: { authorization: `Bearer ${textAt(body, 'secret')}` },
+    });
+    await coordinator.call('DELETE', `/v1/operator-tokens/${textAt(body, 'id')}`);
+
+    const kinds = (await itemsOf(feed)).map((item) => item.kind);
+
+    expect(kinds).to.include('deployment').and.not.to.include('ended');
+    expect(at((await coordinator.call('GET', `/v1/deployments/${id}`)).body, 'status')).to.equal('InProgress');
+  });
+});
+
+async function itemsOf(feed: Response) {
+  return [...(await feed.text()).matchAll(/^data: (.*)$/gm)].map((match) => feedItem.parse(JSON.parse(match[1] ?? '')));
+}

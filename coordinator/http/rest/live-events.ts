@@ -5,7 +5,7 @@ import type { Logger } from '../../../shared/core/logger.ts';
 import type { FeedItem } from '../../../shared/model/deployment-feed.ts';
 import { type HttpContext, StreamedReply } from './handler.ts';
 
-/** A comment this often keeps proxies and watchers from giving up. */
+/** A comment this often keeps proxies and watchers from giving up; as often it is asked whether they may still watch. */
 const HEARTBEAT_MS = 15_000;
 /** Text that may wait for a watcher; beyond it the feed is not read on, and what changed twice meanwhile is told once. */
 const MAX_BUFFERED_BYTES = 64 * 1_024;
@@ -14,13 +14,15 @@ interface Parts {
   clock: Clock;
   logger: Logger;
   follow(deploymentId: string, after: number, signal: AbortSignal): AsyncIterable<FeedItem>;
+  /** Whether who asks may still follow: a token is revoked, or expires, while its stream is open. */
+  mayFollow(http: Pick<HttpContext, 'header' | 'remoteAddress'>): Promise<boolean>;
   maxWatchers: number;
   /** Aborts when the coordinator stops. */
   stopping: AbortSignal;
 }
 
 /** Deployments live, as server-sent events: `id` is the item's sequence, where a watcher resumes. */
-export function createLiveEvents({ clock, logger, follow, maxWatchers, stopping }: Parts) {
+export function createLiveEvents({ clock, logger, follow, mayFollow, maxWatchers, stopping }: Parts) {
   let watchers = 0;
   return {
     /** @throws AppError `unavailable` when there are too many watchers */
@@ -33,7 +35,10 @@ export function createLiveEvents({ clock, logger, follow, maxWatchers, stopping 
       const ended = new AbortController();
       const signal = AbortSignal.any([http.signal, stopping, ended.signal]);
       const items = follow(deploymentId, after ?? lastEventId(http) ?? 0, signal);
-      const body = Readable.from(asText(items, signal), { objectMode: false, highWaterMark: MAX_BUFFERED_BYTES });
+      const body = Readable.from(asText(items, { http, signal, end: () => ended.abort() }), {
+        objectMode: false,
+        highWaterMark: MAX_BUFFERED_BYTES,
+      });
       watchers++;
       body.once('close', () => {
         watchers--;
@@ -51,7 +56,11 @@ export function createLiveEvents({ clock, logger, follow, maxWatchers, stopping 
     },
   };
 
-  async function* asText(items: AsyncIterable<FeedItem>, signal: AbortSignal): AsyncGenerator<string> {
+  async function* asText(
+    items: AsyncIterable<FeedItem>,
+    { http, signal, end }: { http: HttpContext; signal: AbortSignal; end(): void },
+  ): AsyncGenerator<string> {
+    let allowedAt = clock.now();
     yield ': drover\n\n';
     const iterator = items[Symbol.asyncIterator]();
     let next = iterator.next();
@@ -60,6 +69,11 @@ export function createLiveEvents({ clock, logger, follow, maxWatchers, stopping 
     try {
       while (!signal.aborted) {
         const result = await firstOf(next, signal);
+        if (Math.abs(clock.now() - allowedAt) >= HEARTBEAT_MS) {
+          // It ends as if the connection were lost: who comes back is told why.
+          if (!(await mayFollow(http))) return;
+          allowedAt = clock.now();
+        }
         if (result === 'heartbeat') {
           yield ': still here\n\n';
           continue;
@@ -74,6 +88,8 @@ export function createLiveEvents({ clock, logger, follow, maxWatchers, stopping 
       // The status has been sent: all that can be done is to end, and the watcher comes back for the rest.
       logger.error({ error: errorMessage(error) }, 'live feed broke');
     } finally {
+      // A feed that waits for a change ends by its signal alone.
+      end();
       await iterator.return?.().catch(() => {});
     }
   }
