@@ -173,7 +173,7 @@ export const deploymentRoutes = {
     reply: z.object({ items: z.array(cause).max(50) }),
     errors: ['not_found'],
   }),
-  /** Server-sent events: `id` = sequence, `data` = a feedItem as JSON. Resumes after `Last-Event-ID` or `?after=`. */
+  /** Server-sent events: `id` = sequence, `data` = a feedItem as JSON. Resumes after `Last-Event-ID`, or else `?after=`. */
   followDeployment: defineRoute({
     method: 'GET',
     path: '/v1/deployments/:deployment/events',

@@ -78,6 +78,9 @@ describe('a deployment, from end to end of the coordinator', () => {
 
     const resumed = await watch(id, { 'last-event-id': String(sequences[0]) });
     expect(resumed.at(-1)?.kind).to.equal('ended');
+    const lastId = { 'last-event-id': String(sequences.at(-1)) };
+    const again = await itemsOf(await openFeed(`${id}/events?after=${sequences[0]}`, lastId));
+    expect(again.map((item) => item.kind)).to.deep.equal(['deployment', 'ended']);
     const target = await coordinator.call('GET', `/v1/deployments/${id}/targets/web-1`);
     expect((at(target.body, 'lifecycleEvents') as { status: string }[]).map((event) => event.status)).to.deep.equal(
       EVENTS.map(() => 'Succeeded'),
@@ -118,7 +121,7 @@ describe('a deployment, from end to end of the coordinator', () => {
         deploymentConfigName: 'CodeDeployDefault.AllAtOnce',
       },
     });
-    const feed = await openFeed(textAt(created.body, 'id'));
+    const feed = await openFeed(`${textAt(created.body, 'id')}/events`);
     await connection.next('assignment');
     const watching = itemsOf(feed);
 
@@ -128,11 +131,11 @@ describe('a deployment, from end to end of the coordinator', () => {
   });
 
   async function watch(id: string, headers: Record<string, string> = {}) {
-    return itemsOf(await openFeed(id, headers));
+    return itemsOf(await openFeed(`${id}/events`, headers));
   }
 
-  async function openFeed(id: string, headers: Record<string, string> = {}) {
-    const response = await fetch(`${coordinator.url}/v1/deployments/${id}/events`, {
+  async function openFeed(path: string, headers: Record<string, string> = {}) {
+    const response = await fetch(`${coordinator.url}/v1/deployments/${path}`, {
       headers: { authorization: `Bearer ${coordinator.adminToken}`, ...headers },
     });
     expect(response.headers.get('content-type')).to.contain('text/event-stream');

@@ -34,7 +34,8 @@ export function createLiveEvents({ clock, logger, follow, mayFollow, maxWatchers
       // Ours, so that whatever ends the stream ends the feed too.
       const ended = new AbortController();
       const signal = AbortSignal.any([http.signal, stopping, ended.signal]);
-      const items = follow(deploymentId, after ?? lastEventId(http) ?? 0, signal);
+      // An EventSource that connects again sends the header with the address that it began with.
+      const items = follow(deploymentId, lastEventId(http) ?? after ?? 0, signal);
       const body = Readable.from(asText(items, { http, signal, end: () => ended.abort() }), {
         objectMode: false,
         highWaterMark: MAX_BUFFERED_BYTES,
