@@ -16,7 +16,7 @@ import { insertAudit } from '../storage/rows/audit.ts';
 import { findDeploymentConfig } from '../storage/rows/deployment-configs.ts';
 import { deploymentGroupRow, settingsOf } from '../storage/rows/deployment-groups.ts';
 import { deploymentRow, toDeployment } from '../storage/rows/deployments.ts';
-import { findRevision, LATEST } from '../storage/rows/revisions.ts';
+import { digestPrefixIn, findRevision, LATEST } from '../storage/rows/revisions.ts';
 import type { DeploymentGroupRow, DeploymentRow } from '../storage/tables.ts';
 import { selectTargets } from './target-plan.ts';
 import { revisionToGoBackTo } from './way-back.ts';
@@ -90,6 +90,7 @@ export function createDeployments(parts: DeploymentsParts): Deployments {
       if (earlier !== undefined) {
         checkSameRequest(earlier, body);
         await refuseNamesake(tx, earlier);
+        await refuseOtherHosts(tx, earlier, body);
         return { row: earlier, isNew: false };
       }
       const group = await deploymentGroupRow(tx.query, { application: body.application, group: body.deploymentGroup });
@@ -216,22 +217,41 @@ async function findByKey(tx: DatabaseTransaction, key: string | undefined) {
   return tx.query.selectFrom('deployments').selectAll().where('idempotency_key', '=', key).executeTakeFirst();
 }
 
+type Asked = Omit<CreateBody, 'revision' | 'fileExistsBehavior'> & { revision?: string };
+
 /** A client that uses a key again for something else must not take the earlier deployment for what it asked for. */
-function checkSameRequest(
-  earlier: DeploymentRow,
-  asked: { application: string; deploymentGroup: string; revision?: string },
-): void {
-  const hint = 'Use a new key for every deployment that you mean to create.';
+function checkSameRequest(earlier: DeploymentRow, asked: Asked): void {
   if (earlier.application !== asked.application || earlier.group_name !== asked.deploymentGroup)
-    throw new AppError('conflict', `the idempotency key was used for ${earlier.id}, of another group`, { hint });
+    throw keyConflict(earlier, 'of another group');
+  // A rollback by hand goes on where ApplicationStop fails: the key of a deployment is not its key, too.
+  if (
+    earlier.ignore_application_stop_failures !== Number(asked.ignoreApplicationStopFailures) ||
+    earlier.update_outdated_instances_only !== Number(asked.updateOutdatedInstancesOnly)
+  )
+    throw keyConflict(earlier, 'which was asked for with other options');
   // What `latest` meant then is not known now.
   if (asked.revision === undefined || asked.revision === LATEST) return;
   const { revision_id, revision_label, revision_digest } = earlier;
   if (asked.revision === revision_id || asked.revision === revision_label) return;
-  if (revision_digest.startsWith(asked.revision.replace(/^sha256:/i, '').toLowerCase())) return;
-  throw new AppError('conflict', `the idempotency key was used for ${earlier.id}, of revision ${revision_label}`, {
-    hint,
-  });
+  const prefix = digestPrefixIn(asked.revision);
+  if (prefix === null || !revision_digest.startsWith(prefix))
+    throw keyConflict(earlier, `of revision ${revision_label}`);
+}
+
+/** Nor one of a part of the group for one of the whole, or of other hosts. Of tags only that is known: they may have changed. */
+async function refuseOtherHosts(tx: DatabaseTransaction, earlier: DeploymentRow, asked: Asked): Promise<void> {
+  const { onlyHostNames, onlyTagFilters, onlyFailedOf } = asked;
+  const isRestricted = (onlyHostNames ?? onlyTagFilters ?? onlyFailedOf) !== undefined;
+  if (!isRestricted && earlier.is_partial === 1) throw keyConflict(earlier, 'of a part of the group');
+  if (onlyHostNames === undefined) return;
+  const other = await tx.query
+    .selectFrom('targets')
+    .select('host_name')
+    .where('deployment_id', '=', earlier.id)
+    .where('host_name', 'not in', onlyHostNames)
+    .limit(1)
+    .executeTakeFirst();
+  if (other !== undefined) throw keyConflict(earlier, `which is to ${other.host_name}, too`);
 }
 
 /** Nor for one of a group that was deleted and made again under its name: nothing was deployed to that. */
@@ -242,8 +262,12 @@ async function refuseNamesake(tx: DatabaseTransaction, earlier: DeploymentRow): 
     .where('application', '=', earlier.application)
     .where('name', '=', earlier.group_name)
     .executeTakeFirst();
-  if (group === undefined || group.id === earlier.group_id) return;
-  throw new AppError('conflict', `the idempotency key was used for ${earlier.id}, of an earlier group of this name`, {
+  if (group !== undefined && group.id !== earlier.group_id)
+    throw keyConflict(earlier, 'of an earlier group of this name');
+}
+
+function keyConflict({ id }: DeploymentRow, which: string): AppError {
+  return new AppError('conflict', `the idempotency key was used for ${id}, ${which}`, {
     hint: 'Use a new key for every deployment that you mean to create.',
   });
 }

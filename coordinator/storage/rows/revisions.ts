@@ -48,8 +48,8 @@ export async function findRevision(query: Queryable, application: string, refere
     (await ofApplication.where('id', '=', reference).executeTakeFirst()) ??
     (await ofApplication.where('label', '=', reference).executeTakeFirst());
   if (named !== undefined) return named;
-  const prefix = DIGEST_PREFIX.exec(reference)?.[1]?.toLowerCase();
-  if (prefix !== undefined) {
+  const prefix = digestPrefixIn(reference);
+  if (prefix !== null) {
     // `g` follows `f`: the range of all digests that begin with the prefix, by the index.
     const matching = await ofApplication
       .where('digest', '>=', prefix)
@@ -71,6 +71,11 @@ export async function findRevision(query: Queryable, application: string, refere
       `Push one: drover push <directory or archive> --app ${application}`,
     ),
   });
+}
+
+/** The digits of a digest that a reference may mean; null when they are too few, or none. */
+export function digestPrefixIn(reference: string): string | null {
+  return DIGEST_PREFIX.exec(reference)?.[1]?.toLowerCase() ?? null;
 }
 
 async function newestLabels(query: Queryable, application: string): Promise<string[]> {

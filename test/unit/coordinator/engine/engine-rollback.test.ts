@@ -197,6 +197,11 @@ describe('going back by hand', () => {
   const prod = { application: 'app', group: 'prod' };
   const back = (body: object = {}) =>
     world.deployments.rollbackGroup(prod, { description: '', ...body }, { kind: 'coordinator' });
+  const refusalOf = (work: Promise<unknown>) =>
+    work.then(
+      () => null,
+      (error) => error,
+    );
 
   it('goes to the good revision before the one that runs', async () => {
     await aFleet(world, 2);
@@ -218,23 +223,41 @@ describe('going back by hand', () => {
   it('refuses a key that was used for another revision', async () => {
     await aFleet(world, 2);
     await deployed(world, '1', { idempotencyKey: 'k' });
-    const refusal = await world.deploy('2', { idempotencyKey: 'k' }).then(
-      () => null,
-      (error) => error,
-    );
-    expect(refusal).to.include({ code: 'conflict' });
+    expect(await refusalOf(world.deploy('2', { idempotencyKey: 'k' }))).to.include({ code: 'conflict' });
     for (const same of ['1', 'r-1', 'latest', Buffer.from('1').toString('hex').padEnd(64, '0')])
       expect((await world.deploy(same, { idempotencyKey: 'k' })).revisionLabel).to.equal('1');
+  });
+
+  it('refuses a key whose revision has a digest that begins as the label that is asked for', async () => {
+    await aFleet(world, 2);
+    // Its digest begins with 3.
+    await deployed(world, '1', { idempotencyKey: 'k' });
+    expect(await refusalOf(world.deploy('3', { idempotencyKey: 'k' }))).to.include({ code: 'conflict' });
+  });
+
+  it('refuses the key of a deployment for a rollback, and the other way round', async () => {
+    await aFleet(world, 2);
+    await deployed(world, '1');
+    await deployed(world, '2', { idempotencyKey: 'k' });
+    expect(await refusalOf(back({ idempotencyKey: 'k' }))).to.include({ code: 'conflict' });
+    await back({ idempotencyKey: 'l' });
+    await world.run(500);
+    expect(await refusalOf(world.deploy('1', { idempotencyKey: 'l' }))).to.include({ code: 'conflict' });
+  });
+
+  it('refuses the key of a deployment to a part of the group for the whole, and for other hosts', async () => {
+    await aFleet(world, 3);
+    const canary = await deployed(world, '1', { onlyHostNames: ['web-1'], idempotencyKey: 'k' });
+    for (const other of [{}, { onlyHostNames: ['web-2', 'web-3'] }, { updateOutdatedInstancesOnly: true }])
+      expect(await refusalOf(world.deploy('1', { ...other, idempotencyKey: 'k' }))).to.include({ code: 'conflict' });
+    const again = await world.deploy('1', { onlyHostNames: ['web-1'], idempotencyKey: 'k' });
+    expect(again.id).to.equal(canary.id);
   });
 
   it('refuses a key that was used for a group that was deleted and made again under its name', async () => {
     await aFleet(world, 2);
     await deployed(world, '1', { idempotencyKey: 'k' });
     await world.database.query.updateTable('deployment_groups').set({ id: 'g-made-again' }).execute();
-    const refusal = await world.deploy('1', { idempotencyKey: 'k' }).then(
-      () => null,
-      (error) => error,
-    );
-    expect(refusal).to.include({ code: 'conflict' });
+    expect(await refusalOf(world.deploy('1', { idempotencyKey: 'k' }))).to.include({ code: 'conflict' });
   });
 });
