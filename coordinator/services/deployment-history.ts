@@ -35,6 +35,8 @@ export interface DeploymentHistory {
 }
 
 const MAX_CAUSES = 50;
+/** Of UTF-8. */
+const MAX_CHARACTER_BYTES = 4;
 
 export function createDeploymentHistory(parts: { database: Database }): DeploymentHistory {
   const { query } = parts.database;
@@ -144,11 +146,14 @@ export function createDeploymentHistory(parts: { database: Database }): Deployme
           piece.data.subarray(Math.max(0, offset - piece.offset), offset + limitBytes - piece.offset),
         ),
       );
+      const length = end === undefined ? 0 : end.offset + end.data.length;
+      const isMoreToCome = offset + bytes.length < length || row.status === 'InProgress';
+      const text = isMoreToCome && limitBytes >= MAX_CHARACTER_BYTES ? wholeCharacters(bytes) : bytes;
       return {
         offset,
-        text: bytes.toString('utf8'),
-        nextOffset: offset + bytes.length,
-        length: end === undefined ? 0 : end.offset + end.data.length,
+        text: text.toString('utf8'),
+        nextOffset: offset + text.length,
+        length,
         isTruncated: end !== undefined && end.data.length === 0,
       };
     },
@@ -164,6 +169,18 @@ export function createDeploymentHistory(parts: { database: Database }): Deployme
       return { items: groupCauses(failed).slice(0, MAX_CAUSES) };
     },
   };
+}
+
+/** Without the beginning of a character at the end, the rest of which is in the next piece. */
+function wholeCharacters(bytes: Buffer): Buffer {
+  for (let back = 1; back < MAX_CHARACTER_BYTES && back <= bytes.length; back++) {
+    const byte = bytes[bytes.length - back] ?? 0;
+    // 10…: inside of a character. 110…, 1110… and 11110…: the first of two, three or four bytes.
+    if ((byte & 0xc0) === 0x80) continue;
+    const size = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
+    return size > back ? bytes.subarray(0, -back) : bytes;
+  }
+  return bytes;
 }
 
 type FailedTarget = Pick<

@@ -153,9 +153,9 @@ export const deploymentRoutes = {
     }),
     reply: z.object({
       offset: z.number().int(),
-      /** Text; bytes that are not UTF-8 are replaced. */
+      /** Text; bytes that are not UTF-8 are replaced. It ends with a whole character (unless fewer than 4 bytes are asked for). */
       text: z.string(),
-      /** Where to go on. */
+      /** Where to go on: where it was asked for, while nothing more than a part of a character is there. */
       nextOffset: z.number().int(),
       /** Bytes that the coordinator has by now. */
       length: z.number().int(),

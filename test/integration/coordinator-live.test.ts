@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import { feedItem } from '../../shared/model/deployment-feed.ts';
 import { at, startTestCoordinator, type TestCoordinator, textAt } from '../support/coordinator.ts';
 import { connectWebSocket, enrolHost, type RawConnection, sayHello, untilOnline } from '../support/raw-agent.ts';
+import { until } from '../support/real-herd.ts';
 
 const bundle = Buffer.from('a bundle');
 const digest = createHash('sha256').update(bundle).digest('hex');
@@ -146,6 +147,7 @@ describe('a deployment, from end to end of the coordinator', () => {
 describe('a deployment that is watched for long', function () {
   this.timeout(60_000);
   let coordinator: TestCoordinator;
+  let connection: RawConnection;
   let id: string;
   before(async () => {
     coordinator = await startTestCoordinator();
@@ -154,7 +156,7 @@ describe('a deployment that is watched for long', function () {
       body: bundle,
     });
     const host = await enrolHost(coordinator, 'web-1');
-    const connection = await connectWebSocket(coordinator);
+    connection = await connectWebSocket(coordinator);
     await sayHello(connection, host);
     await untilOnline(coordinator, host);
     await coordinator.call('POST', '/v1/applications/web/deployment-groups', {
@@ -167,6 +169,38 @@ describe('a deployment that is watched for long', function () {
     await connection.next('assignment');
   });
   after(() => coordinator.remove());
+
+  it('tells what its hooks print in pieces that end with whole characters', async () => {
+    const printed = 'a é € 😀 z';
+    const path = `/v1/deployments/${id}/targets/web-1/events/BeforeInstall/output`;
+    const send = async (from: number, to: number) => {
+      const data = Buffer.from(printed).subarray(from, to).toString('base64');
+      const chunk = { deploymentId: id, event: 'BeforeInstall', offset: from, data };
+      await connection.send({ kind: 'output', chunks: [chunk] });
+      await until('it is there', 10_000, async () => at((await coordinator.call('GET', path)).body, 'length') === to);
+    };
+    // In the middle of 😀, the rest of which is still to be printed.
+    await send(0, 12);
+    const first = await coordinator.call('GET', path);
+    expect(first.body).to.deep.include({ text: 'a é € ', nextOffset: 9, length: 12 });
+    const nothingYet = await coordinator.call('GET', `${path}?offset=9`);
+    expect(nothingYet.body).to.deep.include({ text: '', nextOffset: 9, length: 12 });
+
+    await send(12, Buffer.byteLength(printed));
+
+    for (let limitBytes = 4; limitBytes < 20; limitBytes++) {
+      let text = '';
+      let offset = 0;
+      let length = 1;
+      while (offset < length) {
+        const { body } = await coordinator.call('GET', `${path}?offset=${offset}&limitBytes=${limitBytes}`);
+        text += textAt(body, 'text');
+        offset = at(body, 'nextOffset') as number;
+        length = at(body, 'length') as number;
+      }
+      expect(text, `in pieces of ${limitBytes}`).to.equal(printed);
+    }
+  });
 
   it('is not told any more to who has lost the right to', async () => {
     const { body } = await coordinator.call('POST', '/v1/operator-tokens', {
