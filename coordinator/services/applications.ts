@@ -5,12 +5,14 @@ import { AppError } from '../../shared/core/errors.ts';
 import { newUuid } from '../../shared/core/ids.ts';
 import type { Randomness } from '../../shared/core/randomness.ts';
 import type { Application } from '../../shared/model/application.ts';
+import type { Tags } from '../../shared/model/host.ts';
 import type { Caller } from '../auth/caller.ts';
 import { decodeCursor, nameCursor, toPage } from '../domain/cursor.ts';
 import { refuseReserved } from '../domain/reserved-names.ts';
 import type { Database, Queryable } from '../storage/database.ts';
 import { applicationRow, toApplication } from '../storage/rows/applications.ts';
 import { insertAudit } from '../storage/rows/audit.ts';
+import { insertResourceTags, tagDetails } from './resource-tags.ts';
 
 type Routes = typeof applicationRoutes;
 
@@ -37,8 +39,12 @@ export function createApplications({ database, clock, randomness }: Parts) {
       return toApplication(await applicationRow(database.query, name));
     },
 
-    /** @throws AppError `conflict` */
-    create(body: z.output<Routes['createApplication']['body']>, caller: Caller): Promise<Application> {
+    /** @throws AppError `conflict`, `invalid` for too many tags */
+    create(
+      body: z.output<Routes['createApplication']['body']>,
+      caller: Caller,
+      resourceTags: Tags = {},
+    ): Promise<Application> {
       return database.transaction(async ({ query }) => {
         refuseReserved(body.name);
         await refuseTaken(query, body.name);
@@ -49,7 +55,14 @@ export function createApplications({ database, clock, randomness }: Parts) {
           created_at: clock.now(),
         };
         await query.insertInto('applications').values(row).execute();
-        await insertAudit(query, { at: row.created_at, caller, action: 'application.create', subject: row.name });
+        await insertResourceTags(query, row.id, resourceTags);
+        await insertAudit(query, {
+          at: row.created_at,
+          caller,
+          action: 'application.create',
+          subject: row.name,
+          details: tagDetails(resourceTags),
+        });
         return toApplication(row);
       });
     },

@@ -6,7 +6,7 @@ import { newDeploymentGroupId } from '../../shared/core/ids.ts';
 import { invariant } from '../../shared/core/invariant.ts';
 import type { Randomness } from '../../shared/core/randomness.ts';
 import type { DeploymentGroup, DeploymentGroupSettings } from '../../shared/model/deployment-group.ts';
-import { type GroupHost, hostPresence, instanceHealth } from '../../shared/model/host.ts';
+import { type GroupHost, hostPresence, instanceHealth, type Tags } from '../../shared/model/host.ts';
 import type { Caller } from '../auth/caller.ts';
 import type { AwsGroupSettings } from '../domain/aws-group-settings.ts';
 import { decodeCursor, nameCursor, toPage } from '../domain/cursor.ts';
@@ -22,6 +22,7 @@ import {
   toDeploymentGroups,
 } from '../storage/rows/deployment-groups.ts';
 import type { DeploymentGroupRow } from '../storage/tables.ts';
+import { insertResourceTags, tagDetails } from './resource-tags.ts';
 
 type Routes = typeof deploymentGroupRoutes;
 interface GroupParams {
@@ -63,12 +64,12 @@ export function createDeploymentGroups({ database, clock, randomness, groupChang
       return asGroup(database.query, await deploymentGroupRow(database.query, params));
     },
 
-    /** @throws AppError `not_found` for the application or the config, `conflict` */
+    /** @throws AppError `not_found` for the application or the config, `conflict`, `invalid` for too many tags */
     async create(
       params: { application: string },
       body: z.output<Routes['createDeploymentGroup']['body']>,
       caller: Caller,
-      aws: AwsGroupSettings = {},
+      { aws = {}, resourceTags = {} }: { aws?: AwsGroupSettings; resourceTags?: Tags } = {},
     ): Promise<DeploymentGroup> {
       const { name, ...settings } = body;
       const row = await database.transaction(async ({ query }) => {
@@ -91,7 +92,14 @@ export function createDeploymentGroups({ database, clock, randomness, groupChang
           aws_settings: JSON.stringify(aws),
         };
         await query.insertInto('deployment_groups').values(created).execute();
-        await insertAudit(query, { at: now, caller, action: 'deployment-group.create', subject, details: settings });
+        await insertResourceTags(query, created.id, resourceTags);
+        await insertAudit(query, {
+          at: now,
+          caller,
+          action: 'deployment-group.create',
+          subject,
+          details: { ...settings, ...tagDetails(resourceTags) },
+        });
         return created;
       });
       await groupChanged(row.id);

@@ -33,11 +33,8 @@ export function createResourceTags({ database, clock }: { database: Database; cl
         const before = await tagsOf(query, id);
         const after = { ...before, ...set };
         for (const key of remove) delete after[key];
-        if (Object.keys(after).length > MAX_TAGS)
-          throw new AppError('invalid', `a resource has at most ${MAX_TAGS} tags`);
         await query.deleteFrom('resource_tags').where('resource_id', '=', id).execute();
-        const rows = Object.entries(after).map(([key, value]) => ({ resource_id: id, key, value }));
-        if (rows.length > 0) await query.insertInto('resource_tags').values(rows).execute();
+        await insertResourceTags(query, id, after);
         await insertAudit(query, {
           at: clock.now(),
           caller,
@@ -50,6 +47,18 @@ export function createResourceTags({ database, clock }: { database: Database; cl
   };
 }
 export type ResourceTags = ReturnType<typeof createResourceTags>;
+
+/** Those of a resource that has none yet, in the transaction that makes it. @throws AppError `invalid` for more than 50 */
+export async function insertResourceTags(query: Queryable, resourceId: string, tags: Tags): Promise<void> {
+  const rows = Object.entries(tags).map(([key, value]) => ({ resource_id: resourceId, key, value }));
+  if (rows.length > MAX_TAGS) throw new AppError('invalid', `a resource has at most ${MAX_TAGS} tags`);
+  if (rows.length > 0) await query.insertInto('resource_tags').values(rows).execute();
+}
+
+/** For the record of who made the resource. */
+export function tagDetails(resourceTags: Tags): { resourceTags?: Tags } {
+  return Object.keys(resourceTags).length === 0 ? {} : { resourceTags };
+}
 
 /** Tags hang on the id: they stay when the name changes, and are gone with what they were on. */
 async function idOf(query: Queryable, resource: TaggedResource): Promise<string> {

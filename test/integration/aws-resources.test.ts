@@ -342,6 +342,23 @@ describe('CodeDeploy resources by the SDK', function () {
     });
   });
 
+  describe('resources with too many tags', () => {
+    const tags = Array.from({ length: 51 }, (_, at) => ({ Key: `key-${at}`, Value: '' }));
+
+    it('are refused, and not made without them', async () => {
+      const applicationName = 'over-tagged';
+      const group = { applicationName, deploymentGroupName: 'all', serviceRoleArn: ROLE };
+      expect(await failure(aws.createApplication({ applicationName, tags }))).to.match(/^InvalidTagsToAddException/);
+      await aws.createApplication({ applicationName, tags: tags.slice(1) });
+      expect(await failure(aws.createDeploymentGroup({ ...group, tags }))).to.match(/^InvalidTagsToAddException/);
+      const { deploymentGroupId } = await aws.createDeploymentGroup({ ...group, tags: tags.slice(0, 1) });
+      expect(deploymentGroupId).to.be.a('string');
+      const ResourceArn = `arn:aws:codedeploy:eu-central-1:123456789012:deploymentgroup:${applicationName}/all`;
+      expect((await aws.listTagsForResource({ ResourceArn })).Tags).to.deep.equal(tags.slice(0, 1));
+      await aws.deleteApplication({ applicationName });
+    });
+  });
+
   describe('on-premises instances', () => {
     const iamUserArn = 'arn:aws:iam::123456789012:user/AWS/CodeDeploy/app-1';
     const names = async (filter: object) => (await aws.listOnPremisesInstances(filter)).instanceNames;

@@ -1,6 +1,6 @@
 import { isAppError } from '../../../../shared/core/errors.ts';
 import type { Application } from '../../../../shared/model/application.ts';
-import { AwsException } from '../exceptions.ts';
+import { AwsException, refusedAs } from '../exceptions.ts';
 import type { Value } from '../model.ts';
 import { checkBatch } from '../translate/batches.ts';
 import { PAGE_ITEMS, paged } from '../translate/paging.ts';
@@ -19,16 +19,16 @@ export const applicationOperations: OperationsOf<
 > = {
   CreateApplication: {
     role: 'deployer',
-    async run({ applicationName, computePlatform = 'Server', tags = [] }, { applications, resourceTags, caller }) {
+    async run({ applicationName, computePlatform = 'Server', tags = [] }, { applications, caller }) {
       if (computePlatform !== 'Server')
         throw new AwsException(
           'InvalidComputePlatformException',
           `Drover deploys to hosts: computePlatform is Server; ${computePlatform} is not served`,
         );
       const set = toTags(tags, 'InvalidTagsToAddException');
-      const made = await applications.create({ name: applicationName, description: '' }, caller);
-      if (tags.length > 0)
-        await resourceTags.change({ kind: 'application', application: made.name }, { set, remove: [] }, caller);
+      const made = await refusedAs('InvalidTagsToAddException', () =>
+        applications.create({ name: applicationName, description: '' }, caller, set),
+      );
       return { applicationId: made.id };
     },
   },

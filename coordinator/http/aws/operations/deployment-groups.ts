@@ -3,6 +3,7 @@ import type { Deployment } from '../../../../shared/model/deployment.ts';
 import { DEFAULT_CONFIG_NAME } from '../../../../shared/model/deployment-config.ts';
 import type { DeploymentGroup } from '../../../../shared/model/deployment-group.ts';
 import type { AwsGroupSettings } from '../../../domain/aws-group-settings.ts';
+import { refusedAs } from '../exceptions.ts';
 import type { Value } from '../model.ts';
 import { checkBatch } from '../translate/batches.ts';
 import {
@@ -32,28 +33,24 @@ export const deploymentGroupOperations: OperationsOf<
 > = {
   CreateDeploymentGroup: {
     role: 'deployer',
-    async run(input, { deploymentGroups, resourceTags, caller }) {
+    async run(input, { deploymentGroups, caller }) {
       checkForms(input);
       const { applicationName: application, deploymentGroupName: name } = input;
       const forms = changedForms({}, input);
-      const set = toTags(input.tags ?? [], 'InvalidTagsToAddException');
-      const group = await deploymentGroups.create(
-        { application },
-        {
-          name,
-          selection: toSelection(forms, input.autoScalingGroups ?? [], []),
-          deploymentConfigName: input.deploymentConfigName ?? DEFAULT_CONFIG_NAME,
-          autoRollback: toAutoRollback(input.autoRollbackConfiguration),
-          outdatedInstancesStrategy: input.outdatedInstancesStrategy ?? 'UPDATE',
-          hookEnvironment: {},
-          transientUnits: false,
-          triggers: toTriggers(input.triggerConfigurations ?? []),
-        },
-        caller,
-        forms,
+      const resourceTags = toTags(input.tags ?? [], 'InvalidTagsToAddException');
+      const body = {
+        name,
+        selection: toSelection(forms, input.autoScalingGroups ?? [], []),
+        deploymentConfigName: input.deploymentConfigName ?? DEFAULT_CONFIG_NAME,
+        autoRollback: toAutoRollback(input.autoRollbackConfiguration),
+        outdatedInstancesStrategy: input.outdatedInstancesStrategy ?? ('UPDATE' as const),
+        hookEnvironment: {},
+        transientUnits: false,
+        triggers: toTriggers(input.triggerConfigurations ?? []),
+      };
+      const group = await refusedAs('InvalidTagsToAddException', () =>
+        deploymentGroups.create({ application }, body, caller, { aws: forms, resourceTags }),
       );
-      if (Object.keys(set).length > 0)
-        await resourceTags.change({ kind: 'deployment-group', application, group: name }, { set, remove: [] }, caller);
       return { deploymentGroupId: group.id };
     },
   },
