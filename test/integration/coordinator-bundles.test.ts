@@ -85,6 +85,25 @@ describe('revisions', () => {
     request.destroy();
   });
 
+  it('refuse a bundle that would be read into memory as JSON, before it is sent', async () => {
+    const request = httpRequest(
+      `${coordinator.url}/v1/applications/web/revisions/upload?bundleType=tgz&digest=${sha256('')}`,
+      {
+        method: 'POST',
+        headers: {
+          authorization: `Bearer ${coordinator.adminToken}`,
+          'content-type': 'application/json',
+          'content-length': String(100 * MIB),
+        },
+      },
+    );
+    request.on('error', () => {});
+    request.flushHeaders();
+    const [response] = await once(request, 'response');
+    expect(response.statusCode).to.equal(400);
+    request.destroy();
+  });
+
   it('stream through memory: a bundle of 150 MiB does not stay in it', async () => {
     const chunk = Buffer.alloc(MIB, 'x');
     const chunks = 150;

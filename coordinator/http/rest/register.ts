@@ -22,6 +22,7 @@ const MAX_BODY_BYTES = 1_024 * 1_024;
 /** A long poll carries frames of 256 KiB. */
 const MAX_EXCHANGE_BYTES = 4 * 1_024 * 1_024;
 const UPLOAD: RouteName = 'uploadRevision';
+const BUNDLE_TYPE = /^\s*application\/octet-stream\s*(;|$)/i;
 const EXCHANGE: RouteName = 'exchange';
 
 interface Parts {
@@ -59,6 +60,12 @@ function beforeBody(name: string, route: Route, parts: Parts): NonNullable<Route
           hint: permission.code === 'unauthorized' ? hintForToken(request) : undefined,
         });
     }
+    // The route's bound is that of bundles, which are streamed: as JSON they would be read into memory, and the text be too long.
+    const type = request.headers['content-type'];
+    if (name === UPLOAD && type !== undefined && !BUNDLE_TYPE.test(type))
+      throw new AppError('invalid', `a bundle is sent as application/octet-stream, not as ${type.slice(0, 128)}`, {
+        hint: 'Send `Content-Type: application/octet-stream`. On the command line: drover push',
+      });
     if (name === UPLOAD && Number(request.headers['content-length'] ?? 0) > parts.maxBundleBytes)
       throw new AppError('too_large', `the bundle is larger than the ${parts.maxBundleBytes} bytes that are allowed`, {
         hint: "The coordinator's limits.bundleBytes sets the bound.",
