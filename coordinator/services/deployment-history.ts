@@ -67,7 +67,7 @@ export function createDeploymentHistory(parts: { database: Database }): Deployme
       if (filter.application !== undefined) rows = rows.where('application', '=', filter.application);
       if (filter.deploymentGroup !== undefined) rows = rows.where('group_name', '=', filter.deploymentGroup);
       if (filter.status !== undefined) rows = rows.where('status', '=', filter.status);
-      if (filter.statuses !== undefined) rows = rows.where('status', 'in', [...filter.statuses]);
+      if (filter.statuses !== undefined) rows = rows.where('status', 'in', [...new Set(filter.statuses)]);
       if (filter.creator !== undefined) rows = rows.where('creator', '=', filter.creator);
       if (filter.active !== undefined) rows = rows.where('is_active', '=', filter.active ? 1 : 0);
       if (filter.since !== undefined) rows = rows.where('created_at', '>=', filter.since);
@@ -113,7 +113,7 @@ export function createDeploymentHistory(parts: { database: Database }): Deployme
         .orderBy('position')
         .limit(filter.limit + 1);
       if (filter.status !== undefined) rows = rows.where('status', '=', filter.status);
-      if (filter.statuses !== undefined) rows = rows.where('status', 'in', [...filter.statuses]);
+      if (filter.statuses !== undefined) rows = rows.where('status', 'in', [...new Set(filter.statuses)]);
       if (filter.cursor !== undefined) rows = rows.where('position', '>', numberIn(filter.cursor));
       return pageOf(await rows.execute(), filter.limit, (row) => String(row.position), toTarget);
     },
@@ -232,7 +232,9 @@ function pageOf<Row, Item>(
 }
 
 function numberIn(cursor: string): number {
-  const number = Number(cursor);
-  if (!Number.isSafeInteger(number)) throw new AppError('invalid', 'cursor: not one that this list gave');
-  return number;
+  // Not all that Number takes: to it the empty text is 0, before which there is nothing.
+  if (/^\d{1,15}$/.test(cursor)) return Number(cursor);
+  throw new AppError('invalid', 'query.cursor: not the cursor of a page of this list', {
+    hint: 'Give back nextCursor of the page before, unchanged.',
+  });
 }

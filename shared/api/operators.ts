@@ -58,8 +58,10 @@ export const operatorRoutes = {
     caller: 'viewer',
     query: z.strictObject({
       ...pageQuery,
-      actor: z.string().max(100).optional(),
-      subject: z.string().max(200).optional(),
+      /** The longest is `host:` and a name. */
+      actor: z.string().max(128).optional(),
+      /** The longest is a trigger's target. */
+      subject: z.string().max(2_048).optional(),
       since: z.coerce.number().int().optional(),
     }),
     reply: page(auditRecord),

@@ -61,7 +61,8 @@ export function defineRoute<
 /** The largest page, items. */
 export const MAX_PAGE = 500;
 export const pageQuery = {
-  cursor: z.string().max(256).optional(),
+  /** Made of a name of 100 characters, each of which may be written as six in JSON, and that in base64. */
+  cursor: z.string().max(1_024).optional(),
   limit: z.coerce.number().int().min(1).max(MAX_PAGE).default(50),
 };
 

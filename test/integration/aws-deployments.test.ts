@@ -195,6 +195,12 @@ describe('CodeDeploy deployments by the SDK', function () {
     expect(all).to.have.length.above(6);
     const failed = await list({ ...GROUP, includeOnlyStatuses: ['Failed', 'Stopped'] });
     expect(failed).to.have.length(2);
+    // More than a statement of SQLite takes values.
+    const repeated = Array.from({ length: 40_000 }, () => 'Failed');
+    expect(await list({ ...GROUP, includeOnlyStatuses: ['Stopped', ...repeated] })).to.deep.equal(failed);
+    const targets = { deploymentId: failed[0], targetFilters: { TargetStatus: repeated } };
+    expect((await aws.listDeploymentTargets(targets)).targetIds).to.be.an('array');
+    expect(await failure(list({ ...GROUP, nextToken: '' }))).to.match(/^InvalidNextTokenException/);
     expect(await list({ createTimeRange: { start: new Date(Date.now() + 3_600_000) } })).to.deep.equal([]);
     expect(await list({ createTimeRange: { end: new Date(Date.now() + 3_600_000) } })).to.deep.equal(all);
     expect(await list({ externalId: 'x' })).to.deep.equal([]);

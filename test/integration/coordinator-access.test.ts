@@ -164,4 +164,37 @@ describe('how the coordinator answers', () => {
     expect(at(second.body, 'nextCursor')).to.equal(null);
     expect((await coordinator.call('GET', '/v1/applications?cursor=x')).status).to.equal(400);
   });
+
+  it('takes no other cursor than its own for one of the history', async () => {
+    for (const cursor of ['', '%20', '0x10', '-1', '1e3', '1.5'])
+      expect((await coordinator.call('GET', `/v1/deployments?cursor=${cursor}`)).status, cursor).to.equal(400);
+  });
+
+  it('gives cursors that it takes, also behind the longest name', async () => {
+    const names = ['\u0001', '名'].map((character) => character.repeat(100));
+    for (const name of names) {
+      const { status } = await coordinator.call('POST', '/v1/operator-tokens', { body: { name, role: 'viewer' } });
+      expect(status).to.equal(201);
+    }
+    const listed: unknown[] = [];
+    let query = '';
+    do {
+      const { body } = await coordinator.call('GET', `/v1/operator-tokens?limit=1${query}`);
+      listed.push(at(body, 'items.0.name'));
+      query = at(body, 'nextCursor') === null ? '' : `&cursor=${textAt(body, 'nextCursor')}`;
+    } while (query !== '');
+    expect(listed).to.have.members(['first-operator', ...names]);
+  });
+
+  it('finds what was written down of the longest names', async () => {
+    const [application, group] = ['a', 'g'].map((letter) => letter.repeat(100));
+    const host = await enrolHost(coordinator, 'h'.repeat(100));
+    await coordinator.call('POST', '/v1/applications', { body: { name: application } });
+    const body = { name: group, selection: { hostNames: [host.name] } };
+    await coordinator.call('POST', `/v1/applications/${application}/deployment-groups`, { body });
+    for (const query of [`subject=${application}/${group}`, `actor=host:${host.name}`]) {
+      const answer = await coordinator.call('GET', `/v1/audit?${query}`);
+      expect(at(answer.body, 'items'), query).to.have.length(1);
+    }
+  });
 });
