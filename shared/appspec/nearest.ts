@@ -4,7 +4,10 @@ export function nearestName(written: string, candidates: readonly string[]): str
   let best: string | null = null;
   let bestDistance = Math.max(2, Math.floor(wanted.length / 3)) + 1;
   for (const candidate of candidates) {
-    const distance = editDistance(wanted, candidate.toLowerCase());
+    const name = candidate.toLowerCase();
+    // At least so many characters are to be added or removed. It also bounds the work, whatever the candidates are made of.
+    if (Math.abs(name.length - wanted.length) >= bestDistance) continue;
+    const distance = editDistance(wanted, name);
     if (distance < bestDistance) {
       best = candidate;
       bestDistance = distance;
