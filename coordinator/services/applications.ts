@@ -73,8 +73,8 @@ export function createApplications({ database, clock, randomness }: Parts) {
         const before = await applicationRow(query, name);
         const after = { ...before, name: body.name ?? name, description: body.description ?? before.description };
         if (after.name === name && after.description === before.description) return toApplication(before);
+        for (const one of [name, after.name]) refuseReserved(one);
         if (after.name !== name) {
-          for (const one of [name, after.name]) refuseReserved(one);
           await refuseTaken(query, after.name);
           const renamed = { application: after.name };
           await query.updateTable('deployment_groups').set(renamed).where('application', '=', name).execute();

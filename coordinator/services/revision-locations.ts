@@ -2,6 +2,7 @@ import type { Clock } from '../../shared/core/clock.ts';
 import { AppError } from '../../shared/core/errors.ts';
 import type { Revision } from '../../shared/model/revision.ts';
 import type { Caller } from '../auth/caller.ts';
+import { refuseReserved } from '../domain/reserved-names.ts';
 import {
   digestInKey,
   fitsLocation,
@@ -71,6 +72,7 @@ export function createRevisionLocations({ database, clock, revisions, locate, ow
       caller: Caller,
       signal: AbortSignal,
     ): Promise<Revision> {
+      refuseReserved(application);
       await applicationRow(database.query, application);
       const own = await findOwn(application, location);
       if (own !== null) return own;
@@ -92,6 +94,7 @@ export function createRevisionLocations({ database, clock, revisions, locate, ow
       caller: Caller,
       signal: AbortSignal,
     ): Promise<Revision> {
+      refuseReserved(application);
       await applicationRow(database.query, application);
       const own = await findOwn(application, location);
       if (own !== null) return own;

@@ -5,9 +5,11 @@ import type { Clock } from '../../shared/core/clock.ts';
 import { AppError } from '../../shared/core/errors.ts';
 import { newRevisionId } from '../../shared/core/ids.ts';
 import type { Randomness } from '../../shared/core/randomness.ts';
+import { AGENT_APPLICATION } from '../../shared/model/agent-update.ts';
 import type { BundleType, Revision } from '../../shared/model/revision.ts';
 import { type Caller, callerName } from '../auth/caller.ts';
 import { decodeCursor, toPage } from '../domain/cursor.ts';
+import { refuseReserved } from '../domain/reserved-names.ts';
 import type { RevisionStore } from '../revision-stores/revision-store.ts';
 import type { Database, Queryable } from '../storage/database.ts';
 import { applicationRow } from '../storage/rows/applications.ts';
@@ -39,6 +41,14 @@ interface NewRevision {
 const newestCursor = z.tuple([z.number(), z.string()]);
 
 export function createRevisions({ database, clock, randomness, store, fetchBundle, maxBundleBytes }: Parts) {
+  async function push(application: string, query: UploadQuery, bundle: Readable, caller: Caller): Promise<Revision> {
+    // Before a byte is read: an upload that must be refused should not cost its time.
+    await applicationRow(database.query, application);
+    await checkLabel(database.query, application, query.label, query.digest);
+    const stored = await store.put(bundle, { digest: query.digest, maxBytes: maxBundleBytes });
+    return register({ ...query, ...stored, application, label: query.label, sourceUrl: null }, caller);
+  }
+
   return {
     /** The newest first. */
     async list(application: string, query: z.output<Routes['listRevisions']['query']>) {
@@ -69,18 +79,20 @@ export function createRevisions({ database, clock, randomness, store, fetchBundl
 
     /**
      * A digest that the application has already answers with that revision, unchanged.
-     * @throws AppError `not_found`, `conflict` for a label that another revision has, `too_large`, `invalid` for other bytes
+     * @throws AppError `not_found`, `conflict` for a label that another revision has and for the agent's application, `too_large`, `invalid` for other bytes
      */
     async upload(application: string, query: UploadQuery, bundle: Readable, caller: Caller): Promise<Revision> {
-      // Before a byte is read: an upload that must be refused should not cost its time.
-      await applicationRow(database.query, application);
-      await checkLabel(database.query, application, query.label, query.digest);
-      const stored = await store.put(bundle, { digest: query.digest, maxBytes: maxBundleBytes });
-      return register({ ...query, ...stored, application, label: query.label, sourceUrl: null }, caller);
+      refuseReserved(application);
+      return push(application, query, bundle, caller);
     },
+
+    /** A version of the agent, which the coordinator itself makes. Errors as in `upload`. */
+    uploadAgent: (query: UploadQuery, bundle: Readable, caller: Caller) =>
+      push(AGENT_APPLICATION, query, bundle, caller),
 
     /** Fetches the bundle now, pins its digest and keeps it. Errors as in `upload`, and `unavailable`. */
     async registerUrl(application: string, body: RegisterBody, caller: Caller, signal: AbortSignal): Promise<Revision> {
+      refuseReserved(application);
       await applicationRow(database.query, application);
       await checkLabel(database.query, application, body.label, body.digest);
       const bundle = await fetchBundle(body.url, signal);

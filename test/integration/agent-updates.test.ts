@@ -292,6 +292,23 @@ describe('agent updates', function () {
     await isReserved(herd.client.deleteApplication({ application: 'drover-agent' }));
     const deployment = { application: 'drover-agent', deploymentGroup: 'fleet', revision: '0.2.0' };
     await isReserved(herd.client.createDeployment(deployment));
+    const application = 'drover-agent';
+    await isReserved(herd.client.updateApplication({ application, description: 'mine' }));
+    const bytes = Buffer.from('no agent at all');
+    const stream = new Blob([Uint8Array.from(bytes)]).stream();
+    const digest = createHash('sha256').update(bytes).digest('hex');
+    await isReserved(
+      herd.client.uploadBundle({ application, from: { stream }, digest, bundleType: 'tgz', label: '0.3.0' }),
+    );
+    const url = 'http://127.0.0.1:1/agent.tgz';
+    await isReserved(herd.client.registerRevision({ application, url, bundleType: 'tgz' }));
+    offer('0.3.0');
+    const next = await ended((await herd.client.startAgentUpdate({})).id);
+    expect(next).to.include({ status: 'Succeeded', version: '0.3.0' });
+    expect((await herd.client.listRevisions({ application })).items.map((one) => one.label)).to.have.members([
+      '0.2.0',
+      '0.3.0',
+    ]);
   });
 
   it('make another revision of a version that was built again', async () => {

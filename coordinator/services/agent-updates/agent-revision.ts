@@ -26,7 +26,7 @@ interface Parts {
   database: Database;
   clock: Clock;
   randomness: Randomness;
-  revisions: Pick<Revisions, 'upload' | 'list'>;
+  revisions: Pick<Revisions, 'uploadAgent' | 'list'>;
   packages: AgentPackages;
 }
 
@@ -41,12 +41,7 @@ export async function ensureAgentRevision(parts: Parts, version: string, caller:
     const isTaken = await hasLabel(parts.database, version);
     const label = isTaken ? `${version}-${digest.slice(0, 8)}` : version;
     const description = `drover-agent ${version}, from the packages of this coordinator`;
-    return parts.revisions.upload(
-      AGENT_APPLICATION,
-      { digest, label, bundleType, description },
-      Readable.from(open()),
-      caller,
-    );
+    return parts.revisions.uploadAgent({ digest, label, bundleType, description }, Readable.from(open()), caller);
   });
 }
 
