@@ -97,7 +97,7 @@ export function createRevisions({ database, clock, randomness, store, fetchBundl
       await checkLabel(database.query, application, body.label, body.digest);
       const bundle = await fetchBundle(body.url, signal);
       const stored = await store.put(bundle, { digest: body.digest, maxBytes: maxBundleBytes });
-      return register({ ...body, ...stored, application, label: body.label, sourceUrl: body.url }, caller);
+      return register({ ...body, ...stored, application, label: body.label, sourceUrl: toldUrl(body.url) }, caller);
     },
 
     /** A bundle that comes from elsewhere, pinned and kept. Errors as in `upload`, and the stream's own. */
@@ -192,6 +192,12 @@ export function createRevisions({ database, clock, randomness, store, fetchBundl
   }
 }
 export type Revisions = ReturnType<typeof createRevisions>;
+
+/** Of the address only what is no secret: viewers see it, and the audit record keeps it for ever. */
+function toldUrl(text: string): string {
+  const { origin, pathname } = new URL(text);
+  return `${origin}${pathname}`;
+}
 
 function byDigest(query: Queryable, application: string, digest: string) {
   return query

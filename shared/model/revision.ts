@@ -17,7 +17,7 @@ export const revisionLabel = z
 export const revisionSource = z.discriminatedUnion('kind', [
   /** Pushed to the coordinator and kept in its revision store. */
   z.object({ kind: z.literal('uploaded') }),
-  /** Fetched once from here at registration, pinned by digest and kept in the revision store. */
+  /** Fetched once from here at registration, pinned by digest and kept in the revision store. Told without the query, which may have a secret. */
   z.object({ kind: z.literal('url'), url: z.url({ protocol: /^https?$/ }) }),
 ]);
 

@@ -142,6 +142,7 @@ describe('revisions', () => {
     before(async () => {
       server = createServer((request, response) => {
         if (request.url === '/bundle') response.end('from afar');
+        else if (request.url === '/private?token=hunter2') response.end('for those who know');
         else if (request.url === '/moved') response.writeHead(302, { location: '/bundle' }).end();
         else if (request.url === '/loop') response.writeHead(302, { location: '/loop' }).end();
         else if (request.url === '/to-file') response.writeHead(302, { location: 'file:///etc/passwd' }).end();
@@ -158,6 +159,15 @@ describe('revisions', () => {
       const { status, body } = await register({ url: `${base}/moved`, label: 'afar' });
       expect(status).to.equal(201);
       expect(body).to.deep.include({ digest: sha256('from afar'), source: { kind: 'url', url: `${base}/moved` } });
+    });
+
+    it('keep no secret that the address has', async () => {
+      const { host } = new URL(base);
+      const { status, body } = await register({ url: `http://user:hunter2@${host}/private?token=hunter2` });
+      expect(status).to.equal(201);
+      expect(at(body, 'source.url')).to.equal(`${base}/private`);
+      const { body: audit } = await coordinator.call('GET', '/v1/audit');
+      expect(JSON.stringify(audit)).to.contain('/private').and.not.to.contain('hunter2');
     });
 
     it('are refused when they cannot be had, or are something else', async () => {
