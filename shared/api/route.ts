@@ -26,7 +26,10 @@ export interface Route<
   reply: Reply;
   /** HTTP status of success. */
   status: 200 | 201 | 202 | 204;
-  /** Failures beside `unauthorized`, `forbidden`, `invalid`, `rate_limited` and `internal`, which any route may give. */
+  /**
+   * Failures beside `unauthorized`, `forbidden`, `invalid`, `rate_limited`, `internal` and `unavailable` (it stops, or the disk is
+   * full), which any route may give, and `too_large`, which any with a body may.
+   */
   errors: readonly ErrorCode[];
 }
 

@@ -7,7 +7,7 @@ import { HTTP_STATUS } from '../errors.ts';
 type Json = Record<string, unknown>;
 
 /** Failures that any route may give; see `Route.errors`. */
-const ALWAYS = ['invalid', 'unauthorized', 'forbidden', 'rate_limited', 'internal'] as const;
+const ALWAYS = ['invalid', 'unauthorized', 'forbidden', 'rate_limited', 'internal', 'unavailable'] as const;
 const BINARY: Json = { type: 'string', format: 'binary' };
 /** Bodies and replies that are not JSON. */
 const BODY_TYPES: Readonly<Record<string, { type: string; schema: Json }>> = {
@@ -83,7 +83,9 @@ function success(name: string, route: Route): Json {
 
 function failures(route: Route): Json {
   const byStatus = new Map<string, string[]>();
-  for (const code of [...ALWAYS, ...route.errors]) {
+  // A body may also be too large, whatever it is.
+  const ofBodies = route.method === 'GET' || route.method === 'DELETE' ? [] : (['too_large'] as const);
+  for (const code of new Set([...ALWAYS, ...ofBodies, ...route.errors])) {
     const status = String(HTTP_STATUS[code]);
     byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
   }

@@ -26,6 +26,13 @@ describe('the OpenAPI document', () => {
     }
   });
 
+  it('has what every route may answer: that the coordinator stops, and that a body is too large', () => {
+    const list = at(document, 'paths') as Record<string, { get?: unknown; post?: unknown }>;
+    const errorsOf = (operation: unknown) => Object.keys(at(operation, 'responses') as object);
+    expect(errorsOf(list['/v1/applications']?.get)).to.include('503').and.not.to.include('413');
+    expect(errorsOf(list['/v1/applications']?.post)).to.include.members(['503', '413']);
+  });
+
   it('says how a number in a query is written, and what a body may have', () => {
     const list = at(document, 'paths') as Record<string, { get?: unknown; post?: unknown }>;
     const parameters = at(list['/v1/hosts']?.get, 'parameters') as { name: string; schema: object }[];
