@@ -1,3 +1,4 @@
+import { isIP, isIPv4 } from 'node:net';
 import * as z from 'zod';
 import { MAX_BUNDLE_BYTES } from '../shared/bundle/limits.ts';
 import { AppError } from '../shared/core/errors.ts';
@@ -9,6 +10,8 @@ const milliseconds = z
   .min(1)
   .max(31 * 86_400_000);
 const count = (max: number) => z.number().int().min(1).max(max);
+/** As Fastify reads them: addresses, networks, and names of its own for some. */
+const proxy = z.string().refine(isProxy, 'neither an IP address nor a network, 10.0.0.0/8 for instance');
 
 /**
  * The coordinator's whole configuration with its defaults; examples/coordinator.yaml explains every key and is loaded with
@@ -29,7 +32,7 @@ export const coordinatorConfig = z.strictObject({
     .nullable()
     .default(null),
   insecurePublicAddress: z.boolean().default(false),
-  trustedProxies: z.array(z.string().min(1)).max(64).default([]),
+  trustedProxies: z.array(proxy).max(64).default([]),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
   /** How the AWS-compatible API names things: clients of AWS want a region and an account in every ARN. */
   aws: z
@@ -40,7 +43,7 @@ export const coordinatorConfig = z.strictObject({
         .default('us-east-1'),
       accountId: z.coerce
         .string()
-        .regex(/^\d{12}$/)
+        .regex(/^\d{12}$/, 'twelve digits, in a file in quotes when they begin with 0')
         .default('000000000000'),
       /** The bucket in which bundles appear that were pushed to Drover itself. */
       bucket: z
@@ -165,7 +168,7 @@ export function parseConfig(sources: ConfigSources): CoordinatorConfig {
   for (const [name, text] of Object.entries(sources.environment))
     if (name.startsWith(ENVIRONMENT_PREFIX) && name !== CONFIG_FILE_VARIABLE && text !== undefined) {
       const path = keyOfVariable(name);
-      setAt(merged, path, fromText(text));
+      setAt(merged, path, fromText(path, text));
       origin.set(path, name);
     }
   for (const [path, value] of Object.entries(sources.flags))
@@ -179,8 +182,9 @@ export function parseConfig(sources: ConfigSources): CoordinatorConfig {
   return deepFreeze(parsed.data);
 }
 
+const SCHEMAS: ReadonlyMap<string, z.ZodType> = new Map(leaves(coordinatorConfig));
 /** Every key as a path, `listen.port` for instance. */
-export const CONFIG_KEYS: readonly string[] = leaves(coordinatorConfig);
+export const CONFIG_KEYS: readonly string[] = [...SCHEMAS.keys()];
 
 export function variableOfKey(path: string): string {
   const words = path.replaceAll('.', '_').replaceAll(/([a-z])([A-Z])/g, '$1_$2');
@@ -195,12 +199,13 @@ function keyOfVariable(name: string): string {
   });
 }
 
-/** Numbers, booleans, null and lists with commas, as YAML would read them; anything else is text. */
-function fromText(text: string): unknown {
-  if (text === 'true' || text === 'false') return text === 'true';
+/** By what the key takes: a text stays as it is, also one of digits (an account) or with commas (a schedule). */
+function fromText(path: string, text: string): unknown {
   if (text === 'null' || text === '') return null;
-  if (/^\d{1,15}$/.test(text)) return Number(text);
-  return text.includes(',') ? text.split(',').map((item) => item.trim()) : text;
+  const schema = SCHEMAS.get(path);
+  if (schema instanceof z.ZodArray) return text.split(',').map((item) => item.trim());
+  if (schema instanceof z.ZodBoolean && (text === 'true' || text === 'false')) return text === 'true';
+  return schema instanceof z.ZodNumber && /^\d{1,15}$/.test(text) ? Number(text) : text;
 }
 
 function setAt(target: Record<string, unknown>, path: string, value: unknown): void {
@@ -212,12 +217,12 @@ function setAt(target: Record<string, unknown>, path: string, value: unknown): v
     at[key] = inner;
     at = inner;
   }
-  at[keys.at(-1) ?? path] = path === 'trustedProxies' && typeof value === 'string' ? [value] : value;
+  at[keys.at(-1) ?? path] = value;
 }
 
-function leaves(schema: z.ZodType, prefix = ''): string[] {
+function leaves(schema: z.ZodType, prefix = ''): [string, z.ZodType][] {
   const inner = unwrap(schema);
-  if (!(inner instanceof z.ZodObject)) return [prefix];
+  if (!(inner instanceof z.ZodObject)) return [[prefix, inner]];
   return Object.entries<z.ZodType>(inner.shape).flatMap(([key, part]) =>
     leaves(part, prefix === '' ? key : `${prefix}.${key}`),
   );
@@ -244,7 +249,8 @@ function configError(error: z.ZodError, origin: ReadonlyMap<string, string>, whe
       hint: `${nearNamesHint(key, [...siblings], '')} Accepted here: ${[...siblings].join(', ')}.`,
     });
   }
-  const source = origin.get(path) ?? where;
+  // An item of a list was set with its list.
+  const source = origin.get(path) ?? origin.get(path.replace(/\.\d+$/, '')) ?? where;
   return new AppError('invalid', `${source}: ${path}: ${issue?.message ?? 'not as expected'}`, {
     hint: 'examples/coordinator.yaml explains every key.',
   });
@@ -267,6 +273,16 @@ function checkTogether(config: CoordinatorConfig): void {
         hint: 'Set tls.certFile and tls.keyFile. Behind a proxy that does TLS, or for a trial, set insecurePublicAddress: true.',
       },
     );
+}
+
+function isProxy(text: string): boolean {
+  if (text === 'loopback' || text === 'linklocal' || text === 'uniquelocal') return true;
+  const slash = text.indexOf('/');
+  const family = isIP(slash === -1 ? text : text.slice(0, slash));
+  if (family === 0 || slash === -1) return family !== 0;
+  const range = text.slice(slash + 1);
+  if (/^\d{1,3}$/.test(range)) return Number(range) >= 1 && Number(range) <= (family === 4 ? 32 : 128);
+  return family === 4 && isIPv4(range);
 }
 
 /** Only this machine can reach it. A name other than localhost could mean anything. */

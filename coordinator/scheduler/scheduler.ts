@@ -46,7 +46,7 @@ export function startScheduler(tasks: readonly ScheduledTask[], logger: Logger):
 /** @throws AppError `invalid` */
 function checkExpression(task: ScheduledTask): void {
   if (validate(task.expression)) return;
-  throw new AppError('invalid', `${task.name}: ${task.expression} is no cron expression`, {
+  throw new AppError('invalid', `${task.name}.schedule: ${task.expression} is no cron expression`, {
     hint: 'Minute, hour, day of month, month, day of week; for example `17 3 * * *` is every day at 3:17.',
   });
 }

@@ -65,6 +65,24 @@ describe("the coordinator's configuration", () => {
     expect(config.insecurePublicAddress).to.equal(true);
   });
 
+  it('reads a text from the environment as it stands, whatever it looks like', () => {
+    const environment = {
+      DROVER_COORDINATOR_RETENTION_SCHEDULE: '17 3 * * 1,4',
+      DROVER_COORDINATOR_AWS_ACCOUNT_ID: '012345678901',
+      DROVER_COORDINATOR_DATA_DIRECTORY: '/srv/drover,1',
+      DROVER_COORDINATOR_S3_ACCESS_KEY_ID: '12345',
+      DROVER_COORDINATOR_S3_SECRET_ACCESS_KEY_FILE: 'true',
+      DROVER_COORDINATOR_S3_ENDPOINT: 'null',
+      DROVER_COORDINATOR_WEBHOOKS_SIGNING_SECRET_FILE: '',
+    };
+    const config = parseConfig(sources({ environment }));
+    expect(config.retention.schedule).to.equal('17 3 * * 1,4');
+    expect(config.aws.accountId).to.equal('012345678901');
+    expect(config.dataDirectory).to.equal('/srv/drover,1');
+    expect(config.s3).to.include({ accessKeyId: '12345', secretAccessKeyFile: 'true', endpoint: null });
+    expect(config.webhooks.signingSecretFile).to.equal(null);
+  });
+
   it('names a misspelt key with its path and the ones that are accepted there', () => {
     const error = failure(fromFile({ timings: { heartbeatMs: 5 } }));
     expect(error.message).to.equal('/etc/drover/coordinator.yaml: timings.heartbeatMs is no setting');
@@ -79,6 +97,28 @@ describe("the coordinator's configuration", () => {
     );
     expect(failure(sources({ flags: { 'listen.port': -1 } })).message).to.match(/^the command line: listen\.port: /);
     expect(failure(sources({ flags: { logLevel: 'loud' } })).message).to.contain('debug');
+  });
+
+  it('names the variable also of a wrong item in its list', () => {
+    const environment = { DROVER_COORDINATOR_TRUSTED_PROXIES: '10.0.0.0/8,proxy.example' };
+    expect(failure(sources({ environment })).message).to.match(
+      /^DROVER_COORDINATOR_TRUSTED_PROXIES: trustedProxies\.1: .*address/,
+    );
+  });
+
+  it('refuses a proxy that is neither an address nor a network', () => {
+    for (const good of [
+      '10.0.0.1',
+      '10.0.0.0/8',
+      '192.0.2.0/255.255.255.0',
+      '::1',
+      'fd00::/8',
+      'loopback',
+      'uniquelocal',
+    ])
+      expect(parseConfig(fromFile({ trustedProxies: [good] })).trustedProxies).to.deep.equal([good]);
+    for (const bad of ['proxy.example', '10.0.0.0/33', '10.0.0', '10.0.0.0/', 'fd00::/129'])
+      expect(failure(fromFile({ trustedProxies: [bad] })).message, bad).to.contain('trustedProxies.0');
   });
 
   it('names a variable that is no setting', () => {
