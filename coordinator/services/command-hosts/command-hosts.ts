@@ -120,10 +120,7 @@ export function createCommandHosts(parts: CommandHostsParts): CommandHosts {
 
     connectedCount: contacts.count,
 
-    disconnect(hostId) {
-      const session = contacts.find(hostId);
-      if (session !== undefined) contacts.end(session);
-    },
+    disconnect: contacts.forget,
 
     stop: contacts.stop,
   };

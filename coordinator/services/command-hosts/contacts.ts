@@ -24,7 +24,7 @@ export interface ContactsParts {
 /** Which hosts are connected: those that have a request open, or had one a while ago. */
 export function createContacts({ database, clock, settings, presence, reports, walks }: ContactsParts) {
   const sessions = new Map<string, CommandSession>();
-  const connecting = new Map<string, Promise<CommandSession>>();
+  const connecting = new Map<string, { session: Promise<CommandSession>; isForgotten: boolean }>();
   let isStopped = false;
 
   /** Runs a request of a host; the host is connected while it has one open, and for a while after. */
@@ -48,22 +48,29 @@ export function createContacts({ database, clock, settings, presence, reports, w
   function connect(contact: Contact): Promise<CommandSession> {
     const { hostId } = contact;
     const known = connecting.get(hostId);
-    if (known !== undefined) return known;
-    const made = open(contact).finally(() => connecting.delete(hostId));
-    connecting.set(hostId, made);
-    return made;
+    if (known !== undefined) return known.session;
+    const isForgotten = () => connecting.get(hostId)?.isForgotten === true;
+    const session = open(contact, isForgotten).finally(() => connecting.delete(hostId));
+    connecting.set(hostId, { session, isForgotten: false });
+    return session;
   }
 
-  async function open({ hostId, agentVersion, clockOffsetMs }: Contact): Promise<CommandSession> {
+  async function open(
+    { hostId, agentVersion, clockOffsetMs }: Contact,
+    isForgotten: () => boolean,
+  ): Promise<CommandSession> {
     if (isStopped) throw new AppError('unavailable', 'the coordinator is stopping');
     const host = await database.query.selectFrom('hosts').selectAll().where('id', '=', hostId).executeTakeFirst();
     if (host === undefined || host.agent_kind !== 'codedeploy' || host.iam_arn === null)
-      throw new AppError('forbidden', `${host?.name ?? hostId} is not registered as a host with the CodeDeploy agent`, {
-        hint: "A host has one agent: register another one with drover hosts register-codedeploy-agent, or use Drover's own.",
-      });
+      throw notRegistered(host?.name ?? hostId);
     const acknowledgedSequence = await reports.openJournal(hostId, JOURNAL_ID);
     const session = new CommandSession({ hostId, hostName: host.name, iamArn: host.iam_arn, acknowledgedSequence });
     const progress = await loadProgress(database.query, hostId);
+    // No session was there that could have been ended.
+    if (isForgotten()) {
+      reports.closeJournal(hostId);
+      throw notRegistered(host.name);
+    }
     session.walk = progress.walk;
     if (progress.command !== null) {
       const { id, event, acknowledged_at: at } = progress.command;
@@ -96,6 +103,13 @@ export function createContacts({ database, clock, settings, presence, reports, w
     inContact,
     find: (hostId: string): CommandSession | undefined => sessions.get(hostId),
     end: endSession,
+    /** Also while it connects. */
+    forget(hostId: string): void {
+      const attempt = connecting.get(hostId);
+      if (attempt !== undefined) attempt.isForgotten = true;
+      const session = sessions.get(hostId);
+      if (session !== undefined) endSession(session);
+    },
     count: () => sessions.size,
     isStopped: () => isStopped,
     /** Nobody is let in any more; held polls are answered, and what was asked for is done. */
@@ -109,6 +123,12 @@ export function createContacts({ database, clock, settings, presence, reports, w
       await Promise.all(open.map((session) => session.settled()));
     },
   };
+}
+
+function notRegistered(name: string): AppError {
+  return new AppError('forbidden', `${name} is not registered as a host with the CodeDeploy agent`, {
+    hint: "A host has one agent: register another one with drover hosts register-codedeploy-agent, or use Drover's own.",
+  });
 }
 
 function factsOf(text: string): HostFacts {

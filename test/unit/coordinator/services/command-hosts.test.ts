@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import type { HostCommand } from '../../../../coordinator/services/command-hosts/command.ts';
+import { isAppError } from '../../../../shared/core/errors.ts';
 import { IN_PLACE_EVENTS } from '../../../../shared/model/lifecycle-event.ts';
 import { type CommandHost, CommandWorld, failed } from '../../../support/command-world.ts';
 
@@ -67,6 +68,14 @@ describe("hosts with AWS's agent", () => {
     expect(world.clock.now() - begunAt).to.equal(2);
     await world.settle();
     expect(commits).to.equal(2);
+  });
+
+  it('are not connected when they are forgotten just while they connect', async () => {
+    const poll = host.poll();
+    await world.forget(host);
+    await world.settle();
+    expect(world.commandHosts.connectedCount()).to.equal(0);
+    expect(await poll.answer.catch((error: unknown) => isAppError(error, 'forbidden'))).to.equal(true);
   });
 
   it('are answered the moment there is work, and with nothing when the poll has been held long enough', async () => {
