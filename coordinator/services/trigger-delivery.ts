@@ -109,7 +109,7 @@ export function createTriggerDelivery(parts: Parts): TriggerDelivery {
     let next = now + TICK_MS;
     for (const { target, next_attempt_at } of (await query.executeQuery(heads)).rows) {
       if (runs.has(target)) continue;
-      if (next_attempt_at > now) next = Math.min(next, next_attempt_at);
+      if (hasToWait(next_attempt_at, now)) next = Math.min(next, next_attempt_at);
       // A run that ends looks again, so those that found no place have their turn.
       else if (runs.size < TARGETS_AT_ONCE && !isStopped) begin(target);
     }
@@ -141,7 +141,7 @@ export function createTriggerDelivery(parts: Parts): TriggerDelivery {
         .orderBy('sequence')
         .limit(1)
         .executeTakeFirst();
-      if (message === undefined || message.next_attempt_at > clock.now()) return;
+      if (message === undefined || hasToWait(message.next_attempt_at, clock.now())) return;
       const outcome = await attempt(message);
       // An attempt that was cut off by our own end says nothing of the target.
       if (isStopped && outcome.kind !== 'delivered') return;
@@ -262,6 +262,11 @@ export function createTriggerDelivery(parts: Parts): TriggerDelivery {
       await Promise.all(runs.values());
     },
   };
+}
+
+/** A pause that seems longer than any is one that began before the clock was set back. */
+function hasToWait(nextAttemptAt: number, now: number): boolean {
+  return nextAttemptAt > now && nextAttemptAt <= now + BACKOFF.maxMs;
 }
 
 /** For logs: the path of a webhook's address is often a secret. */

@@ -145,6 +145,17 @@ describe('the delivery of triggers’ messages', () => {
     expect(sent).to.have.length(3);
   });
 
+  it('waits no longer than its largest pause when the clock is set back', async () => {
+    await write(1, A);
+    answer = () => ({ kind: 'failed', reason: 'answered 503', retryAfterMs: null });
+    await clock.advance(100);
+    expect(sent).to.have.length(1);
+    answer = () => ({ kind: 'delivered' });
+    clock.setBack(3 * DAY_MS);
+    await clock.advance(620_000);
+    expect(sent).to.have.length(2);
+  });
+
   it('does not let a target that is down hold up another', async () => {
     await write(2, A, B);
     answer = ({ target }) =>
