@@ -5,21 +5,19 @@ import type { CoordinatorConfig } from './config.ts';
 import { type Notifier, refused } from './notifications/notifier.ts';
 import { createSnsNotifier } from './notifications/sns.ts';
 import { createWebhookNotifier, webhookSecret } from './notifications/webhook.ts';
-import { readSecret } from './secret-file.ts';
+import { emptySecret, readSecret } from './secret-file.ts';
 
 const userAgent = `drover-coordinator/${PROGRAM_VERSION}`;
 
 /**
  * Sends each message by what its target is.
- * @throws AppError `invalid` when a file with a secret cannot be read
+ * @throws AppError `invalid` when a file with a secret cannot be read, or is empty
  */
 export async function createNotifier(
   { sns, webhooks }: Pick<CoordinatorConfig, 'sns' | 'webhooks'>,
   clock: Pick<Clock, 'now'>,
 ): Promise<Notifier> {
-  const secretFile = webhooks.signingSecretFile;
-  const signingSecret =
-    secretFile === null ? null : webhookSecret(await readSecret('webhooks.signingSecretFile', secretFile));
+  const signingSecret = await readSigningSecret(webhooks.signingSecretFile);
   const webhook = createWebhookNotifier({ clock, signingSecret, userAgent });
   const topic =
     sns === null
@@ -45,4 +43,12 @@ export async function createNotifier(
       }
     },
   };
+}
+
+async function readSigningSecret(path: string | null): Promise<Uint8Array | null> {
+  if (path === null) return null;
+  const key = 'webhooks.signingSecretFile';
+  const secret = webhookSecret(await readSecret(key, path));
+  if (secret.length === 0) throw emptySecret(key, path);
+  return secret;
 }

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { createNotifier } from '../../coordinator/notifiers.ts';
+import { isAppError } from '../../shared/core/errors.ts';
 import { systemClock } from '../../shared/core/system-clock.ts';
 import type { TriggerMessage } from '../../shared/model/trigger.ts';
 import { codeDeployClient, newAccessKey } from '../support/aws-tools.ts';
@@ -159,6 +160,30 @@ describe('triggers', function () {
     expect(new Set(requests.map((one) => one.headers['webhook-id'])).size).to.equal(1);
     expect(new Set(requests.map((one) => one.path))).to.deep.equal(new Set(['/']));
     await nothingIsLeft(coordinator);
+  });
+
+  it('believes the status of an answer, also when the rest of it never comes, or is cut off', async () => {
+    const send = async (target: string) => {
+      const notifier = await createNotifier(testConfig(directory), systemClock);
+      const message = { id: 'm', target, event: 'DeploymentStart', deploymentId: 'd', subject: 's', body: '{}' };
+      return notifier.send(message, AbortSignal.timeout(300));
+    };
+    receiver.answering = (_request, response) => void response.writeHead(200, { 'content-length': '10' }).write('half');
+    expect(await send(receiver.url)).to.deep.equal({ kind: 'delivered' });
+    receiver.answering = (_request, response) =>
+      void response.writeHead(200, { 'content-length': '10' }).write('half', () => response.destroy());
+    expect(await send(receiver.url)).to.deep.equal({ kind: 'delivered' });
+    receiver.answering = (_request, response) => void response.writeHead(410).write('gone');
+    expect(await send(receiver.url)).to.include({ kind: 'refused', reason: 'answered 410' });
+  });
+
+  it('does not sign with a secret that is empty', async () => {
+    for (const text of ['', ' \n', 'whsec_', 'whsec_==']) {
+      await writeFile(join(directory, 'webhook'), text);
+      const error = await createNotifier(testConfig(directory, settings()), systemClock).catch((thrown) => thrown);
+      expect(isAppError(error, 'invalid'), `"${text}"`).to.equal(true);
+      expect(error.message).to.match(/^webhooks\.signingSecretFile: /);
+    }
   });
 
   it('delivers to a receiver that comes up later', async () => {
