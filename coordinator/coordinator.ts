@@ -48,7 +48,7 @@ import { fetchBundle } from './revision-stores/http.ts';
 import { createLocalDiskStore } from './revision-stores/local-disk.ts';
 import { startScheduler } from './scheduler/scheduler.ts';
 import { createOperatorTokens } from './services/operator-tokens.ts';
-import { type DataDirectory, takeDataDirectory } from './storage/data-directory.ts';
+import { type DataDirectory, databasePathIn, takeDataDirectory } from './storage/data-directory.ts';
 import type { Database } from './storage/database.ts';
 import { openSqlite } from './storage/sqlite.ts';
 
@@ -113,7 +113,7 @@ export async function startCoordinator(parts: CoordinatorParts): Promise<Running
     };
   } catch (error) {
     for (const step of undo.reverse()) await step();
-    throw error;
+    throw withDatabaseNamed(error, config);
   }
 }
 
@@ -123,15 +123,29 @@ export async function createTokenOffline(
   token: { name: string; role: Role },
 ): Promise<string> {
   const directory = takeData(parts);
-  const database = openSqlite(directory.databasePath);
   try {
-    await database.migrate();
-    const { secret } = await createOperatorTokens({ ...parts, database }).create(token, { kind: 'coordinator' });
-    return secret;
+    const database = openSqlite(directory.databasePath);
+    try {
+      await database.migrate();
+      const { secret } = await createOperatorTokens({ ...parts, database }).create(token, { kind: 'coordinator' });
+      return secret;
+    } finally {
+      await database.close();
+    }
+  } catch (error) {
+    throw withDatabaseNamed(error, parts.config);
   } finally {
-    await database.close();
     directory.release();
   }
+}
+
+/** What SQLite says of a file that is damaged, locked or full does not say of which. */
+function withDatabaseNamed(error: unknown, { dataDirectory }: Pick<CoordinatorConfig, 'dataDirectory'>): unknown {
+  if (errnoOf(error)?.startsWith('SQLITE_') !== true) return error;
+  return new AppError('unavailable', `${databasePathIn(dataDirectory)}: ${errorMessage(error)}`, {
+    cause: error,
+    hint: 'Is there room, is it writable for the user that runs the coordinator, does another program hold it? If it is damaged: docs/operations.md, "Restore".',
+  });
 }
 
 interface OpenParts extends CoordinatorParts {
@@ -373,7 +387,13 @@ async function listen(app: FastifyInstance, config: CoordinatorConfig): Promise<
         cause: error,
         hint: 'Set listen.port, or stop the other one.',
       });
-    throw new AppError('invalid', `cannot listen on ${host}:${port}: ${errorMessage(error)}`, { cause: error });
+    // An address or a name may be there later: at a boot the network comes up beside us.
+    const mayPass = ['EADDRNOTAVAIL', 'EAI_AGAIN', 'ENOTFOUND'].includes(errnoOf(error) ?? '');
+    throw new AppError(
+      mayPass ? 'unavailable' : 'invalid',
+      `cannot listen on ${host}:${port}: ${errorMessage(error)}`,
+      { cause: error },
+    );
   }
   // A TCP server's address is never a string, and it listens.
   const address = app.server.address() as AddressInfo;

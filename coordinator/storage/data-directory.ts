@@ -49,9 +49,17 @@ export function takeDataDirectory(path: string, holder: Holder): DataDirectory {
   }
   const lock = takeLock(path);
   const holderPath = join(path, 'lock.json');
-  writeFileSync(holderPath, `${JSON.stringify(holder)}\n`, { mode: 0o600 });
+  try {
+    writeFileSync(holderPath, `${JSON.stringify(holder)}\n`, { mode: 0o600 });
+  } catch (error) {
+    lock.close();
+    throw new AppError('unavailable', `cannot write ${holderPath}: ${errorMessage(error)}`, {
+      cause: error,
+      hint: 'Is there room, and is it writable for the user that runs the coordinator?',
+    });
+  }
   return {
-    databasePath: join(path, 'drover.db'),
+    databasePath: databasePathIn(path),
     revisionsPath: join(path, 'revisions'),
     deltasPath: join(path, 'deltas'),
     writeSecret: (name, text) => writeSecret(join(path, name), text),
@@ -59,6 +67,11 @@ export function takeDataDirectory(path: string, holder: Holder): DataDirectory {
     keepSecret: (name, make) => keepSecret(join(path, name), make),
     release: () => lock.close(),
   };
+}
+
+/** Where the database of a data directory is. */
+export function databasePathIn(path: string): string {
+  return join(path, 'drover.db');
 }
 
 function takeLock(path: string): BetterSqlite3.Database {

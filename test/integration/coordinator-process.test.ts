@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -105,6 +105,31 @@ describe('the coordinator as a process', function () {
 
     const answer = await fetch(`${await start().url}/v1/whoami`, { headers: { authorization: `Bearer ${token}` } });
     expect(answer.status).to.equal(200);
+  });
+
+  it('names a database that is none, and files that it cannot write, with exit code 1 and without a stack', async () => {
+    await writeFile(join(directory, 'drover.db'), 'no database'.repeat(1_000));
+    const noDatabase = await start().ended;
+    expect(noDatabase.code).to.equal(1);
+    expect(noDatabase.output).to.contain(`${join(directory, 'drover.db')}: file is not a database`);
+    expect(noDatabase.output).not.to.match(/^ +at /m);
+    const offline = await run(['token', 'create', '--name', 'ana', '--data-directory', directory]).ended;
+    expect(offline.output).to.contain(`${join(directory, 'drover.db')}: file is not a database`);
+
+    await rm(join(directory, 'lock.json'));
+    await mkdir(join(directory, 'lock.json'));
+    const notWritable = await start().ended;
+    expect(notWritable.code).to.equal(1);
+    expect(notWritable.output).to.contain(`cannot write ${join(directory, 'lock.json')}: `);
+    expect(notWritable.output).not.to.match(/^ +at /m);
+  });
+
+  it('ends with 1, to be started again, when its address is not there yet', async () => {
+    // Of the addresses for documentation, which no machine has.
+    const address = ['--host', '192.0.2.1', '--port', '0', '--insecure-public-address'];
+    const { code, output } = await run(['--data-directory', directory, ...address]).ended;
+    expect(output).to.contain('cannot listen on 192.0.2.1:0: ');
+    expect(code).to.equal(1);
   });
 
   it('refuses a public address without TLS, with exit code 2', async () => {
