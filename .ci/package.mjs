@@ -34,6 +34,8 @@ const outdir = resolve(root, options.outdir);
  * children would inherit. bench/support/agent.ts starts agents with it, too.
  */
 const AGENT_NODE_OPTIONS = '--max-semi-space-size=1 ';
+/** `ulimit -Sn`, which Node raises as far as it may before it runs a line of the program: hooks get it back (agent/host/hook-wrapper.ts). */
+const AGENT_ENVIRONMENT = 'export DROVER_AGENT_OPEN_FILES="$(ulimit -Sn)"\n';
 /** For operators, with all that they link to. */
 const COORDINATOR_DOCS = [
   ...['agent', 'aws-agents', 'cli', 'configuration', 'install', 'operations', 'rollout', 'triggers'].map(
@@ -64,7 +66,10 @@ try {
   run('strip', ['--strip-unneeded', node]);
 
   const agent = packageOf('agent', 'Drover agent: deploys what its coordinator assigns to this host');
-  addProgram(agent, 'drover-agent', join(programs, 'drover-agent.js'), node, AGENT_NODE_OPTIONS);
+  addProgram(agent, 'drover-agent', join(programs, 'drover-agent.js'), node, {
+    nodeOptions: AGENT_NODE_OPTIONS,
+    before: AGENT_ENVIRONMENT,
+  });
   addSystemd(agent, ['tmpfiles']);
   addDocs(agent, ['docs/agent.md', 'docs/appspec.md', 'examples/agent.yaml']);
   const agentFiles = [buildDeb(agent, [node]), buildArchive(agent)];
@@ -106,7 +111,7 @@ function packageOf(part, summary) {
 }
 
 /** Without a Node of its own, a program uses the one of the package. */
-function addProgram(target, name, script, node, nodeOptions = '') {
+function addProgram(target, name, script, node, { nodeOptions = '', before = '' } = {}) {
   const library = `usr/lib/${target.name}`;
   place(target, script, `${library}/${name}.js`, 0o644);
   if (node !== null) place(target, node, `${library}/node`, 0o755);
@@ -115,7 +120,7 @@ function addProgram(target, name, script, node, nodeOptions = '') {
   write(
     target,
     `usr/bin/${name}`,
-    `#!/bin/sh\nexec /${library}/node ${nodeOptions}/${library}/${name}.js "$@"\n`,
+    `#!/bin/sh\n${before}exec /${library}/node ${nodeOptions}/${library}/${name}.js "$@"\n`,
     0o755,
   );
 }

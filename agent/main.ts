@@ -38,7 +38,12 @@ const disk =
         // The signal arrives before this returns to anything that could write.
         for (;;);
       });
-const processes = createNodeProcessRunner({ clock: systemClock, toolEnvironment: toolEnvironment() });
+const processes = createNodeProcessRunner({
+  clock: systemClock,
+  toolEnvironment: toolEnvironment(),
+  // Of the packages' launcher; Node has raised it before this line.
+  openFiles: environment['DROVER_AGENT_OPEN_FILES'],
+});
 const accounts = createAccounts({ disk, run: processes.run });
 
 /** What `run` does not need while it waits is imported where it is used: the agent is idle nearly always, on every host. */

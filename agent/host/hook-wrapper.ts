@@ -5,7 +5,8 @@
  *    nothing. Its command line says nothing of the hook: a script that looks for the process of the next one (`pgrep -f`) must not find this;
  * 1. claims the start, by creating a file that must not exist and that then holds its process id and start time: an agent that
  *    died in between finds the process by it, and an agent that claims first keeps a late process from starting at all;
- * 2. runs the hook; a shell runs what has no shebang by itself (ENOEXEC), so such scripts work too;
+ * 2. runs the hook, with the limit of open files that the agent was started with where that is known: Node raises its own as far as it
+ *    may, and a program that uses select(), or closes all that could be open, is not made for that; a shell runs what has no shebang by itself (ENOEXEC), so such scripts work too;
  * 3. writes how it ended, even when a signal ended the hook. It handles TERM, INT and HUP itself (to the group), but with a handler, not by ignoring
  *    them: ignored signals would be ignored in the hook as well.
  *
@@ -28,13 +29,14 @@ done
 eval "set -- $__drover_words"
 unset __drover_words __drover_line
 read -r __drover_go || exit 125
-__drover_claim=$1 __drover_status=$2 __drover_boot=$3 __drover_output=$4
-shift 4
+__drover_claim=$1 __drover_status=$2 __drover_boot=$3 __drover_output=$4 __drover_files=$5
+shift 5
 trap : TERM INT HUP
 command exec </dev/null >>"$__drover_output" 2>&1 || exit 125
 set -C
 printf '%s %s:%s\\n' "$$" "$__drover_boot" "$__drover_stat" 2>/dev/null >"$__drover_claim" || exit 125
 set +C
+[ -z "$__drover_files" ] || ulimit -Sn "$__drover_files" 2>/dev/null
 "$@"
 __drover_code=$?
 __drover_signal=

@@ -27,6 +27,8 @@ export interface NodeProcessRunnerParts {
   clock: Clock;
   /** The whole environment of the tools that `run` runs; hooks get their own. */
   toolEnvironment: Readonly<Record<string, string>>;
+  /** How many files a hook may have open (`ulimit -Sn`), as the agent was started; absent: as many as the agent's own process. */
+  openFiles?: string | undefined;
   /** Another program than systemd's own, for tests. */
   systemdRun?: string;
 }
@@ -71,7 +73,7 @@ export function createNodeProcessRunner(parts: NodeProcessRunnerParts): NodeProc
 
     async start(request) {
       const boot = await bootId();
-      const hook = takePrepared(request) ?? spawnWaiting(request, boot, parts.systemdRun);
+      const hook = takePrepared(request) ?? spawnWaiting(request, boot, parts);
       if ('failure' in hook) return failed(await hook.failure);
       try {
         // For its mode, and to see that it can be opened: the wrapper appends to it. Quicker than the way to a thread that would do it.
@@ -91,7 +93,7 @@ export function createNodeProcessRunner(parts: NodeProcessRunnerParts): NodeProc
       prepared?.hook.dismiss();
       prepared = null;
       if (request === null || knownBootId === null) return;
-      const hook = spawnWaiting(request, knownBootId, parts.systemdRun);
+      const hook = spawnWaiting(request, knownBootId, parts);
       // Why it failed is told when it is started.
       if (!('failure' in hook)) prepared = { request: JSON.stringify(request), hook };
     },

@@ -29,7 +29,7 @@ export interface WaitingHook {
 export function spawnWaiting(
   request: StartRequest,
   boot: string,
-  systemdRun: string | undefined,
+  { openFiles = '', systemdRun }: { openFiles?: string | undefined; systemdRun?: string | undefined },
 ): WaitingHook | { failure: Promise<unknown> } {
   const command = [
     ...scopeWithLimits(request.limits, systemdRun),
@@ -41,7 +41,8 @@ export function spawnWaiting(
     return {
       failure: Promise.resolve(Object.assign(new Error('spawn E2BIG: an argument is too long'), { code: 'E2BIG' })),
     };
-  const words = wordsFor([claimPathOf(request.statusPath), request.statusPath, boot, request.outputPath, ...command]);
+  const { statusPath, outputPath } = request;
+  const words = wordsFor([claimPathOf(statusPath), statusPath, boot, outputPath, openFiles, ...command]);
   let child: ChildProcess;
   try {
     child = spawn(SHELL, ['-c', HOOK_WRAPPER, 'drover-hook'], {

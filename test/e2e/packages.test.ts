@@ -69,7 +69,10 @@ describe(`npm run package${missing.length === 0 ? '' : ` (skipped: needs ${missi
       const launcher = readFileSync(join(directory, name, 'usr/bin', program), 'utf8');
       const here = launcher.replaceAll('/usr/lib/', join(directory, name, 'usr/lib/'));
       const ran = spawnSync('/bin/sh', ['-c', here, program, '--version'], { cwd: '/', env: {}, encoding: 'utf8' });
-      if (program === 'drover-agent') expect(launcher).to.include('--max-semi-space-size=1 ');
+      if (program === 'drover-agent')
+        expect(launcher)
+          .to.include('--max-semi-space-size=1 ')
+          .and.to.include('DROVER_AGENT_OPEN_FILES="$(ulimit -Sn)"');
       expect(ran.stdout, ran.stderr).to.match(/\b\d+\.\d+\.\d+\b/);
       expect(readFileSync(join(library, `${program}.js`), 'utf8')).not.to.include(ROOT);
     }

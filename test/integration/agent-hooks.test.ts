@@ -309,6 +309,27 @@ describe('running a hook', function () {
     expect(text).to.contain('[drover] output of more than 4194304 bytes');
   });
 
+  it('may have as many files open as the agent could before Node took all that it may', async () => {
+    const hook = script('a.sh', '#!/bin/sh\nulimit -Sn\nulimit -Hn\n');
+    expect(await run(hook)).to.deep.equal({ kind: 'succeeded' });
+    // Node's own: both are the same.
+    const [soft = '', hard = ''] = output().split('\n');
+    expect(soft).to.equal(hard);
+    rmSync(outputPath());
+    rmSync(file('status-1'));
+    rmSync(file('status-1.started'));
+    const runner = createNodeProcessRunner({ clock: systemClock, toolEnvironment: {}, openFiles: '256' });
+    expect(await run(hook, { runner })).to.deep.equal({ kind: 'succeeded' });
+    expect(output()).to.equal(`256\n${hard}\n`);
+  });
+
+  it('runs also where that number is refused', async () => {
+    const runner = createNodeProcessRunner({ clock: systemClock, toolEnvironment: {}, openFiles: '99999999999' });
+    const hook = script('a.sh', '#!/bin/sh\necho it runs\n');
+    expect(await run(hook, { runner })).to.deep.equal({ kind: 'succeeded' });
+    expect(output()).to.equal('it runs\n');
+  });
+
   describe('with limits', () => {
     const limits = { memoryMaxBytes: 1_048_576, cpuPercent: 50, maxTasks: null };
     const underSystemd: Disk = {
