@@ -244,7 +244,7 @@ async function startOn(parts: OpenParts): Promise<{ url: string; stop(): Promise
   // The engine first: whoever can connect finds it at work.
   await core.start();
   const scheduler = startScheduler(
-    [{ name: 'retention', expression: config.retention.schedule, run: () => core.services.retention.run() }],
+    [{ name: 'retention', expression: config.retention.schedule, run: core.services.retention.run }],
     logger.child({ part: 'scheduler' }),
   );
 

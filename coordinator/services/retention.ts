@@ -51,14 +51,15 @@ export function createRetention(parts: {
   const { query } = database;
 
   return {
-    async run(): Promise<RetentionOutcome> {
+    /** @param stopping what is left then is for the next run. @throws the signal's reason */
+    async run(stopping = new AbortController().signal): Promise<RetentionOutcome> {
       const now = clock.now();
       const outcome = {
-        outputs: await clearOutput(now - settings.outputDays * DAY_MS),
-        deployments: await deleteDeployments(now - settings.deploymentDays * DAY_MS),
+        outputs: await clearOutput(now - settings.outputDays * DAY_MS, stopping),
+        deployments: await deleteDeployments(now - settings.deploymentDays * DAY_MS, stopping),
         agentUpdates: await deleteAgentUpdates(now - settings.deploymentDays * DAY_MS),
         revisions: await deleteRevisions(now - settings.revisionDays * DAY_MS),
-        bundles: await deleteBundles(now - BUNDLE_GRACE_MS),
+        bundles: await deleteBundles(now - BUNDLE_GRACE_MS, stopping),
         tokens: await deleteTokens(now, now - settings.tokenDays * DAY_MS),
         deadLetters: await deleteDeadLetters(now - settings.deadLetterDays * DAY_MS),
       };
@@ -67,7 +68,7 @@ export function createRetention(parts: {
     },
   };
 
-  async function clearOutput(endedBefore: number): Promise<number> {
+  async function clearOutput(endedBefore: number, stopping: AbortSignal): Promise<number> {
     const old = await query
       .selectFrom('deployments')
       .select('id')
@@ -84,11 +85,11 @@ export function createRetention(parts: {
       .limit(DEPLOYMENTS_PER_RUN)
       .execute();
     for (const { id } of old)
-      await inSteps(id, (ids) => query.deleteFrom('event_output').where('target_id', 'in', ids).execute());
+      await inSteps(id, stopping, (ids) => query.deleteFrom('event_output').where('target_id', 'in', ids).execute());
     return old.length;
   }
 
-  async function deleteDeployments(endedBefore: number): Promise<number> {
+  async function deleteDeployments(endedBefore: number, stopping: AbortSignal): Promise<number> {
     let deleted = 0;
     const groups = await query.selectFrom('deployments').select('group_id').distinct().execute();
     for (const { group_id } of groups) {
@@ -119,15 +120,15 @@ export function createRetention(parts: {
         .orderBy('number')
         .limit(DEPLOYMENTS_PER_RUN - deleted)
         .execute();
-      for (const { id } of old) await deleteDeployment(id);
+      for (const { id } of old) await deleteDeployment(id, stopping);
       deleted += old.length;
       if (deleted >= DEPLOYMENTS_PER_RUN) break;
     }
     return deleted;
   }
 
-  async function deleteDeployment(id: string): Promise<void> {
-    await inSteps(id, (targetIds) =>
+  async function deleteDeployment(id: string, stopping: AbortSignal): Promise<void> {
+    await inSteps(id, stopping, (targetIds) =>
       database.transaction(async (tx) => {
         await tx.query.deleteFrom('event_output').where('target_id', 'in', targetIds).execute();
         await tx.query.deleteFrom('lifecycle_events').where('target_id', 'in', targetIds).execute();
@@ -138,9 +139,14 @@ export function createRetention(parts: {
   }
 
   /** A deployment's targets some hundred at a time, so that others get the database in between. */
-  async function inSteps(deploymentId: string, step: (targetIds: number[]) => Promise<unknown>): Promise<void> {
+  async function inSteps(
+    deploymentId: string,
+    stopping: AbortSignal,
+    step: (targetIds: number[]) => Promise<unknown>,
+  ): Promise<void> {
     let after = -1;
     for (;;) {
+      stopping.throwIfAborted();
       const rows = await query
         .selectFrom('targets')
         .select('id')
@@ -243,9 +249,10 @@ export function createRetention(parts: {
     return deleted;
   }
 
-  async function deleteBundles(storedBefore: number): Promise<number> {
+  async function deleteBundles(storedBefore: number, stopping: AbortSignal): Promise<number> {
     let deleted = 0;
     for await (const { digest, storedAt } of store.list()) {
+      stopping.throwIfAborted();
       if (storedAt >= storedBefore) continue;
       const revision = await query
         .selectFrom('revisions')

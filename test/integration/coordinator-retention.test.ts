@@ -10,10 +10,13 @@ import { createRetention, type RetentionSettings } from '../../coordinator/servi
 import type { Database } from '../../coordinator/storage/database.ts';
 import { openSqlite } from '../../coordinator/storage/sqlite.ts';
 import type { DeploymentRow } from '../../coordinator/storage/tables.ts';
+import { sleep } from '../../shared/core/clock.ts';
 import { isAppError } from '../../shared/core/errors.ts';
 import { silentLogger } from '../../shared/core/logger.ts';
+import { foregroundClock } from '../../shared/core/system-clock.ts';
 import { createFakeClock } from '../support/fake-clock.ts';
 import { seededRandomness } from '../support/fake-randomness.ts';
+import { until } from '../support/real-herd.ts';
 
 const DAY = 86_400_000;
 const SETTINGS: RetentionSettings = {
@@ -233,6 +236,20 @@ describe('retention', () => {
     expect(await ids('operator_tokens')).to.deep.equal(['for-ever', 'good', 'just-gone']);
   });
 
+  it('leaves the rest for the next time when the coordinator stops', async () => {
+    await addDeployment('d-1', 1, { completed_at: daysAgo(500), is_active: 0, status: 'Failed' });
+    await addDeployment('d-2', 2, { completed_at: daysAgo(400), is_active: 0, status: 'Failed' });
+    await addDeployment('d-3', 3, {});
+    await addDeployment('d-4', 4, {});
+    const before = await ids('deployments');
+    const retention = createRetention({ database, clock, logger: silentLogger, store, settings: SETTINGS });
+    const stopped = await retention.run(AbortSignal.abort()).catch((error: unknown) => error);
+    expect(stopped).to.have.property('name', 'AbortError');
+    expect(await ids('deployments')).to.deep.equal(before);
+    await run();
+    expect(await ids('deployments')).to.have.length.below(before.length);
+  });
+
   async function put(text: string): Promise<string> {
     async function* bytes() {
       yield Buffer.from(text);
@@ -366,7 +383,13 @@ describe('retention', () => {
   }
 });
 
-describe('the scheduler', () => {
+describe('the scheduler', function () {
+  this.timeout(20_000);
+  const RealDate = Date;
+  afterEach(() => {
+    globalThis.Date = RealDate;
+  });
+
   it('refuses an expression that is none', () => {
     let thrown: unknown;
     try {
@@ -399,4 +422,49 @@ describe('the scheduler', () => {
     const atTheEnd = runs;
     expect(atTheEnd).to.be.greaterThan(1);
   });
+
+  it('does what is due also when the clock was set forward meanwhile, or the machine stood still', async () => {
+    let runs = 0;
+    // In two to three seconds, and then tomorrow.
+    const due = new Date(Date.now() + 3_000);
+    const expression = `${due.getSeconds()} ${due.getMinutes()} ${due.getHours()} * * *`;
+    const run = async () => void runs++;
+    const scheduler = startScheduler([{ name: 'retention', expression, run }], silentLogger);
+    setForward(60_000);
+    await until('it has run', 10_000, () => runs === 1);
+    await sleep(foregroundClock, 100);
+    await scheduler.stop();
+    expect(runs).to.equal(1);
+  });
+
+  it('tells what runs when it is to end, and waits for that', async () => {
+    const seen: string[] = [];
+    const run = (stopping: AbortSignal) => {
+      seen.push('begun');
+      return new Promise<void>((_resolve, reject) =>
+        stopping.addEventListener('abort', () => {
+          seen.push('told to end');
+          reject(stopping.reason);
+        }),
+      );
+    };
+    const scheduler = startScheduler([{ name: 'endless', expression: '* * * * * *', run }], silentLogger);
+    await until('it runs', 5_000, () => seen.length === 1);
+    await scheduler.stop();
+    expect(seen).to.deep.equal(['begun', 'told to end']);
+  });
+
+  /** As a step of NTP does, which timers do not see. */
+  function setForward(byMs: number): void {
+    class Ahead extends RealDate {
+      constructor(...given: [] | [number | string | Date]) {
+        if (given.length === 0) super(RealDate.now() + byMs);
+        else super(given[0]);
+      }
+      static override now(): number {
+        return RealDate.now() + byMs;
+      }
+    }
+    globalThis.Date = Ahead as DateConstructor;
+  }
 });
