@@ -193,4 +193,6 @@ async function guard(work: () => Promise<void>): Promise<void> {
   }
 }
 
+// The unit says so, too; without it the database (output of hooks, addresses of webhooks) was as open as its directory.
+process.umask(0o077);
 await program().parseAsync();

@@ -86,7 +86,7 @@ function takeLock(path: string): BetterSqlite3.Database {
     if (errnoOf(error)?.startsWith('SQLITE_BUSY') !== true)
       throw new AppError('unavailable', `cannot lock the data directory ${path}: ${errorMessage(error)}`, {
         cause: error,
-        hint: 'Is it writable for the user that runs the coordinator, and does its file system know locks?',
+        hint: 'Is there room, is it writable for the user that runs the coordinator, and does its file system know locks?',
       });
     throw heldError(path);
   }

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -64,6 +64,16 @@ describe('the coordinator as a process', function () {
     expect((await stat(join(directory, 'first-operator-token'))).mode & 0o777).to.equal(0o600);
     const answer = await fetch(`${await url}/v1/whoami`, { headers: { authorization: `Bearer ${token}` } });
     expect(await answer.json()).to.include({ name: 'first-operator', role: 'admin' });
+  });
+
+  it('lets nobody else read its files, also in a directory that others may enter', async () => {
+    await chmod(directory, 0o755);
+    const { url } = start();
+    await url;
+    for (const name of await readdir(directory)) {
+      const { mode } = await stat(join(directory, name));
+      expect((mode & 0o077).toString(8), name).to.equal('0');
+    }
   });
 
   it('never prints a secret', async () => {
