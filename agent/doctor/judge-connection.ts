@@ -60,7 +60,7 @@ function judgeCertificate(url: string, { certificate }: AnswerEvidence, now: num
           'Give the coordinator a certificate, and use https://.',
         );
   const days = Math.floor((certificate.validTo - now) / DAY_MS);
-  if (certificate.fault !== null) return judgeFault(url, certificate);
+  if (certificate.fault !== null) return judgeFault(url, certificate, now);
   if (certificate.validTo - now < RENEWAL_MS)
     return warning(
       'tls',
@@ -73,9 +73,16 @@ function judgeCertificate(url: string, { certificate }: AnswerEvidence, now: num
   );
 }
 
-function judgeFault(url: string, { fault, names, validFrom, validTo }: CertificateEvidence): Check {
+function judgeFault(url: string, { fault, names, validFrom, validTo }: CertificateEvidence, now: number): Check {
   switch (fault) {
     case 'CERT_HAS_EXPIRED':
+      // The name is the same whichever of the chain it is.
+      if (validTo > now)
+        return wrong(
+          'tls',
+          "an authority of the coordinator's certificate has expired",
+          'Give the coordinator a certificate of one that has not, and set caFile to the certificate of that authority.',
+        );
       return wrong(
         'tls',
         `the certificate of the coordinator has expired on ${day(validTo)}`,

@@ -80,12 +80,16 @@ describe('the judgement of a connection', () => {
       judged({ answer: anAnswer({ certificate: { ...certificate, ...changes } }) });
     expect(of({ validTo: NOW + 14 * DAY_MS })).to.deep.equal([]);
     expect(of({ validTo: NOW + 13 * DAY_MS })[0]).to.match(/^warning tls: .*2026-01-14, 13 days more/);
-    const faulty = (fault: string) =>
+    const faulty = (fault: string, changes: Partial<typeof certificate> = {}) =>
       judged({
         ...nothingElse,
-        answer: anAnswer({ certificate: { ...certificate, fault: fault as never, validTo: NOW - DAY_MS } }),
+        answer: anAnswer({ certificate: { ...certificate, fault: fault as never, validTo: NOW - DAY_MS, ...changes } }),
       })[0];
     expect(faulty('CERT_HAS_EXPIRED')).to.match(/^wrong tls: .*expired on 2025-12-31/);
+    // OpenSSL names the fault of any certificate in the chain.
+    expect(faulty('CERT_HAS_EXPIRED', { validTo: NOW + 300 * DAY_MS })).to.match(
+      /^wrong tls: an authority of the coordinator's certificate has expired$/,
+    );
     expect(faulty('CERT_NOT_YET_VALID')).to.match(/^wrong tls: .*good from 1970-01-01 only/);
     expect(faulty('ERR_TLS_CERT_ALTNAME_INVALID')).to.match(
       /for DNS:coordinator\.example, not for coordinator\.example/,
