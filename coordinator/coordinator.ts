@@ -209,6 +209,7 @@ async function startOn(parts: OpenParts): Promise<{ url: string; stop(): Promise
     metrics,
     isStopping: () => !isOpen(),
     authenticate,
+    longPoll,
     aws: {
       services: [
         createCodeDeployService({ ...core.services, names: config.aws }),

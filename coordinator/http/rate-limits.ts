@@ -25,7 +25,10 @@ const POLLS_PER_REQUEST = 10;
 const MINUTE_MS = 60_000;
 
 /** Which bound holds for which route: each tier counts by itself, per address or per host. */
-export function createRateLimits(settings: RateLimitSettings): RateLimits {
+export function createRateLimits(
+  settings: RateLimitSettings,
+  connections: { has(connectionId: string): boolean },
+): RateLimits {
   const tier = (
     groupId: string,
     max: number,
@@ -41,7 +44,12 @@ export function createRateLimits(settings: RateLimitSettings): RateLimits {
       if (ENROLMENT.has(name)) return tier('enrolment', settings.enrolmentsPerMinute, byAddress);
       // Once the body is known: it names the connection.
       if (name === 'exchange')
-        return tier('exchange', POLLS_PER_REQUEST * settings.hostRequestsPerMinute, byConnection, 'preHandler');
+        return tier(
+          'exchange',
+          POLLS_PER_REQUEST * settings.hostRequestsPerMinute,
+          (request) => connectionIn(request, connections) ?? request.ip,
+          'preHandler',
+        );
       if (route.caller === 'host') return tier('host', settings.hostRequestsPerMinute, byToken);
       return tier('operator', settings.requestsPerMinute, byAddress);
     },
@@ -66,9 +74,8 @@ function byAccessKey(request: FastifyRequest): string {
   return `${request.ip} ${id ?? ''}`;
 }
 
-function byConnection(request: FastifyRequest): string {
-  const { body } = request;
+/** Null for one that is about to be opened, or that nobody has opened: an id of one's own would be a bound of one's own. */
+function connectionIn({ body }: FastifyRequest, connections: { has(connectionId: string): boolean }): string | null {
   const id = typeof body === 'object' && body !== null && 'connectionId' in body ? body.connectionId : undefined;
-  // Opening one counts for the address.
-  return typeof id === 'string' ? id.slice(0, 64) : request.ip;
+  return typeof id === 'string' && connections.has(id) ? id : null;
 }

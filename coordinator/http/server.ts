@@ -7,6 +7,7 @@ import { AppError } from '../../shared/core/errors.ts';
 import { newUuid } from '../../shared/core/ids.ts';
 import type { Logger } from '../../shared/core/logger.ts';
 import type { Randomness } from '../../shared/core/randomness.ts';
+import type { LongPoll } from '../hub/long-poll-channel.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import type { Authenticate } from './authenticate.ts';
 import { type AwsJsonService, registerAwsEndpoint } from './aws/endpoint.ts';
@@ -39,6 +40,7 @@ export interface HttpParts {
   logger: Logger;
   metrics: Metrics;
   authenticate: Authenticate;
+  longPoll: Pick<LongPoll, 'has'>;
   handlers: Handlers;
   readiness: Readiness;
   /** Services that speak AWS's JSON at `POST /`, and who signed a request to them. */
@@ -95,7 +97,7 @@ export async function createHttpServer(parts: HttpParts): Promise<FastifyInstanc
         hint: `Try again in ${context.after}.`,
       }),
   });
-  const rateLimits = createRateLimits(settings.rateLimits);
+  const rateLimits = createRateLimits(settings.rateLimits, parts.longPoll);
   registerRoutes(app, {
     authenticate: parts.authenticate,
     handlers: parts.handlers,

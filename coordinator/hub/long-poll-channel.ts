@@ -22,6 +22,8 @@ export interface LongPoll {
    * are taken
    */
   exchange(request: ExchangeRequest, remoteAddress: string, signal: AbortSignal): Promise<ExchangeReply>;
+  /** Whether a connection of this id is open, or its last frames wait to be fetched. */
+  has(connectionId: string): boolean;
   /** Ends every connection, and gives clients that are just between two calls a moment to fetch their last frames. */
   stop(): Promise<void>;
 }
@@ -83,6 +85,7 @@ export function createLongPoll(parts: {
       if (answer.closed !== null) channels.delete(id);
       return { connectionId: id, ...answer };
     },
+    has: (connectionId) => channels.has(connectionId),
     async stop() {
       for (const channel of channels.values()) channel.close('stopping');
       for (let waitedMs = 0; channels.size > 0 && waitedMs < LAST_CALL_MS; waitedMs += LAST_CALL_LOOK_MS)

@@ -73,7 +73,10 @@ describe("what AWS's own agent sent during a whole deployment, sent again", func
       services: [createCommandService({ commandHosts, envelopeSigner, clock: { now: () => signedAt } })],
       signatures,
       logger: silentLogger,
-      rateLimits: createRateLimits({ enrolmentsPerMinute: 1, requestsPerMinute: 1, hostRequestsPerMinute: 1 }),
+      rateLimits: createRateLimits(
+        { enrolmentsPerMinute: 1, requestsPerMinute: 1, hostRequestsPerMinute: 1 },
+        { has: () => false },
+      ),
     });
     await app.listen({ host: '127.0.0.1', port: 0 });
     port = (app.server.address() as AddressInfo).port;

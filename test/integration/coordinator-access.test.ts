@@ -198,3 +198,19 @@ describe('how the coordinator answers', () => {
     }
   });
 });
+
+describe('long poll', () => {
+  it('is bounded by address for connections that are not there, whatever they are called', async () => {
+    const coordinator = await startTestCoordinator({ limits: { hostRequestsPerMinute: 1 } });
+    try {
+      const statuses: number[] = [];
+      for (let i = 0; i < 11; i++) {
+        const body = { connectionId: `poll_${i}`, frames: [], hold: false };
+        statuses.push((await coordinator.call('POST', '/v1/agents/exchange', { token: null, body })).status);
+      }
+      expect(statuses).to.deep.equal([...Array<number>(10).fill(404), 429]);
+    } finally {
+      await coordinator.remove();
+    }
+  });
+});
