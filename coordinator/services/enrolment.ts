@@ -125,8 +125,16 @@ function keyConflict(known: HostRow): AppError {
 }
 
 async function checkName(query: Queryable, name: string): Promise<void> {
-  const other = await query.selectFrom('hosts').select('id').where('name', '=', name).executeTakeFirst();
+  const other = await query
+    .selectFrom('hosts')
+    .select(['id', 'name'])
+    .where((where) => where.or([where('name', '=', name), where('id', '=', name)]))
+    .executeTakeFirst();
   if (other === undefined) return;
+  if (other.name !== name)
+    throw new AppError('conflict', `${name} is the id of ${other.name}: it cannot be the name of another host`, {
+      hint: 'Give this one another name.',
+    });
   throw new AppError('conflict', `there is a host ${name} already, with another key`, {
     hint: `If it is the same machine set up anew, forget the old one first: drover hosts forget ${name}. Otherwise give this one another name.`,
     details: { hostId: other.id },

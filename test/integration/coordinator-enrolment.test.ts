@@ -63,6 +63,13 @@ describe('enrolment', () => {
     expect(textAt(body, 'hint')).to.contain('drover hosts forget taken');
   });
 
+  it("refuses another host's id as a name: that host would not be found by it any more", async () => {
+    const { hostId } = await enrolHost(coordinator, 'has-an-id');
+    const { status, body } = await enrol(aRequest(await createJoinToken(coordinator), hostId));
+    expect(status).to.equal(409);
+    expect(textAt(body, 'detail')).to.equal(`${hostId} is the id of has-an-id: it cannot be the name of another host`);
+  });
+
   it('refuses a key that enrolled with another token', async () => {
     const host = await enrolHost(coordinator, 'key-owner');
     const joinToken = await createJoinToken(coordinator);
