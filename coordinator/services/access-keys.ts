@@ -56,7 +56,7 @@ export function createAccessKeys({ database, clock, randomness, logger, master }
       return toPage(rows, query.limit, toAccessKey, (row) => [row.id]);
     },
 
-    /** @throws AppError `not_found` for the operator or the host, `conflict` as of {@link hostRow} */
+    /** @throws AppError `not_found` for the operator or the host */
     create(
       body: NewKey,
       caller: Caller,

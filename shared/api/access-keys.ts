@@ -33,7 +33,7 @@ export const accessKeyRoutes = {
       ),
     reply: accessKey.extend({ secretAccessKey: z.string(), sessionToken: z.string().nullable() }),
     status: 201,
-    errors: ['not_found', 'conflict'],
+    errors: ['not_found'],
   }),
   deleteAccessKey: defineRoute({
     method: 'DELETE',

@@ -30,7 +30,7 @@ export const hostRoutes = {
     caller: 'viewer',
     params: hostParams,
     reply: host,
-    errors: ['not_found', 'conflict'],
+    errors: ['not_found'],
   }),
   updateHost: defineRoute({
     method: 'PATCH',
@@ -44,7 +44,7 @@ export const hostRoutes = {
       scalingGroup: scalingGroupName.nullable().optional(),
     }),
     reply: host,
-    errors: ['not_found', 'conflict'],
+    errors: ['not_found'],
   }),
   registerCodeDeployHost: defineRoute({
     method: 'POST',
@@ -71,7 +71,7 @@ export const hostRoutes = {
     params: hostParams,
     reply: noContent,
     status: 204,
-    errors: ['not_found', 'conflict'],
+    errors: ['not_found'],
   }),
   findHostDrift: defineRoute({
     method: 'POST',

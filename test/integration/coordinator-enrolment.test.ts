@@ -68,6 +68,8 @@ describe('enrolment', () => {
     const { status, body } = await enrol(aRequest(await createJoinToken(coordinator), hostId));
     expect(status).to.equal(409);
     expect(textAt(body, 'detail')).to.equal(`${hostId} is the id of has-an-id: it cannot be the name of another host`);
+    const registered = await coordinator.call('POST', '/v1/hosts/codedeploy', { body: { name: hostId } });
+    expect(registered.status).to.equal(409);
   });
 
   it('refuses a key that enrolled with another token', async () => {

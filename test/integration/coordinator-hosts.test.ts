@@ -73,24 +73,6 @@ describe('hosts and groups over the API', () => {
     expect(textAt(body, 'hint')).to.equal('Did you mean CodeDeployDefault.HalfAtATime?');
   });
 
-  it('do not stand in for another one whose id they chose as their name', async () => {
-    const known = await enrolHost(coordinator, 'cache-1');
-    const impostor = await enrolHost(coordinator, known.hostId);
-
-    const answer = await coordinator.call('DELETE', `/v1/hosts/${known.hostId}`);
-
-    expect(answer.status).to.equal(409);
-    expect(textAt(answer.body, 'hint')).to.equal(`Say cache-1 for the one, ${impostor.hostId} for the other.`);
-    expect(await list('')).to.include.members(['cache-1', known.hostId]);
-    const key = await coordinator.call('POST', '/v1/access-keys', { body: { host: known.hostId } });
-    expect(key.status).to.equal(409);
-    const namesake = await coordinator.call('POST', '/v1/hosts/codedeploy', { body: { name: impostor.hostId } });
-    expect(namesake.status).to.equal(409);
-    expect((await coordinator.call('DELETE', `/v1/hosts/${impostor.hostId}`)).status).to.equal(204);
-    expect((await coordinator.call('DELETE', `/v1/hosts/${known.hostId}`)).status).to.equal(204);
-    expect(await list('namePrefix=cache-')).to.deep.equal([]);
-  });
-
   it('fail in a running deployment when they are forgotten, and the history stays', async () => {
     const host = await enrolHost(coordinator, 'leaving', { token: { tags: { role: 'web' } } });
     const connection = await connectWebSocket(coordinator);

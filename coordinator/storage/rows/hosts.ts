@@ -30,20 +30,12 @@ export function toHost(row: HostRow, runningDeploymentId: string | null): Host {
   };
 }
 
-/** @throws AppError `not_found` with the nearest name as a hint; `conflict` for what is one host's id and another one's name */
+/** @throws AppError `not_found` with the nearest name as a hint */
 export async function hostRow(query: Queryable, nameOrId: string): Promise<HostRow> {
-  const [row, other] = await query
-    .selectFrom('hosts')
-    .selectAll()
-    .where((where) => where.or([where('name', '=', nameOrId), where('id', '=', nameOrId)]))
-    .execute();
-  // A host chooses its name when it enrols: it must not stand in for another one by that.
-  if (row !== undefined && other !== undefined) {
-    const [byId, byName] = row.id === nameOrId ? [row, other] : [other, row];
-    throw new AppError('conflict', `${nameOrId} is the id of ${byId.name}, and the name of ${byName.id}`, {
-      hint: `Say ${byId.name} for the one, ${byName.id} for the other.`,
-    });
-  }
+  // No host is let in under another one's id.
+  const row =
+    (await query.selectFrom('hosts').selectAll().where('id', '=', nameOrId).executeTakeFirst()) ??
+    (await query.selectFrom('hosts').selectAll().where('name', '=', nameOrId).executeTakeFirst());
   if (row !== undefined) return row;
   const known = await query.selectFrom('hosts').select('name').orderBy('name').limit(HINT_NAMES).execute();
   throw new AppError('not_found', `there is no host ${nameOrId}`, {
