@@ -27,8 +27,9 @@ export function createReadiness(parts: { database: Database }): Readiness {
         .selectFrom('group_hosts as m')
         .innerJoin('deployment_groups as g', 'g.id', 'm.group_id')
         .leftJoin('targets as t', (join) => join.onRef('t.host_id', '=', 'm.host_id').on('t.status', '=', 'InProgress'))
+        // Also one of another group: what it takes out of service is the same application.
         .leftJoin('deployments as d', (join) =>
-          join.onRef('d.id', '=', 't.deployment_id').onRef('d.group_id', '=', 'm.group_id'),
+          join.onRef('d.id', '=', 't.deployment_id').onRef('d.application', '=', 'g.application'),
         )
         .select([
           'g.application',
