@@ -249,14 +249,31 @@ async function offlineInService(
  * one (settle-group.ts). Those that are away are counted already. Reads the few deployments of this kind that run, not the targets
  * of this one.
  */
-const BUSY_IN_SERVICE = `SELECT count(*) AS count
+const BROUGHT_IN = `SELECT t.host_id
   FROM deployments d JOIN targets t ON t.deployment_id = d.id JOIN hosts h ON h.id = t.host_id
   WHERE d.is_active = 1 AND d.group_id = ? AND d.creator = 'autoscaling' AND d.id <> ?
     AND (t.status IN ('Pending', 'InProgress') OR (t.status = 'Failed' AND t.started_at IS NOT NULL))
     AND h.presence <> 'Offline' AND ${targetsOf('t.host_id', IN_SERVICE)} > 0`;
+/**
+ * Hosts that it counts on, also those that a rollback leaves alone, and on which a deployment of another group of the application is at work:
+ * they are in both groups, or have gone over to that one. Reads the targets in progress of such deployments; most of the time there is none.
+ * That the host serves again is no change of this deployment's: the tick looks.
+ */
+const TAKEN_BY_ANOTHER_GROUP = `SELECT t.host_id
+  FROM deployments d CROSS JOIN targets t ON t.deployment_id = d.id AND t.status = 'InProgress' JOIN hosts h ON h.id = t.host_id
+  WHERE d.is_active = 1 AND +d.application = ? AND +d.group_id <> ? AND h.presence <> 'Offline'
+    AND (${targetsOf('t.host_id', IN_SERVICE)} > 0 OR (? AND ${targetsOf('t.host_id')} = 0 AND ${targetsOf('t.host_id')} > 0))`;
+const BUSY_IN_SERVICE = `SELECT count(*) AS count FROM (${BROUGHT_IN} UNION ${TAKEN_BY_ANOTHER_GROUP})`;
 
-async function busyInService(reader: Reader, { id, group_id }: DeploymentRow): Promise<number> {
-  const [row] = await reader.selectRaw<{ count: number }>(BUSY_IN_SERVICE, [group_id, id, id]);
+async function busyInService(
+  reader: Reader,
+  { id, group_id, application, already_current_hosts, rollback_triggering_deployment_id: triggering }: DeploymentRow,
+): Promise<number> {
+  const leavesAlone = already_current_hosts > 0 && triggering !== null ? 1 : 0;
+  const [row] = await reader.selectRaw<{ count: number }>(BUSY_IN_SERVICE, [
+    ...[group_id, id, id],
+    ...[application, group_id, id, leavesAlone, id, triggering],
+  ]);
   return row?.count ?? 0;
 }
 

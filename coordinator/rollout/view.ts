@@ -39,7 +39,7 @@ export interface RolloutView {
   nextDeadlineAt: number | null;
   /** Hosts that count as in service (pending and healthy, or succeeded) but are offline now: down, though not our doing. */
   offlineInService: { count: number; oldestSince: number | null };
-  /** Hosts that count as in service but are down now since another deployment of the group brings them in. */
+  /** Hosts that count as in service but are down now since another deployment of the group, or of another one of the application, is at work on them. */
   busyInService: number;
   /** True once any host was touched. */
   hasTouchedHosts: boolean;

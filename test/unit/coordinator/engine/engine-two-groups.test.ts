@@ -1,7 +1,8 @@
 import { expect } from 'chai';
-import { ALL_AT_ONCE, aFleet, deployed } from '../../../support/engine-fleet.ts';
-import { createEngineWorld, type EngineWorld, type WorldHost } from '../../../support/engine-world.ts';
+import { ALL_AT_ONCE, aFleet, deployed, ONE_AT_A_TIME } from '../../../support/engine-fleet.ts';
+import { ANN, createEngineWorld, type EngineWorld, type WorldHost } from '../../../support/engine-world.ts';
 
+const HALF_AT_A_TIME = { deploymentConfigName: 'CodeDeployDefault.HalfAtATime' };
 const CANARY = { deploymentGroup: 'canary' };
 
 describe('a host in two groups of one application', () => {
@@ -26,5 +27,45 @@ describe('a host in two groups of one application', () => {
       'canary false',
       'prod false',
     ]);
+  });
+
+  const startedOn = (id: string) => hosts.filter((host) => host.started.includes(id)).map((host) => host.name);
+
+  it('counts as down for a deployment of the one while the other one is at work on it', async () => {
+    const canary = await deployed(world, '3', CANARY);
+    const prod = await deployed(world, '2', ONE_AT_A_TIME);
+    expect(startedOn(prod.id), 'web-1 is down').to.deep.equal([]);
+    world.finish(hosts[0]!, canary.id, 'succeed');
+    await world.run(200);
+    expect(await world.get(prod.id)).to.include({ status: 'Succeeded' });
+    expect(startedOn(prod.id)).to.deep.equal(['web-1', 'web-2', 'web-3', 'web-4']);
+  });
+
+  it('counts so, too, when the deployment has been there already', async () => {
+    hosts[1]!.behaviour = () => 'hang';
+    const prod = await deployed(world, '2', ONE_AT_A_TIME);
+    expect(startedOn(prod.id)).to.deep.equal(['web-1', 'web-2']);
+    const canary = await deployed(world, '3', CANARY);
+    world.finish(hosts[1]!, prod.id, 'succeed');
+    await world.run(200);
+    expect(startedOn(prod.id), 'web-1 is down').to.deep.equal(['web-1', 'web-2']);
+    world.finish(hosts[0]!, canary.id, 'succeed');
+    // Nothing of its own has changed: it is looked at by the next tick.
+    await world.run(10_000);
+    expect(await world.get(prod.id)).to.include({ status: 'Succeeded' });
+    expect(world.faults).to.deep.equal([]);
+  });
+
+  it('counts so, too, when a rollback has left it alone', async () => {
+    await world.addGroup('last', { selection: { tagFilters: [], hostNames: ['web-4'] } });
+    for (const host of hosts.slice(0, 2)) host.behaviour = () => 'hang';
+    const stopped = await deployed(world, '2', HALF_AT_A_TIME);
+    expect(startedOn(stopped.id)).to.deep.equal(['web-1', 'web-2']);
+    await deployed(world, '3', { deploymentGroup: 'last' });
+    await world.deployments.stop(stopped.id, { reason: '', rollback: true }, ANN);
+    for (const host of hosts.slice(0, 2)) world.finish(host, stopped.id, 'succeed');
+    await world.run(200);
+    const { rollbackInfo } = await world.get(stopped.id);
+    expect(startedOn(rollbackInfo.rollbackDeploymentId ?? ''), 'web-4 is down').to.deep.equal(['web-1']);
   });
 });
