@@ -6,6 +6,7 @@ import type { Decision } from '../rollout/decision.ts';
 import type { ChangeSequence } from '../storage/change-sequence.ts';
 import type { DatabaseTransaction, SqlValue } from '../storage/database.ts';
 import type { DeploymentRow } from '../storage/tables.ts';
+import { enterAnew } from './gone-over.ts';
 import type { InsertParts } from './new-deployment.ts';
 import { createRollback } from './rollback-deployment.ts';
 import { settleGroup } from './settle-group.ts';
@@ -245,6 +246,8 @@ async function doubtHost({ tx, row, effects }: Commit, targetId: number): Promis
      WHERE group_id = ? AND host_id = (SELECT host_id FROM targets WHERE id = ?)`,
     [[row.id, row.group_id, targetId]],
   );
+  for (const { host_id } of hosts)
+    await enterAnew(tx, { groupId: row.group_id, application: row.application, hostId: host_id });
 }
 
 /** A host that could not be reached is owed the group's revision once it is back, if it is still of the group. */

@@ -1,6 +1,7 @@
 import type { InstanceHealth } from '../../shared/model/host.ts';
 import { type Diagnostics, LIFECYCLE_EVENTS } from '../../shared/model/lifecycle-event.ts';
 import type { Report, RunningEvent } from '../../shared/protocol/messages.ts';
+import { enterAnew } from '../engine/gone-over.ts';
 import { updatePendingHealth } from '../engine/pending-health.ts';
 import type { TriggerOutbox } from '../engine/trigger-outbox.ts';
 import type { ChangeSequence } from '../storage/change-sequence.ts';
@@ -42,6 +43,9 @@ interface TargetFacts {
   id: number;
   deploymentId: string;
   groupId: string;
+  application: string;
+  /** False when the host has left the group meanwhile. */
+  isMember: boolean;
   revisionId: string;
   creator: string;
   status: string;
@@ -60,7 +64,8 @@ interface TargetFacts {
 
 const KNOWN_EVENTS: ReadonlySet<string> = new Set(LIFECYCLE_EVENTS);
 
-const SELECT_TARGET = `SELECT t.id, t.deployment_id AS deploymentId, d.group_id AS groupId, d.revision_id AS revisionId,
+const SELECT_TARGET = `SELECT t.id, t.deployment_id AS deploymentId, d.group_id AS groupId, d.application, d.revision_id AS revisionId,
+    EXISTS (SELECT 1 FROM group_hosts m WHERE m.group_id = d.group_id AND m.host_id = t.host_id) AS isMember,
     d.creator, t.was_healthy AS wasHealthy, t.late_end_until IS NOT NULL AS isUntold,
     t.late_end_told AS isLateEndTold, t.status, t.error_code AS errorCode, t.current_event AS currentEvent, t.accepted_at IS NOT NULL AS accepted, t.deadline_at AS deadlineAt,
     0 AS touched
@@ -83,7 +88,7 @@ const FINISH_TARGET = `UPDATE targets SET status = ?, completed_at = ?, error_co
 const LATE_FINISH = `UPDATE targets SET message = substr(coalesce(message, '') || ' ' || ?, 1, 4096), change_sequence = ?,
     late_end_until = NULL, late_end_told = 1 WHERE id = ? AND status <> 'InProgress'`;
 
-// No row: the host has left the group meanwhile, and what it runs is no longer the group's business.
+// No row: the host has left the group meanwhile, and what it runs is no longer the group's business, but that of those it has gone over to.
 // A success of any deployment mends what scale-out had given up. One of the fleet's own also takes the place of bringing the
 // host in: that would take it to the old revision, out of service beside the deployment that counts on it.
 const UPDATE_GROUP_HOST = `UPDATE group_hosts SET revision_id = ?, instance_health = ?, last_deployment_id = ?,
@@ -135,6 +140,7 @@ export async function writeBatch(
   const finishes: SqlValue[][] = [];
   const lateFinishes: SqlValue[][] = [];
   const groupHosts: SqlValue[][] = [];
+  const goneOver: { groupId: string; application: string; hostId: string }[] = [];
   const counts = new Map<string, { ended: number; succeeded: number; failed: number; skipped: number }>();
   const ends = new Map<string, { succeeded: number[]; failed: number[] }>();
 
@@ -167,6 +173,7 @@ export async function writeBatch(
   await tx.executeMany(FINISH_TARGET, finishes);
   await tx.executeMany(LATE_FINISH, lateFinishes);
   await tx.executeMany(UPDATE_GROUP_HOST, groupHosts);
+  for (const host of goneOver) await enterAnew(tx, host);
   await tx.executeMany(
     ADD_COUNTS,
     [...counts].map(([id, c]) => [c.ended, c.succeeded, c.failed, c.skipped, changes.next(), id]),
@@ -195,6 +202,7 @@ export async function writeBatch(
             touched: false,
             // SQLite has no booleans.
             accepted: Boolean(row.accepted),
+            isMember: Boolean(row.isMember),
             wasHealthy: Boolean(row.wasHealthy),
             isUntold: Boolean(row.isUntold),
             isLateEndTold: Boolean(row.isLateEndTold),
@@ -249,7 +257,8 @@ export async function writeBatch(
     if (isToldAlready(target, item)) return;
     // Skipped: the host was not touched, so its health and revision are what they were; what was given up is in doubt.
     const isHealthy = item.status === 'Succeeded' || (item.status === 'Skipped' && target.wasHealthy);
-    if (item.status !== 'Skipped' || target.isUntold)
+    if (item.status !== 'Skipped' || target.isUntold) {
+      if (!target.isMember) goneOver.push({ groupId: target.groupId, application: target.application, hostId });
       groupHosts.push([
         item.installedRevisionId,
         healthAfter(isHealthy, item),
@@ -260,6 +269,7 @@ export async function writeBatch(
         target.groupId,
         hostId,
       ]);
+    }
     outcome.changed.add(target.deploymentId);
     // What the group has begun meanwhile has it as out of service, and still to come.
     if (

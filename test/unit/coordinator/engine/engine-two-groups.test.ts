@@ -69,3 +69,68 @@ describe('a host in two groups of one application', () => {
     expect(startedOn(rollbackInfo.rollbackDeploymentId ?? ''), 'web-4 is down').to.deep.equal(['web-1']);
   });
 });
+
+describe('a host that has gone over to another group of its application', () => {
+  let world: EngineWorld;
+  let hosts: WorldHost[];
+  let host: WorldHost;
+
+  beforeEach(async () => {
+    world = await createEngineWorld();
+    hosts = await aFleet(world, 3, ({ revision }) => (revision.label === '2' ? 'hang' : 'succeed'));
+    await world.addHost('web-4', { tags: { role: 'canary' } });
+    await world.addGroup('canary', {
+      selection: { tagFilters: [{ type: 'KEY_AND_VALUE', key: 'role', value: 'canary' }] },
+    });
+    await deployed(world, '1', ALL_AT_ONCE);
+    await deployed(world, '3', { ...ALL_AT_ONCE, ...CANARY });
+    host = hosts[2]!;
+  });
+  afterEach(() => world.close());
+
+  /** It goes over before its turn in the deployment, and is brought in there; then its turn comes. */
+  async function reached(): Promise<string> {
+    const { id } = await deployed(world, '2', ONE_AT_A_TIME);
+    await world.retag(host, { role: 'canary' });
+    await world.run(200);
+    expect(host.installed).to.equal('r-3');
+    expect((await world.readiness.of(host.id)).isReady).to.equal(true);
+    for (const each of hosts.slice(0, 2)) {
+      world.finish(each, id, 'succeed');
+      await world.run(200);
+    }
+    expect(host.started.at(-1)).to.equal(id);
+    return id;
+  }
+  const broughtBack = async () =>
+    expect(await world.get(host.started.at(-1) ?? '')).to.include({
+      creator: 'autoscaling',
+      deploymentGroup: 'canary',
+      revisionLabel: '3',
+      status: 'Succeeded',
+    });
+
+  for (const outcome of ['succeed', 'fail'] as const)
+    it(`is brought in there again when an earlier deployment has reached it after that, and did ${outcome}`, async () => {
+      const id = await reached();
+      world.finish(host, id, outcome);
+      await world.run(200);
+      expect((await world.readiness.of(host.id)).isReady).to.equal(false);
+      await world.run(10_000);
+      await broughtBack();
+      expect((await world.readiness.of(host.id)).isReady).to.equal(true);
+      expect(world.faults).to.deep.equal([]);
+    });
+
+  it('is brought in there again when it was lost in an earlier deployment after that', async () => {
+    const id = await reached();
+    world.disconnect(host);
+    await world.run(400_000);
+    expect((await world.readiness.of(host.id)).isReady).to.equal(false);
+    await world.connect(host);
+    world.finish(host, id, 'succeed');
+    await world.run(10_000);
+    await broughtBack();
+    expect((await world.readiness.of(host.id)).isReady).to.equal(true);
+  });
+});
