@@ -83,7 +83,7 @@ export function renderStatus(report: StatusReport): string {
         ]),
     ...report.installed.map(
       (revision) =>
-        `installed   ${revision.revision} in group ${revision.deploymentGroupId} (${revision.deploymentId})${revision.isIntact ? '' : ', damaged by a failed install'}`,
+        `installed   ${revision.revision} in group ${revision.deploymentGroupId} (${revision.deploymentId})${revision.isIntact ? '' : ', not intact: an install that failed, or one of another group, has changed its files'}`,
     ),
   ];
   return `${lines.join('\n')}\n`;

@@ -19,6 +19,7 @@ import {
 } from '../hooks/hook-runner.ts';
 import type { Disk } from '../host/disk.ts';
 import type { InstallOutcome, InstallRequest } from '../install/installer.ts';
+import { groupsInstalledOver } from '../install/other-groups.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { DeploymentProgress, EventProgress } from '../journal/records.ts';
 import { findDeployment, findEvent } from '../journal/state.ts';
@@ -138,6 +139,8 @@ async function installFiles(
   invariant(archive !== null, 'Install is planned only once the bundle is here');
   const groupId = assignment.deploymentGroupId;
   const stateDirectory = parts.layout.groupState(groupId);
+  const otherGroups = async () =>
+    (await groupStates(parts.disk, parts.layout)).filter((group) => group.groupId !== groupId);
   const outcome = await attempt(() =>
     parts.install({
       groupId,
@@ -147,8 +150,7 @@ async function installFiles(
       fileExistsBehavior: assignment.fileExistsBehavior,
       stateDirectory,
       releaseName: releaseNameOf(assignment, archive.appSpecPath),
-      otherGroups: async () =>
-        (await groupStates(parts.disk, parts.layout)).filter((group) => group.groupId !== groupId),
+      otherGroups,
     }),
   );
   if (!outcome.ok) {
@@ -156,6 +158,9 @@ async function installFiles(
       parts.journal.append({ kind: 'install-broken', deploymentGroupId: groupId });
     return failed(outcome.message);
   }
+  for (const other of await groupsInstalledOver(parts.disk, { groupId, stateDirectory }, await otherGroups()))
+    if (parts.journal.state.installed[other]?.isIntact === true)
+      parts.journal.append({ kind: 'install-broken', deploymentGroupId: other });
   const before = parts.journal.state.installed[groupId];
   const { digest } = assignment.revision;
   const previousDigest = before?.digest === digest ? before.previousDigest : before?.digest;

@@ -66,7 +66,7 @@ const installedRevision = archive.extend({
   revisionLabel: z.string(),
   digest: z.string(),
   at: instant,
-  /** False after a later Install failed and could not put this revision's files back. */
+  /** False after a later Install failed and could not put this revision's files back, or one of another group has replaced some of them. */
   isIntact: z.boolean(),
   /** Of the revision that was installed before this one: what a rollback goes back to. */
   previousDigest: z.string().optional(),

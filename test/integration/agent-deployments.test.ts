@@ -117,6 +117,32 @@ describe('an agent and its deployments', function () {
     );
   });
 
+  it('does not say that it has what another group has replaced since', async () => {
+    const files = `files:\n  - {source: app, destination: ${agent.directory}/srv}\n`;
+    const bundle = await makeBundle(`version: 0.0\nos: linux\n${files}`, { 'app/a': 'A' });
+    const failing = await makeBundle(`${hooksAppSpec({ BeforeInstall: ['scripts/fail.sh'] })}${files}`, {
+      'app/a': 'B',
+      'scripts/fail.sh': '#!/bin/sh\nexit 1\n',
+    });
+    for (const { digest, bytes } of [bundle, failing]) coordinator.addBundle(digest, bytes);
+    agent.start();
+    await agent.connected();
+    const first = anAssignment(bundle);
+    const other = anAssignment(bundle, { deploymentGroupId: 'group-2', fileExistsBehavior: 'OVERWRITE' });
+    const back = anAssignment(failing);
+    const otherAgain = anAssignment(failing, { deploymentGroupId: 'group-2' });
+    for (const assignment of [first, other, back, otherAgain]) {
+      coordinator.assign(assignment);
+      await coordinator.until('finished', () => coordinator.finished(assignment.deploymentId) !== undefined);
+    }
+    expect(coordinator.finished(other.deploymentId)).to.include({ status: 'Succeeded' });
+    expect(coordinator.finished(back.deploymentId)).to.include({ status: 'Failed', installedRevisionId: null });
+    expect(coordinator.finished(otherAgain.deploymentId)).to.include({
+      status: 'Failed',
+      installedRevisionId: other.revision.id,
+    });
+  });
+
   it('88. 109. 126. writes down what it unpacked, what it installed and which scripts it ran', async () => {
     const bundle = await noting(join(agent.directory, 'trace'));
     agent.start();
