@@ -57,6 +57,8 @@ export interface History {
   retagged: Set<string>;
   /** By host and group: the good revision that it served when it was given another role. */
   leftInService: Map<string, string>;
+  /** By machine and application: the groups that the host was in, too, when another one deployed to it last. */
+  shared: Map<string, ReadonlySet<string>>;
   /** Deployment and machine that it took out of service without a script that stops what served there. */
   unstopped: Set<string>;
   /** By machine: since when its agent is let in on its newest connection. */

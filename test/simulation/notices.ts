@@ -1,5 +1,7 @@
 import type { History } from './history.ts';
+import { isAnothers } from './invariants/groups.ts';
 import type { SeenDeployment } from './observer.ts';
+import { hasGoneOver, refusedForAnothers } from './stored.ts';
 import { LAYOUT, type Machine } from './world/machine.ts';
 
 interface Target {
@@ -51,6 +53,16 @@ export function createNotices(history: History) {
       const elsewhere = others.filter((other) => other.groupId !== deployment.groupId);
       if (elsewhere.some((other) => other.fleet.some((hostId) => deployment.fleet.includes(hostId))))
         notice('two groups want one host');
+      const sameApplication = elsewhere.filter((other) => other.application === deployment.application);
+      if (sameApplication.some((other) => other.fleet.some((hostId) => deployment.fleet.includes(hostId))))
+        notice('two groups of one application want one host');
+      if (deployment.creator === 'codeDeployRollback')
+        for (const { creator } of sameApplication)
+          if (creator === 'codeDeployRollback') notice('two groups of one application roll back at the same time');
+      const [entering] = deployment.creator === 'autoscaling' ? deployment.fleet : [];
+      const machine = entering === undefined ? undefined : world.machineOfHost(entering);
+      if (machine !== undefined && isAnothers(history, machine, deployment))
+        notice('a host is brought in that has the revision of another group');
     },
 
     ended(deployment: SeenDeployment): void {
@@ -59,6 +71,8 @@ export function createNotices(history: History) {
       if (errorCode === 'HEALTH_CONSTRAINTS_INVALID') notice('a deployment that can never begin');
       const targets = targetsOf(deployment.id);
       const failed = targets.filter((target) => target.status === 'Failed');
+      for (let refused = refusedForAnothers(history, deployment.id); refused > 0; refused--)
+        notice('an install is refused since the files of another group are there');
       for (const target of failed) {
         if (target.errorCode === 'HOST_OFFLINE') notice('a host is offline at its turn');
         if (target.errorCode === 'HOST_LOST') notice('a host is lost in the middle of its deployment');
@@ -87,6 +101,11 @@ export function createNotices(history: History) {
 
     scriptBegan(machine: Machine): void {
       if (machine.refusesWebSockets) notice('a host works through a long poll');
+    },
+
+    hostBegan({ hostId }: Machine, deploymentId: string): void {
+      if (hostId !== null && hasGoneOver(history, hostId, deploymentId))
+        notice('a deployment reaches a host that has gone over to another group');
     },
 
     assignmentSent(machine: string, frame: string): void {

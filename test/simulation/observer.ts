@@ -7,6 +7,7 @@ export interface SeenDeployment {
   number: number;
   creator: string;
   groupId: string;
+  groupName: string;
   application: string;
   revision: string;
   configName: string;
@@ -51,7 +52,7 @@ export class Observer {
     this.#database = database;
     this.#events = events;
     this.#changed = database.look.prepare<[number], Row>(
-      `SELECT id, number, creator, group_id AS groupId, application, revision_label AS revision, config_name AS configName, status, ending_as AS endingAs,
+      `SELECT id, number, creator, group_id AS groupId, group_name AS groupName, application, revision_label AS revision, config_name AS configName, status, ending_as AS endingAs,
          error_code AS errorCode, coalesce(minimum_count, 0) AS minimum, total_hosts AS total, occupies_group AS occupiesGroup,
          is_active AS isActive, rollback_triggering_deployment_id AS triggeredBy, stop_requested_at AS stopRequestedAt,
          change_sequence AS changeSequence

@@ -4,8 +4,8 @@ import type { History } from './history.ts';
 import { checkKept } from './invariants/kept.ts';
 import { noteLeaving } from './invariants/returns.ts';
 import { expectCancels } from './invariants/stops.ts';
-import type { Action, PlannedGroup } from './plan.ts';
-import { comesBack, isLeftSmaller, isRunningOn, partOf } from './stored.ts';
+import { type Action, type PlannedGroup, roleOfNumber } from './plan.ts';
+import { comesBack, goesOver, isLeftSmaller, isRunningOn, partOf } from './stored.ts';
 import type { Machine } from './world/machine.ts';
 import { OPERATOR } from './world/world.ts';
 
@@ -174,6 +174,8 @@ export function createOperators(history: History): Operators {
         notice('a host leaves its group while it is deployed to');
       if (comesBack(history, hostId))
         notice('a host that has the revision leaves its group and comes back before the deployment has ended');
+      if (isRunningOn(history, hostId) && goesOver(history, hostId, role))
+        notice('a host goes over to another group in the middle of its deployment');
       history.retagged.add(hostId);
       noteLeaving(history, machine);
       ask(`gives ${machine.name} the role ${role}`, (core) =>
@@ -202,7 +204,7 @@ export function createOperators(history: History): Operators {
       if (machine.hostId !== null || !machine.isOn) return;
       ask(`enrols ${machine.name} again`, async () => {
         machine.killAgent('stopped for another enrolment');
-        await world.enrol(machine, roleOf(plan, machine), { force: true });
+        await world.enrol(machine, roleOfNumber(plan, machine.name.length), { force: true });
         machine.killAgent('restarted with its new identity');
         notice('a host is forgotten and enrols again');
       });
@@ -247,8 +249,4 @@ export function createOperators(history: History): Operators {
       ),
   };
   return operators;
-}
-
-function roleOf(plan: History['world']['plan'], machine: Machine): string {
-  return plan.groups[machine.name.length % plan.groups.length]?.role ?? 'web';
 }

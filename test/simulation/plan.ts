@@ -42,10 +42,20 @@ export interface PlannedGroup {
   name: string;
   /** Hosts with this role are in it. */
   role: string;
+  /** Hosts with these roles as well: another group may have them, too. */
+  alsoRoles?: string[];
+  /** No host enrols for it: those that it has come from other groups. */
+  startsEmpty?: true;
   configName: string;
   minimum: { type: 'HOST_COUNT' | 'FLEET_PERCENT'; value: number } | null;
   autoRollback: { enabled: boolean; events: ('DEPLOYMENT_FAILURE' | 'DEPLOYMENT_STOP_ON_REQUEST')[] };
   outdatedInstancesStrategy: 'UPDATE' | 'IGNORE';
+}
+
+/** What a host enrols as: each group gets some, but for those that begin without any. */
+export function roleOfNumber({ groups }: Plan, number: number): string {
+  const first = groups.filter((group) => group.startsEmpty !== true);
+  return first[number % first.length]?.role ?? 'web';
 }
 
 export interface PlanItem {

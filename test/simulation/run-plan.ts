@@ -12,7 +12,7 @@ import { checkTold } from './invariants/told.ts';
 import { checkTriggersTold } from './invariants/triggers.ts';
 import { Observer } from './observer.ts';
 import { createOperators } from './operators.ts';
-import type { Plan } from './plan.ts';
+import { type Plan, roleOfNumber } from './plan.ts';
 import { noSituations, type SituationCounts } from './situations.ts';
 import { Truth } from './truth.ts';
 import { createWatch } from './watch.ts';
@@ -81,6 +81,7 @@ export async function runPlan(plan: Plan, options: RunOptions = { keepsLines: fa
     cancels: new Set(),
     retagged: new Set(),
     leftInService: new Map(),
+    shared: new Map(),
     unstopped: new Set(),
     letInAt: new Map(),
     clones: new Map(),
@@ -182,8 +183,7 @@ export async function runPlan(plan: Plan, options: RunOptions = { keepsLines: fa
     await world.setUp(core);
     const first = world.machines.slice(0, plan.machines);
     for (const [number, machine] of first.entries()) {
-      const role = plan.groups[number % plan.groups.length]?.role ?? 'web';
-      const enrolled = world.enrol(machine, role);
+      const enrolled = world.enrol(machine, roleOfNumber(plan, number));
       let isDone = false;
       enrolled.then(() => {
         isDone = true;

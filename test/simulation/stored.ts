@@ -20,6 +20,42 @@ export function isRunningOn({ world }: History, hostId: string): boolean {
   );
 }
 
+/** Its role makes it one of another group of the plan, in which it is not yet. */
+export function goesOver({ world }: History, hostId: string, role: string): boolean {
+  const member = world.database.look.prepare<[string, string, string], { one: number }>(
+    `SELECT 1 AS one FROM group_hosts m JOIN deployment_groups g ON g.id = m.group_id
+     WHERE m.host_id = ? AND g.application = ? AND g.name = ?`,
+  );
+  return world.plan.groups.some(
+    ({ application, name, role: own }) => own === role && member.get(hostId, application, name) === undefined,
+  );
+}
+
+/** It is of the deployment's group no more, and of another one of the application. */
+export function hasGoneOver({ world }: History, hostId: string, deploymentId: string): boolean {
+  return (
+    world.database.look
+      .prepare<[string, string], { one: number }>(
+        `SELECT 1 AS one FROM deployments d JOIN group_hosts m ON m.host_id = ?
+         JOIN deployment_groups g ON g.id = m.group_id AND g.application = d.application AND g.id <> d.group_id
+         WHERE d.id = ? AND NOT EXISTS (
+           SELECT 1 FROM group_hosts own WHERE own.group_id = d.group_id AND own.host_id = m.host_id)`,
+      )
+      .get(hostId, deploymentId) !== undefined
+  );
+}
+
+/** Hosts of the deployment on which its Install was refused since another group has installed there. */
+export function refusedForAnothers({ world }: History, deploymentId: string): number {
+  const { count } = world.database.look
+    .prepare<[string], { count: number }>(
+      `SELECT count(*) AS count FROM targets t JOIN lifecycle_events e ON e.target_id = t.id AND e.name = 'Install'
+       WHERE t.deployment_id = ? AND e.status = 'Failed' AND e.diagnostics LIKE '%of another deployment group%'`,
+    )
+    .get(deploymentId) ?? { count: 0 };
+  return count;
+}
+
 /** It is in no group, and a deployment that is under way has brought it its revision. */
 export function comesBack({ world }: History, hostId: string): boolean {
   return (

@@ -1,3 +1,4 @@
+import { GROUP_SCENES } from './group-scenes.ts';
 import { HOST_SCENES } from './host-scenes.ts';
 import { OPERATOR_SCENES } from './operator-scenes.ts';
 import { OWED_SCENES } from './owed-scenes.ts';
@@ -159,12 +160,14 @@ export const TIMED_SCENES: Readonly<Record<string, Scene>> = {
   ...OPERATOR_SCENES,
   ...OWED_SCENES,
   ...HOST_SCENES,
+  ...GROUP_SCENES,
 };
 
 /** These take long, change much of a plan, or lead to what few of them have to show. */
 const RATES: Readonly<Record<string, number>> = {
   ...Object.fromEntries(Object.keys(OWED_SCENES).map((name) => [name, 0.05])),
   ...Object.fromEntries(Object.keys(HOST_SCENES).map((name) => [name, 0.04])),
+  ...Object.fromEntries(Object.keys(GROUP_SCENES).map((name) => [name, 0.01])),
 };
 
 /** The share of plans that have this timed scene, 0 to 1. */

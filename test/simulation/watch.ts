@@ -1,5 +1,6 @@
 import type { History } from './history.ts';
 import { checkBeginsToFail, checkFailure } from './invariants/failures.ts';
+import { checkLeftAlone, checkStopsItsOwn, noteShared } from './invariants/groups.ts';
 import { checkTakenOut } from './invariants/in-service.ts';
 import { checkMinimum } from './invariants/minimum.ts';
 import { checkRolledBack } from './invariants/rollback.ts';
@@ -59,8 +60,12 @@ export function createWatch(history: History): {
         notices.scriptBegan(machine);
         checkScriptStart(history, machine, run);
         checkInstalledFiles(history, machine, run);
+        checkStopsItsOwn(history, machine, run);
+        checkLeftAlone(history, machine, run);
         if (isFirst) {
           history.begun.push(machine);
+          notices.hostBegan(machine, deploymentId);
+          noteShared(history, machine, deploymentId);
           checkBeginAfterStop(history, machine, deploymentId);
           checkBeginGivenUp(history, machine, deploymentId);
           if (wasInService) noteUnstopped(history, machine, run, lastDeploymentId);

@@ -1,14 +1,19 @@
 import type { History } from '../history.ts';
 import type { Machine } from '../world/machine.ts';
+import { isShared } from './groups.ts';
 
 /**
  * I4, when all is mended and quiet: after a success of the whole group everybody who is here serves its revision, also those that were
  * away, came later, or left and came back. But for hosts on which it failed, or for which that was stopped: they are left to an operator.
  */
-export function checkConverged({ world, observer, truth, violate }: History): void {
+export function checkConverged(history: History): void {
+  const { world, observer, truth, violate } = history;
   const rows = world.database.look
-    .prepare<[number], { id: string; application: string; hostId: string; name: string; wanted: string }>(
-      `SELECT d.id, d.application, h.id AS hostId, h.name, d.revision_label AS wanted FROM deployment_groups g
+    .prepare<
+      [number],
+      { id: string; application: string; groupName: string; hostId: string; name: string; wanted: string }
+    >(
+      `SELECT d.id, d.application, d.group_name AS groupName, h.id AS hostId, h.name, d.revision_label AS wanted FROM deployment_groups g
        JOIN deployments d ON d.group_id = g.id AND d.is_partial = 0 AND d.status = 'Succeeded' AND d.number = (
          SELECT max(number) FROM deployments l WHERE l.group_id = g.id AND l.creator IN ('user', 'codeDeployRollback'))
        JOIN group_hosts m ON m.group_id = g.id JOIN hosts h ON h.id = m.host_id AND h.presence = 'Online'
@@ -21,9 +26,10 @@ export function checkConverged({ world, observer, truth, violate }: History): vo
     )
     // What retention has removed can show nothing any more.
     .all(world.plan.keepsLittle ? 1 : 0);
-  for (const { id, application, hostId, name, wanted } of rows) {
+  for (const { id, application, groupName, hostId, name, wanted } of rows) {
     const machine = world.machineOfHost(hostId);
-    if (machine?.hostId !== hostId || !isLast(observer, id)) continue;
+    if (machine?.hostId !== hostId || !isLast(observer, id) || isShared(history, machine, { application, groupName }))
+      continue;
     const { serves } = truth.serviceOf(machine.name, application);
     if (serves !== wanted) violate('I4', `${id} has brought ${wanted} to its group, and ${name} serves ${serves}`);
   }
@@ -57,7 +63,8 @@ export async function checkNotReady({ world, truth, violate }: History, machine:
 }
 
 /** When all is mended and quiet: who says that it is ready serves the good revision, also where not everything has gone well. */
-export async function checkReadyServes({ world, truth, violate }: History): Promise<void> {
+export async function checkReadyServes(history: History): Promise<void> {
+  const { world, truth, violate } = history;
   const { core } = world.coordinator;
   if (core === null) return;
   const goodOf = world.database.look.prepare<[string, string], { label: string }>(
@@ -68,6 +75,7 @@ export async function checkReadyServes({ world, truth, violate }: History): Prom
     if (machine.hostId === null || machine.isGone) continue;
     const { groups } = await core.services.readiness.of(machine.hostId);
     for (const { application, deploymentGroup, isInService } of groups) {
+      if (isShared(history, machine, { application, groupName: deploymentGroup })) continue;
       const good = goodOf.get(application, deploymentGroup);
       const { serves, isWhole } = truth.serviceOf(machine.name, application);
       if (good !== undefined && isInService && (serves !== good.label || !isWhole))

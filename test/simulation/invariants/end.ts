@@ -1,4 +1,5 @@
 import type { History } from '../history.ts';
+import { isShared } from './groups.ts';
 
 /** What must hold once all is quiet: the history says what the hosts did (I6), and readiness what they serve. */
 export async function checkEnd(history: History): Promise<void> {
@@ -115,13 +116,15 @@ function notBegun(diagnostics: string | null): string | null {
   return told?.[1] ?? null;
 }
 
-async function checkReadiness({ world, truth, violate }: History): Promise<void> {
+async function checkReadiness(history: History): Promise<void> {
+  const { world, truth, violate } = history;
   const { core } = world.coordinator;
   if (core === null) return;
   for (const machine of world.machines) {
     if (machine.hostId === null || machine.isGone) continue;
     const readiness = await core.services.readiness.of(machine.hostId);
     for (const { application, deploymentGroup, isInService } of readiness.groups) {
+      if (isShared(history, machine, { application, groupName: deploymentGroup })) continue;
       const good = world.database.look
         .prepare<[string, string], { label: string }>(
           `SELECT r.label FROM deployment_groups g JOIN revisions r ON r.id = g.last_good_revision_id

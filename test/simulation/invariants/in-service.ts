@@ -1,6 +1,7 @@
 import type { History } from '../history.ts';
 import type { SeenDeployment } from '../observer.ts';
 import type { Machine } from '../world/machine.ts';
+import { isAnothers } from './groups.ts';
 import { promisedMinimum } from './minimum.ts';
 
 /**
@@ -21,9 +22,7 @@ export function checkTakenOut(
     if (isBroughtInFirst(history, { fleet, taker, hostId: machine.hostId })) continue;
     if (isTakenUpLate(history, { fleet, taker, hostId: machine.hostId })) continue;
     if (!countsInService(history, { fleet, machine, hostId: machine.hostId, lastDeploymentId })) continue;
-    const down = fleet.fleet.filter(
-      (hostId) => hostId !== machine.hostId && isDownByUs(history, hostId, fleet.application),
-    );
+    const down = fleet.fleet.filter((hostId) => hostId !== machine.hostId && isDownByUs(history, hostId, fleet));
     const left = fleet.total - down.length - 1;
     const minimum = promisedMinimum(history.world.plan, fleet, (id) => observer.deployments.get(id));
     if (left < minimum)
@@ -84,6 +83,7 @@ function countsInService(
   const { world, truth } = history;
   const { fleet, machine, hostId, lastDeploymentId } = asked;
   const { look } = world.database;
+  const lastGroup = history.observer.deployments.get(lastDeploymentId ?? '')?.groupName ?? null;
   const toldFailed = look
     .prepare<[string | null, string, string, string | null], { deploymentId: string }>(
       `SELECT t.deployment_id AS deploymentId FROM targets t JOIN deployments d ON d.id = t.deployment_id
@@ -101,6 +101,8 @@ function countsInService(
     .get(fleet.groupId, hostId);
   if (member === undefined) return false;
   if (member.health === 'Unknown') return isCountedOn(history, fleet, hostId);
+  // What it serves was brought by another group: this one goes by its own deployments.
+  if (lastGroup !== null && lastGroup !== fleet.groupName) return member.health === 'Healthy';
   if (member.health === 'Unhealthy') {
     if (!truth.serviceOf(machine.name, fleet.application).isTold) return false;
     // Given up, and by nobody's word: one that has just entered the group is no more in service for that.
@@ -135,11 +137,13 @@ function hasSucceededIn({ world }: History, groupId: string, hostId: string): bo
   return found !== undefined;
 }
 
-function isDownByUs({ world, truth }: History, hostId: string, application: string): boolean {
+function isDownByUs(history: History, hostId: string, fleet: SeenDeployment): boolean {
+  const { world, truth } = history;
   const machine = world.machineOfHost(hostId);
   // Whatever is off or gone is down for a reason of its own.
   if (machine === undefined || !machine.isOn) return false;
   // Forgotten and enrolled again, the machine is another host, which is not of this fleet and is brought in beside it.
   if (machine.hostId !== null && machine.hostId !== hostId) return false;
-  return !truth.isInService(machine, application);
+  // What another group does to it is asked when this one starts hosts (starts.ts).
+  return !truth.isInService(machine, fleet.application) && !isAnothers(history, machine, fleet);
 }

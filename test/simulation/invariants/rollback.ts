@@ -1,8 +1,10 @@
 import type { History } from '../history.ts';
 import type { SeenDeployment } from '../observer.ts';
+import { isAnothers } from './groups.ts';
 
 /** I5, when a rollback has succeeded: every host of it that can be reached serves the good revision. */
-export function checkRolledBack({ world, truth, violate }: History, rollback: SeenDeployment): void {
+export function checkRolledBack(history: History, rollback: SeenDeployment): void {
+  const { world, truth, violate } = history;
   const rows = world.database.look
     .prepare<[string], { hostId: string; status: string; errorCode: string | null }>(
       'SELECT host_id AS hostId, status, error_code AS errorCode FROM targets WHERE deployment_id = ?',
@@ -23,7 +25,7 @@ export function checkRolledBack({ world, truth, violate }: History, rollback: Se
     const service = truth.serviceOf(machine.name, rollback.application);
     // Another deployment has begun there since, or what serves went down by itself.
     const isElsewhere = service.deploymentId !== null && service.deploymentId !== rollback.id && row !== undefined;
-    if (isElsewhere || !service.isWhole) continue;
+    if (isElsewhere || !service.isWhole || isAnothers(history, machine, rollback)) continue;
     if (service.serves !== rollback.revision)
       violate(
         'I5',

@@ -1,5 +1,6 @@
 import type { History } from '../history.ts';
 import { EPOCH } from '../world/timeline.ts';
+import { isAnothers } from './groups.ts';
 import { promisedOfThoseLeft } from './minimum.ts';
 import { checkReturned } from './returns.ts';
 
@@ -25,6 +26,7 @@ interface Taker {
   total: number;
   triggeredBy: string | null;
   groupId: string;
+  groupName: string;
   application: string;
   stopRequestedAt: number | null;
 }
@@ -60,13 +62,17 @@ export function createStartCheck(history: History): () => void {
   );
   const takers = look.prepare<[string], Taker>(
     `SELECT id, creator, config_name AS configName, revision_label AS revision, total_hosts AS total, rollback_triggering_deployment_id AS triggeredBy,
-       group_id AS groupId, application, stop_requested_at AS stopRequestedAt FROM deployments WHERE id = ?`,
+       group_id AS groupId, group_name AS groupName, application, stop_requested_at AS stopRequestedAt FROM deployments WHERE id = ?`,
   );
   const fleet = look.prepare<[string, string, string | null], FleetHost>(
     `SELECT DISTINCT h.id AS hostId, h.presence, EXISTS (
        SELECT 1 FROM targets b JOIN deployments o ON o.id = b.deployment_id
        WHERE b.host_id = h.id AND b.status = 'InProgress' AND o.group_id = ?) AS isTaken
      FROM hosts h JOIN targets t ON t.host_id = h.id WHERE t.deployment_id IN (?, ?)`,
+  );
+  const anothers = look.prepare<[string, string, string], { id: string }>(
+    `SELECT d.id FROM targets t JOIN deployments d ON d.id = t.deployment_id
+     WHERE t.host_id = ? AND t.status = 'InProgress' AND d.application = ? AND d.group_id <> ?`,
   );
   const untold = look.prepare<[string, number], Untold>(UNTOLD);
   const find = (id: string) => takers.get(id);
@@ -79,7 +85,9 @@ export function createStartCheck(history: History): () => void {
     const down = fleet.all(taker.groupId, taker.id, taker.triggeredBy).filter(({ hostId, presence, isTaken }) => {
       if (isTaken === 1 || presence === 'Offline') return true;
       const machine = world.machineOfHost(hostId);
-      return machine?.hostId === hostId && machine.isOn && !truth.isInService(machine, taker.application);
+      if (machine?.hostId !== hostId || !machine.isOn || truth.isInService(machine, taker.application)) return false;
+      // What another group's deployment has left broken is known to that group alone; while it runs, this one counts it.
+      return !isAnothers(history, machine, taker) || runsAnothers(hostId, taker);
     });
     const { left, minimum } = promisedOfThoseLeft(world.plan, look, taker, find);
     if (left - down.length >= minimum) return;
@@ -89,6 +97,10 @@ export function createStartCheck(history: History): () => void {
       `${taker.id} starts a host and leaves ${left - down.length} of ${left}, it promises ${minimum}` +
         ` (down: ${names.join(', ')})`,
     );
+  }
+
+  function runsAnothers(hostId: string, { application, groupId }: Taker): boolean {
+    return anothers.get(hostId, application, groupId) !== undefined;
   }
 
   function checkHasTold({ hostId, deploymentId, startedAt }: Running): void {

@@ -1,6 +1,7 @@
 import type { History } from '../history.ts';
 import { installedOn } from '../truth.ts';
 import { LAYOUT, type Machine } from '../world/machine.ts';
+import { isShared } from './groups.ts';
 
 /** I6 on the wire: what a host tells is on its disk, so that it cannot have to tell something else after a power cut. */
 export function checkIsDurable({ violate }: History, machine: Machine, frame: string): void {
@@ -20,17 +21,18 @@ export function checkTold(history: History): void {
 }
 
 /** I6, when all is mended and quiet: the revision that a host is said to have is the one that lies on its disk. */
-export function checkInstalled({ world, violate }: History): void {
+export function checkInstalled(history: History): void {
+  const { world, violate } = history;
   const rows = world.database.look
-    .prepare<[], { hostId: string; application: string; said: string }>(
-      `SELECT m.host_id AS hostId, g.application, r.label AS said FROM group_hosts m
+    .prepare<[], { hostId: string; application: string; groupName: string; said: string }>(
+      `SELECT m.host_id AS hostId, g.application, g.name AS groupName, r.label AS said FROM group_hosts m
        JOIN hosts h ON h.id = m.host_id AND h.presence = 'Online'
        JOIN deployment_groups g ON g.id = m.group_id JOIN revisions r ON r.id = m.revision_id`,
     )
     .all();
-  for (const { hostId, application, said } of rows) {
+  for (const { hostId, application, groupName, said } of rows) {
     const machine = world.machineOfHost(hostId);
-    if (machine?.hostId !== hostId) continue;
+    if (machine?.hostId !== hostId || isShared(history, machine, { application, groupName })) continue;
     const installed = installedOn(machine, application);
     if (installed !== said)
       violate('I6', `${machine.name} is said to have ${said} of ${application}, and has ${installed}`);

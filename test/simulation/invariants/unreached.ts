@@ -1,9 +1,11 @@
 import type { History } from '../history.ts';
 import type { SeenDeployment } from '../observer.ts';
+import { isShared } from './groups.ts';
 
 interface Unreached {
   deploymentId: string;
   application: string;
+  groupName: string;
   hostId: string;
   name: string;
   errorCode: string;
@@ -15,12 +17,13 @@ interface Unreached {
  * brought to the group's good revision when it was back, however that deployment has ended; but for one for which an operator has stopped
  * that.
  */
-export function checkUnreached({ world, truth, violate }: History): void {
+export function checkUnreached(history: History): void {
+  const { world, truth, violate } = history;
   // What retention has removed cannot show that somebody has deployed to the host since.
   if (world.plan.keepsLittle === true) return;
   const rows = world.database.look
     .prepare<[], Unreached>(
-      `SELECT t.deployment_id AS deploymentId, g.application, h.id AS hostId, h.name, t.error_code AS errorCode, r.label AS good
+      `SELECT t.deployment_id AS deploymentId, g.application, g.name AS groupName, h.id AS hostId, h.name, t.error_code AS errorCode, r.label AS good
        FROM group_hosts m JOIN hosts h ON h.id = m.host_id AND h.presence = 'Online'
        JOIN deployment_groups g ON g.id = m.group_id JOIN revisions r ON r.id = g.last_good_revision_id
        JOIN targets t ON t.host_id = m.host_id AND t.id = (
@@ -32,9 +35,9 @@ export function checkUnreached({ world, truth, violate }: History): void {
            AND o.creator IN ('autoscaling', 'CodeDeployAutoUpdate'))`,
     )
     .all();
-  for (const { deploymentId, application, hostId, name, errorCode, good } of rows) {
+  for (const { deploymentId, application, groupName, hostId, name, errorCode, good } of rows) {
     const machine = world.machineOfHost(hostId);
-    if (machine?.hostId !== hostId) continue;
+    if (machine?.hostId !== hostId || isShared(history, machine, { application, groupName })) continue;
     const { serves } = truth.serviceOf(machine.name, application);
     if (serves !== good)
       violate('I4', `${name} was ${errorCode} in ${deploymentId}, is back, and serves ${serves} instead of ${good}`);

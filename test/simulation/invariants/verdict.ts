@@ -1,5 +1,7 @@
 import type { History } from '../history.ts';
 import type { SeenDeployment } from '../observer.ts';
+import type { Plan, PlannedGroup } from '../plan.ts';
+import { isShared } from './groups.ts';
 import { promisedMinimum } from './minimum.ts';
 
 interface Target {
@@ -45,7 +47,8 @@ export function checkRollbackCreated({ observer, violate }: History, rollback: S
  * I5, when a deployment of a part has succeeded: it makes the group's good revision only when, with it, all hosts of the group serve that; an
  * operator tries out on a part what the rest is not to get.
  */
-export function checkGoodOfPart({ world, truth, violate }: History, part: SeenDeployment): void {
+export function checkGoodOfPart(history: History, part: SeenDeployment): void {
+  const { world, truth, violate } = history;
   const members = world.database.look
     .prepare<[string, string], { hostId: string; name: string }>(
       `SELECT m.host_id AS hostId, h.name FROM deployments d JOIN deployment_groups g ON g.id = d.group_id
@@ -56,7 +59,7 @@ export function checkGoodOfPart({ world, truth, violate }: History, part: SeenDe
     .all(part.id, part.id);
   for (const { hostId, name } of members) {
     const machine = world.machineOfHost(hostId);
-    if (machine?.hostId !== hostId || !machine.isOn) continue;
+    if (machine?.hostId !== hostId || !machine.isOn || isShared(history, machine, part)) continue;
     const { serves } = truth.serviceOf(machine.name, part.application);
     if (serves !== part.revision)
       violate('I5', `${part.id} makes ${part.revision} the good revision of its group, and ${name} serves ${serves}`);
@@ -65,9 +68,13 @@ export function checkGoodOfPart({ world, truth, violate }: History, part: SeenDe
 
 /** I4, when hosts are to follow on: not in a group whose operator wants them left alone. */
 export function checkMayFollowOn({ world, violate }: History, followOn: SeenDeployment): void {
-  const group = world.plan.groups.find(({ application }) => application === followOn.application);
+  const group = plannedGroupOf(world.plan, followOn);
   if (group?.outdatedInstancesStrategy === 'IGNORE')
     violate('I4', `${followOn.id} brings hosts on that are to be left as they are`);
+}
+
+function plannedGroupOf({ groups }: Plan, { application, groupName }: SeenDeployment): PlannedGroup | undefined {
+  return groups.find((group) => group.application === application && group.name === groupName);
 }
 
 interface Outcome {
@@ -91,7 +98,7 @@ export function checkRollbackOf({ world, truth, violate }: History, ended: SeenD
     )
     .get(id);
   if (row === undefined) return;
-  const group = world.plan.groups.find(({ application }) => application === ended.application);
+  const group = plannedGroupOf(world.plan, ended);
   const event = status === 'Failed' ? 'DEPLOYMENT_FAILURE' : 'DEPLOYMENT_STOP_ON_REQUEST';
   // Only what an operator deploys is rolled back by what the group says.
   const isGroups =

@@ -206,7 +206,11 @@ export async function createWorld(
         {
           name: group.name,
           selection: {
-            tagFilters: [{ type: 'KEY_AND_VALUE', key: 'role', value: group.role }],
+            tagFilters: [group.role, ...(group.alsoRoles ?? [])].map((value) => ({
+              type: 'KEY_AND_VALUE' as const,
+              key: 'role',
+              value,
+            })),
             tagSet: [],
             hostNames: [],
             scalingGroups: [],
