@@ -10,6 +10,8 @@ import { shrink } from './shrink.ts';
 /** Few enough for a busy machine; `npm run simulate` plays a thousand and more. */
 const SEEDS = 20;
 const TOLD_SEEDS = 10;
+/** One of each scene of group-scenes.ts, which the first seeds do not have. */
+const TWO_GROUPS_SEEDS = [56, 89, 115, 120];
 
 describe('the simulation', function () {
   this.timeout(600_000);
@@ -18,6 +20,17 @@ describe('the simulation', function () {
     const totals = await playInWorkers({ from: 1, count: SEEDS }, 2, () => {});
     expect(totals.failed.map(({ seed, violations }) => `seed ${seed}: ${violations[0]?.message}`)).to.deep.equal([]);
     expect(totals.deployments).to.be.above(4 * SEEDS);
+  });
+
+  it('keeps every promise with two deployment groups of one application', async () => {
+    for (const seed of TWO_GROUPS_SEEDS) {
+      const plan = generatePlan(seed);
+      expect(
+        plan.groups.filter(({ application }) => application === 'app'),
+        `seed ${seed}`,
+      ).to.have.length(2);
+      expect((await runPlan(plan)).violations, `seed ${seed}`).to.deep.equal([]);
+    }
   });
 
   it(`tells triggers all that happens, once and in order, in ${TOLD_SEEDS} histories`, async () => {

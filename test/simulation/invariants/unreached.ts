@@ -46,7 +46,7 @@ export function checkUnreached(history: History): void {
 
 /**
  * I4, when a host is brought in: not by the same again on which it has just failed, since that would go on for ever. A host that has left
- * and entered again begins anew.
+ * and entered again begins anew, and so does one that was passed over by a deployment which has succeeded since.
  */
 export function checkNoLoop({ world, violate }: History, deployment: SeenDeployment): void {
   const again = world.database.look
@@ -57,7 +57,9 @@ export function checkNoLoop({ world, violate }: History, deployment: SeenDeploym
          SELECT max(l.id) FROM targets l JOIN deployments o ON o.id = l.deployment_id
          WHERE l.host_id = t.host_id AND o.group_id = d.group_id AND l.id < t.id AND l.status <> 'Skipped')
        JOIN deployments e ON e.id = f.deployment_id AND e.creator = 'autoscaling' AND e.revision_id = d.revision_id
-       WHERE t.deployment_id = ? AND f.status = 'Failed' AND f.error_code NOT IN ('HOST_OFFLINE', 'HOST_LOST')`,
+       WHERE t.deployment_id = ? AND f.status = 'Failed' AND f.error_code NOT IN ('HOST_OFFLINE', 'HOST_LOST') AND NOT EXISTS (
+         SELECT 1 FROM deployments s WHERE s.group_id = d.group_id AND s.status = 'Succeeded' AND s.completed_at >= e.completed_at
+           AND s.creator IN ('user', 'codeDeployRollback'))`,
     )
     .get(deployment.id);
   if (again !== undefined)
