@@ -1,3 +1,4 @@
+import { GROUP_MUTANTS } from './catalogue-groups.ts';
 import { HOST_MUTANTS } from './catalogue-hosts.ts';
 import { JUDGEMENT_MUTANTS } from './catalogue-judgement.ts';
 import { OWED_MUTANTS } from './catalogue-owed.ts';
@@ -314,4 +315,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...JUDGEMENT_MUTANTS,
   ...OWED_MUTANTS,
   ...HOST_MUTANTS,
+  ...GROUP_MUTANTS,
 ];
