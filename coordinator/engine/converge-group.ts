@@ -108,6 +108,11 @@ const SERVES_BESIDE_A_DEPLOYMENT = `EXISTS (
     SELECT 1 FROM deployments d JOIN targets t ON t.host_id = g.host_id AND t.deployment_id = d.id
     WHERE d.group_id = g.group_id AND d.is_active = 1 AND d.occupies_group = 1
       AND (t.status = 'Succeeded' OR (t.status = 'Failed' AND g.instance_health = 'Healthy')))`;
+/** So does a rollback on the hosts that it leaves alone, also when one has been in another group meanwhile and is back with what that has brought. */
+const LEFT_ALONE_BY_A_ROLLBACK = `EXISTS (
+    SELECT 1 FROM deployments d JOIN targets t ON t.host_id = g.host_id AND t.deployment_id = d.rollback_triggering_deployment_id
+    WHERE d.group_id = g.group_id AND d.is_active = 1 AND d.occupies_group = 1
+      AND NOT EXISTS (SELECT 1 FROM targets own WHERE own.host_id = g.host_id AND own.deployment_id = d.id))`;
 
 async function loadOwed(
   tx: DatabaseTransaction,
@@ -125,6 +130,7 @@ async function loadOwed(
      FROM group_hosts g JOIN hosts h ON h.id = g.host_id
      WHERE g.group_id = ? AND g.converge IN ('entering', 'behind')
        AND ${isNoTarget('Pending')} AND ${isNoTarget('InProgress')} AND NOT (${SERVES_BESIDE_A_DEPLOYMENT})
+       AND NOT (${LEFT_ALONE_BY_A_ROLLBACK})
      ORDER BY h.presence = 'Online' DESC, g.converge DESC, h.name LIMIT ${HOSTS_PER_ROUND}`,
     [groupId],
   );

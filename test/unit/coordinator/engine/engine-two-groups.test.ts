@@ -133,4 +133,31 @@ describe('a host that has gone over to another group of its application', () => 
     await broughtBack();
     expect((await world.readiness.of(host.id)).isReady).to.equal(true);
   });
+
+  it('is not brought in when it is back beside a rollback that has left it alone and counts on it', async () => {
+    hosts[0]!.behaviour = () => 'hang';
+    const stopped = await deployed(world, '2', HALF_AT_A_TIME);
+    await world.retag(host, { role: 'canary' });
+    await world.run(200);
+    expect(host.installed).to.equal('r-3');
+    await world.deployments.stop(stopped.id, { reason: '', rollback: true }, ANN);
+    world.finish(hosts[0]!, stopped.id, 'succeed');
+    await world.run(200);
+    const rollback = (await world.get(stopped.id)).rollbackInfo.rollbackDeploymentId ?? '';
+    expect(hosts[0]!.started.at(-1), 'one of three is out').to.equal(rollback);
+
+    await world.retag(host, { role: 'web' });
+    await world.run(20_000);
+    expect(host.installed, 'it serves what the canary has brought it').to.equal('r-3');
+    world.finish(hosts[0]!, rollback, 'succeed');
+    await world.run(200);
+    expect(await world.get(rollback)).to.include({ status: 'Succeeded' });
+    expect(await world.get(host.started.at(-1) ?? '')).to.include({
+      creator: 'autoscaling',
+      deploymentGroup: 'prod',
+      revisionLabel: '1',
+      status: 'Succeeded',
+    });
+    expect(world.faults).to.deep.equal([]);
+  });
 });
