@@ -44,9 +44,11 @@ export function isShared({ shared }: History, machine: Machine, { application, g
 }
 
 /** I6, of each script that stops what served: it is of a revision that this very group has brought to the machine. */
-export function checkStopsItsOwn({ observer, truth, violate }: History, machine: Machine, run: ScriptRun): void {
+export function checkStopsItsOwn(history: History, machine: Machine, run: ScriptRun): void {
+  const { observer, truth, clones, violate } = history;
   const deployment = observer.deployments.get(run.deploymentId);
-  if (run.event !== 'ApplicationStop' || deployment === undefined) return;
+  // A copy has what was brought to the original.
+  if (run.event !== 'ApplicationStop' || deployment === undefined || clones.has(machine.name)) return;
   const { revision } = run.script;
   const isOwn = [...observer.deployments.values()].some(
     (earlier) =>
