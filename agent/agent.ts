@@ -28,7 +28,6 @@ import type { GroupDrift } from './install/drift.ts';
 import { belowInstallRoot, installRootVariable } from './install/install-root.ts';
 import { install, recoverInstall } from './install/installer.ts';
 import { type Journal, openJournal } from './journal/journal.ts';
-import { installedRevisions } from './journal/state.ts';
 import { createStatusFile } from './status-file.ts';
 
 /** A download that finds no session waits this long for one, ms: a coordinator that restarts is back by then. */
@@ -184,7 +183,6 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
     journal: () => ({
       journalId: journal.state.journalId,
       deployments: journal.state.deployments.map((deployment) => deployment.assignment.deploymentId),
-      installed: installedRevisions(journal.state),
     }),
     health: () => ({ load1: parts.loadOfLastMinute() }),
     onWelcome(welcome) {

@@ -8,6 +8,7 @@ import {
   type RunningEvent,
 } from '../../shared/protocol/messages.ts';
 import type { Journal } from '../journal/journal.ts';
+import { installedRevisions } from '../journal/state.ts';
 
 /** Reports in one frame, bytes: diagnostics are long, and a frame has its bound. */
 const MAX_REPORT_BYTES = MAX_FRAME_BYTES / 2;
@@ -56,6 +57,7 @@ export function createOutbox(parts: OutboxParts): Outbox {
   let isWoken = false;
   let running: RunningEvent | null = null;
   let isRunningUntold = false;
+  let isInstalledUntold = false;
   let waiters: (() => void)[] = [];
 
   function wake(): void {
@@ -71,17 +73,21 @@ export function createOutbox(parts: OutboxParts): Outbox {
   function pump(): void {
     while (isConnected) {
       const items = nextReports();
-      if (items.length === 0 && !isRunningUntold) return;
+      // As of what is sent with it, and was sent before.
+      const installed = isInstalledUntold ? installedRevisions(journal.state) : [];
+      if (items.length === 0 && !isRunningUntold && installed.length === 0) return;
       const sent = parts.send({
         kind: 'reports',
         items,
         ...(running === null || !isRunningUntold ? {} : { running: [running] }),
+        ...(installed.length === 0 ? {} : { installed }),
       });
       if (!sent) {
         clock.setTimer(RETRY_MS, wake);
         return;
       }
       isRunningUntold = false;
+      isInstalledUntold = false;
       const last = items.at(-1);
       if (last === undefined) continue;
       sentSequence = last.sequence;
@@ -133,6 +139,7 @@ export function createOutbox(parts: OutboxParts): Outbox {
       sentSequence = state.acknowledgedSequence;
       inFlight = [];
       isRunningUntold = running !== null;
+      isInstalledUntold = true;
       wake();
     },
     disconnected() {

@@ -41,7 +41,7 @@ export interface SessionParts {
   prove(challenge: { nonce: string; coordinatorId: string }): string;
   facts(): Promise<HostFacts>;
   /** From the journal, at every hello. */
-  journal(): Pick<Hello, 'journalId' | 'deployments' | 'installed'>;
+  journal(): Pick<Hello, 'journalId' | 'deployments'>;
   health(): { load1: number };
   onWelcome(welcome: Welcome): void;
   onAssignment(assignment: Assignment): void;
@@ -203,7 +203,7 @@ export function createSession(parts: SessionParts): Session {
 
   async function sayHello(live: Live, challenge: { nonce: string; coordinatorId: string }): Promise<void> {
     if (live.welcome !== null) return;
-    const { journalId, deployments, installed } = parts.journal();
+    const { journalId, deployments } = parts.journal();
     const hello: Hello = {
       kind: 'hello',
       protocol: PROTOCOL_VERSION,
@@ -215,7 +215,6 @@ export function createSession(parts: SessionParts): Session {
       at: clock.now(),
       facts: await parts.facts(),
       deployments,
-      installed,
     };
     if (!live.isOver) live.connection?.send(encodeFrame(hello));
   }

@@ -10,6 +10,7 @@ import {
   type CoordinatorMessage,
   type DriftAnswer,
   type Hello,
+  type InstalledRevision,
   type OutputChunk,
   type Report,
   type RunningEvent,
@@ -45,6 +46,8 @@ export interface HubCallbacks {
   /** A session's token opens nothing any more. */
   sessionEnded(sessionToken: string): void;
   reports(hostId: string, items: Report[], running: RunningEvent[]): void;
+  /** As of the reports before it. */
+  installed(hostId: string, installed: InstalledRevision[]): void;
   output(hostId: string, chunks: OutputChunk[]): void;
   drift(hostId: string, answer: DriftAnswer): void;
   /** False: stop reading from hosts for a while. */
@@ -143,6 +146,7 @@ export function createHub(parts: {
         break;
       case 'reports':
         callbacks.reports(hostId, message.items, message.running ?? []);
+        if (message.installed !== undefined) callbacks.installed(hostId, message.installed);
         waitForRoom(session);
         break;
       case 'output':

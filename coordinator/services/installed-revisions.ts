@@ -21,13 +21,15 @@ const CONTRADICTED = `SELECT m.revision_id AS revisionId,
  * What a host says it has installed, against what is known of it. They differ after one of the two was set back: a virtual machine
  * to a snapshot, or the coordinator to a backup. The host is right. Where the host was set back from the group's last good revision it
  * is owed that again; where the coordinator was, what came since is not known here, and nothing is taken from the host by itself.
+ * Returns the groups that owe it something now.
  */
 export async function takeUpInstalled(
   tx: DatabaseTransaction,
   hostId: string,
   installed: readonly InstalledRevision[],
   now: number,
-): Promise<void> {
+): Promise<string[]> {
+  const owing: string[] = [];
   for (const { deploymentGroupId, deploymentId, revisionId } of installed) {
     const [known] = await tx.selectRaw<Contradicted>(CONTRADICTED, [
       deploymentId,
@@ -51,6 +53,7 @@ export async function takeUpInstalled(
        WHERE group_id = ? AND host_id = ?`,
       [[revisionId, deploymentId, isOwed ? 1 : 0, deploymentGroupId, hostId]],
     );
+    if (isOwed) owing.push(deploymentGroupId);
     await insertAudit(tx.query, {
       at: now,
       caller: { kind: 'coordinator' },
@@ -64,4 +67,5 @@ export async function takeUpInstalled(
       },
     });
   }
+  return owing;
 }

@@ -6,7 +6,6 @@ import { loadAssignment } from '../engine/assignment.ts';
 import { LATE_END_WAIT_MS } from '../engine/commit.ts';
 import type { Database, DatabaseTransaction } from '../storage/database.ts';
 import { type Coalesced, createCoalesced } from './coalesced.ts';
-import { takeUpInstalled } from './installed-revisions.ts';
 
 export interface PresenceSettings {
   /** Silence after which a host counts as offline, ms. */
@@ -26,7 +25,7 @@ export interface PresenceParts {
 }
 
 /** What matters here of a host that has just been let in. */
-export type Arrival = Pick<Hello, 'agentVersion' | 'at' | 'facts' | 'deployments' | 'installed'>;
+export type Arrival = Pick<Hello, 'agentVersion' | 'at' | 'facts' | 'deployments'>;
 
 export interface Presence {
   /** The coordinator has just started: nobody is connected yet, and that is nobody's fault but its own. */
@@ -131,7 +130,6 @@ export function createPresence(parts: PresenceParts): Presence {
       }
       held.delete(row.id);
     }
-    await takeUpInstalled(tx, hostId, hello.installed ?? [], at);
     // The assignment, or the word to leave it, may never have arrived: the host tells how it ended, or that it never began.
     for (const { deploymentId, groupId } of untold)
       if (!held.has(deploymentId)) sends.push({ hostId, message: cancelOf(deploymentId, groupId) });

@@ -1,17 +1,20 @@
 import type { InstanceHealth } from '../../shared/model/host.ts';
 import { type Diagnostics, LIFECYCLE_EVENTS } from '../../shared/model/lifecycle-event.ts';
-import type { Report, RunningEvent } from '../../shared/protocol/messages.ts';
+import type { InstalledRevision, Report, RunningEvent } from '../../shared/protocol/messages.ts';
 import { enterAnew } from '../engine/gone-over.ts';
 import { updatePendingHealth } from '../engine/pending-health.ts';
 import type { TriggerOutbox } from '../engine/trigger-outbox.ts';
 import type { ChangeSequence } from '../storage/change-sequence.ts';
 import type { DatabaseTransaction, SqlValue } from '../storage/database.ts';
+import { takeUpInstalled } from './installed-revisions.ts';
 
 /** What one frame brought. */
 export interface Delivery {
   hostId: string;
   items: readonly Report[];
   running: readonly RunningEvent[];
+  /** As of these items and all before them. */
+  installed: readonly InstalledRevision[];
 }
 
 /** What a host's reports of now are numbered in, and how far that is committed. */
@@ -28,6 +31,8 @@ export interface BatchOutcome {
   changed: Set<string>;
   /** Deployments whose counts changed, and those that wait for a host that became free. */
   wake: Set<string>;
+  /** Groups that owe a host something since it has said what it has. */
+  wakeGroups: Set<string>;
   committedReports: number;
   ignoredReports: number;
 }
@@ -132,6 +137,7 @@ export async function writeBatch(
     outOfOrder: new Set(),
     changed: new Set(),
     wake: new Set(),
+    wakeGroups: new Set(),
     committedReports: 0,
     ignoredReports: 0,
   };
@@ -144,7 +150,9 @@ export async function writeBatch(
   const counts = new Map<string, { ended: number; succeeded: number; failed: number; skipped: number }>();
   const ends = new Map<string, { succeeded: number[]; failed: number[] }>();
 
-  for (const { hostId, items, running } of deliveries) {
+  const installedOf = new Map<string, readonly InstalledRevision[]>();
+
+  for (const { hostId, items, running, installed } of deliveries) {
     let acknowledged = outcome.acknowledged.get(hostId) ?? parts.journalOf(hostId).acknowledged;
     for (const item of items) {
       if (item.sequence <= acknowledged) {
@@ -160,6 +168,9 @@ export async function writeBatch(
     }
     outcome.acknowledged.set(hostId, acknowledged);
     for (const event of running) await writeRunning(hostId, event);
+    // What came before these reports says nothing of what they tell.
+    if (items.length > 0) installedOf.delete(hostId);
+    if (installed.length > 0) installedOf.set(hostId, installed);
   }
 
   const updates: SqlValue[][] = [];
@@ -174,6 +185,8 @@ export async function writeBatch(
   await tx.executeMany(LATE_FINISH, lateFinishes);
   await tx.executeMany(UPDATE_GROUP_HOST, groupHosts);
   for (const host of goneOver) await enterAnew(tx, host);
+  for (const [hostId, installed] of installedOf)
+    for (const groupId of await takeUpInstalled(tx, hostId, installed, now)) outcome.wakeGroups.add(groupId);
   await tx.executeMany(
     ADD_COUNTS,
     [...counts].map(([id, c]) => [c.ended, c.succeeded, c.failed, c.skipped, changes.next(), id]),

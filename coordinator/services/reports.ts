@@ -2,7 +2,13 @@ import type { Clock, Timer } from '../../shared/core/clock.ts';
 import { AppError, errorMessage } from '../../shared/core/errors.ts';
 import { invariant } from '../../shared/core/invariant.ts';
 import type { Logger } from '../../shared/core/logger.ts';
-import type { CoordinatorMessage, OutputChunk, Report, RunningEvent } from '../../shared/protocol/messages.ts';
+import type {
+  CoordinatorMessage,
+  InstalledRevision,
+  OutputChunk,
+  Report,
+  RunningEvent,
+} from '../../shared/protocol/messages.ts';
 import type { TriggerOutbox } from '../engine/trigger-outbox.ts';
 import type { ChangeSequence } from '../storage/change-sequence.ts';
 import type { Database, DatabaseTransaction } from '../storage/database.ts';
@@ -24,6 +30,7 @@ export interface ReportParts {
   settings: ReportSettings;
   acknowledge(hostId: string, message: CoordinatorMessage): void;
   wakeDeployment(deploymentId: string): void;
+  wakeGroup(groupId: string): void;
   changed(deploymentId: string): void;
   metrics: ReportMetrics;
   triggers: TriggerOutbox;
@@ -56,6 +63,8 @@ export interface Reports {
     running: readonly RunningEvent[],
     admit: (tx: DatabaseTransaction) => Promise<boolean>,
   ): Promise<boolean>;
+  /** What the host has installed, as of the reports that were received before. */
+  receiveInstalled(hostId: string, installed: readonly InstalledRevision[]): void;
   receiveOutput(hostId: string, chunks: readonly OutputChunk[]): void;
   /** False while more is queued than the bound: stop reading from hosts until it is true again. */
   hasRoom(): boolean;
@@ -207,6 +216,7 @@ export function createReports(parts: ReportParts): Reports {
     for (const delivery of gone) delivery.condition?.reject(channelEnded());
     parts.metrics.committed(outcome.committedReports, outcome.ignoredReports, durationMs);
     for (const id of outcome.wake) parts.wakeDeployment(id);
+    for (const id of outcome.wakeGroups) parts.wakeGroup(id);
     for (const id of outcome.changed) parts.changed(id);
   }
 
@@ -260,11 +270,13 @@ export function createReports(parts: ReportParts): Reports {
     },
     closeJournal: (hostId) => void journals.delete(hostId),
     receive: (hostId, items, running, isAwaited = false) =>
-      enqueue({ hostId, items, running, condition: null }, isAwaited || items.some(isEnd)),
+      enqueue({ hostId, items, running, installed: [], condition: null }, isAwaited || items.some(isEnd)),
     receiveIf: (hostId, items, running, admit) =>
       new Promise((resolve, reject) =>
-        enqueue({ hostId, items, running, condition: { admit, resolve, reject } }, true),
+        enqueue({ hostId, items, running, installed: [], condition: { admit, resolve, reject } }, true),
       ),
+    receiveInstalled: (hostId, installed) =>
+      enqueue({ hostId, items: [], running: [], installed, condition: null }, false),
     receiveOutput(hostId, received) {
       for (const chunk of received) chunks.push({ hostId, chunk });
       queuedItems += received.length;

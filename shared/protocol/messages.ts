@@ -108,12 +108,6 @@ export const outputChunk = z.object({
 });
 export type OutputChunk = z.infer<typeof outputChunk>;
 
-/** Whole and in its place, as far as Install knows. */
-const installedRevision = z.object({ deploymentGroupId: z.string(), deploymentId, revisionId: z.string() });
-export type InstalledRevision = z.infer<typeof installedRevision>;
-/** Of groups in one {@link hello}: the rest, those that were deployed to longest ago, is not told. */
-export const MAX_INSTALLED = 256;
-
 export const hello = z.object({
   kind: z.literal('hello'),
   protocol: z.object({ major: z.number().int(), minor: z.number().int() }),
@@ -129,8 +123,6 @@ export const hello = z.object({
   facts: hostFacts,
   /** Deployments that the journal holds and that have not been finished: the coordinator sends what is missing. */
   deployments: z.array(deploymentId).max(1_024),
-  /** What the host has, for a coordinator that knows otherwise. Agents of a version before it say nothing of it. */
-  installed: z.array(installedRevision).max(MAX_INSTALLED).optional(),
 });
 export const heartbeat = z.object({
   kind: z.literal('heartbeat'),
@@ -138,10 +130,21 @@ export const heartbeat = z.object({
   load1: z.number().nonnegative().optional(),
   diskFreeBytes: z.number().nonnegative().optional(),
 });
+/** Whole and in its place, as far as Install knows. */
+const installedRevision = z.object({ deploymentGroupId: z.string(), deploymentId, revisionId: z.string() });
+export type InstalledRevision = z.infer<typeof installedRevision>;
+/** Of groups in one frame: the rest, those that were deployed to longest ago, is not told. */
+export const MAX_INSTALLED = 256;
+
 export const reports = z.object({
   kind: z.literal('reports'),
   items: z.array(report).max(MAX_REPORTS_PER_FRAME),
   running: z.array(runningEvent).max(MAX_REPORTS_PER_FRAME).optional(),
+  /**
+   * What the host has, once on each connection, for a coordinator that knows otherwise: as of these reports and all before them. Not in
+   * the hello, since the host may have gone on before that is answered.
+   */
+  installed: z.array(installedRevision).max(MAX_INSTALLED).optional(),
 });
 export const output = z.object({ kind: z.literal('output'), chunks: z.array(outputChunk).min(1).max(8) });
 

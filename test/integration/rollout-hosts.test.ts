@@ -83,8 +83,10 @@ describe('hosts in the middle of a deployment', function () {
     const groupId = web1().assigned.at(-1)?.deploymentGroupId;
     const { id: revisionId } = web1().assigned.find(({ deploymentId }) => deploymentId === v1?.id)!.revision;
     await web1().disconnect();
+    await web1().connect();
     // What it had when a snapshot was made of it.
-    await web1().connect({ installed: [{ deploymentGroupId: groupId, deploymentId: v1?.id, revisionId }] });
+    const installed = [{ deploymentGroupId: groupId, deploymentId: v1?.id, revisionId }];
+    web1().sendRaw(JSON.stringify({ kind: 'reports', items: [], installed }));
     const [followOn] = await herd.allEnded('CodeDeployAutoUpdate', 1);
     expect(followOn).to.include({ status: 'Succeeded' });
     expect(

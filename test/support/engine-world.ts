@@ -328,9 +328,12 @@ export async function createEngineWorld(seed = 7): Promise<EngineWorld> {
       const acknowledged = await reports.openJournal(host.id, host.journalId);
       host.outbox = host.outbox.filter((item) => item.sequence > acknowledged);
       if (host.outbox.length > 0) reports.receive(host.id, host.outbox, []);
+      reports.receiveInstalled(
+        host.id,
+        [...host.installedIn].map(([deploymentGroupId, has]) => ({ deploymentGroupId, ...has })),
+      );
       presence.connected(host.id, {
         deployments: [...host.unfinished.keys()],
-        installed: [...host.installedIn].map(([deploymentGroupId, has]) => ({ deploymentGroupId, ...has })),
         agentVersion: '0',
         at: clock.now(),
         facts: {},

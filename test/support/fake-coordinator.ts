@@ -11,6 +11,7 @@ import {
   type EventReport,
   type FinishedReport,
   type Hello,
+  type InstalledRevision,
   type Report,
   signedText,
 } from '../../shared/protocol/messages.ts';
@@ -30,6 +31,8 @@ export interface FakeCoordinator {
   readonly transports: readonly ('websocket' | 'long-poll')[];
   readonly downloads: readonly string[];
   readonly runningEvents: readonly string[];
+  /** What the host has said of it, each time. */
+  readonly installed: readonly (readonly InstalledRevision[])[];
   outputOf(deploymentId: string, event: string): Buffer;
   addBundle(digest: string, bytes: Uint8Array): void;
   assign(assignment: Assignment): void;
@@ -92,6 +95,7 @@ export async function startFakeCoordinator(
   const transports: ('websocket' | 'long-poll')[] = [];
   const downloads: string[] = [];
   const runningEvents: string[] = [];
+  const installed: (readonly InstalledRevision[])[] = [];
   const outputs = new Map<string, Buffer>();
   const assignments = new Map<string, Assignment>();
   let channel: Channel | null = null;
@@ -168,6 +172,7 @@ export async function startFakeCoordinator(
         return;
       case 'reports':
         for (const report of message.items) take(report);
+        if (message.installed !== undefined) installed.push(message.installed);
         for (const running of message.running ?? []) runningEvents.push(`${running.deploymentId} ${running.event}`);
         if (!behaviour.loseAcknowledgements && message.items.length > 0)
           own.send({ kind: 'acknowledged', sequence: acknowledged });
@@ -339,6 +344,7 @@ export async function startFakeCoordinator(
     transports,
     downloads,
     runningEvents,
+    installed,
     behaviour,
     outputOf: (deploymentId, event) => outputs.get(`${deploymentId} ${event}`) ?? Buffer.alloc(0),
     addBundle: (digest, bytes) => void bundles.set(digest, bytes),

@@ -38,8 +38,8 @@ export const HOST_MUTANTS: readonly Mutant[] = [
     'coordinator/services/readiness.ts',
     ["return row.health === 'Unhealthy' ? 'the last deployment to this host failed' : null;", 'return null;'],
   ),
-  one('set-back-unseen', 'a host that was set back counts as current', 'coordinator/services/presence.ts', [
-    '    await takeUpInstalled(tx, hostId, hello.installed ?? [], at);',
+  one('set-back-unseen', 'a host that was set back counts as current', 'coordinator/services/report-batch.ts', [
+    'if (installed.length > 0) installedOf.set(hostId, installed);',
     '',
   ]),
   one('set-back-not-owed', 'a host that was set back stays as it is', 'coordinator/services/installed-revisions.ts', [

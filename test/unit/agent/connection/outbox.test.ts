@@ -101,6 +101,32 @@ describe('the outbox', () => {
     await outbox.flushed();
   });
 
+  it('tells once on each connection what is installed, with what is sent first', async () => {
+    const { outbox, report, commit, frames, state, clock } = setUp();
+    const revision = { revisionId: 'r-1', revisionLabel: '1', digest: 'a', archiveRoot: '/a', appSpecPath: '/a/b' };
+    applyRecord(state, {
+      kind: 'installed',
+      deploymentGroupId: 'g-1',
+      revision: { deploymentId: 'd-000000001', at: 1, isIntact: true, ...revision },
+    });
+    const installed = [{ deploymentGroupId: 'g-1', deploymentId: 'd-000000001', revisionId: 'r-1' }];
+    outbox.connected(0);
+    await clock.advance(0);
+    expect(frames).to.deep.equal([{ kind: 'reports', items: [], installed }]);
+    outbox.disconnected();
+    report(2);
+    commit();
+    outbox.connected(0);
+    await clock.advance(0);
+    report(1);
+    commit();
+    outbox.acknowledged(2);
+    await clock.advance(0);
+    expect(frames.slice(1)).to.have.length(2);
+    expect(frames[1]).to.deep.include({ installed });
+    expect(frames[2]).not.to.have.property('installed');
+  });
+
   it('keeps frames within their number of reports and their bytes', async () => {
     const { outbox, report, commit, frames, clock } = setUp();
     outbox.connected(0);

@@ -21,6 +21,8 @@ describe('a host that runs something else than is known', () => {
     world.disconnect(host);
     for (const groupId of host.installedIn.keys()) host.installedIn.set(groupId, has);
     await world.connect(host);
+    // It is committed with the reports.
+    await world.clock.advance(3);
   }
 
   async function known(host: WorldHost): Promise<object> {
@@ -42,10 +44,12 @@ describe('a host that runs something else than is known', () => {
     const [host] = hosts as [WorldHost];
     const before = [...host.started];
     await isBackWith(host, { deploymentId: first, revisionId: 'r-1' });
-    expect(await known(host)).to.include({ revision_id: 'r-1', converge: 'behind' });
-    expect(await audited()).to.have.length(1);
     await world.run(200);
-    expect(host.started.slice(before.length), 'it follows on').to.have.length(1);
+    const [entry] = await audited();
+    expect(JSON.parse(entry!.details)).to.include({ was: 'r-2', is: 'r-1', from: first });
+    const [followOn, ...more] = host.started.slice(before.length);
+    expect(more).to.deep.equal([]);
+    expect(await world.get(followOn!)).to.include({ creator: 'CodeDeployAutoUpdate', status: 'Succeeded' });
     expect(await known(host)).to.deep.equal({ revision_id: 'r-2', instance_health: 'Healthy', converge: null });
     for (const other of hosts.slice(1)) expect(other.started).to.deep.equal([first, second]);
     expect(world.faults).to.deep.equal([]);
@@ -80,6 +84,20 @@ describe('a host that runs something else than is known', () => {
     const third = await deployed(world, '3', ALL_AT_ONCE);
     await isBackWith(host, { deploymentId: third.id, revisionId: 'r-3' });
     expect(await known(host)).to.include({ revision_id: 'r-2' });
+    world.finish(host, third.id, 'succeed');
+    await world.run(200);
+    expect(await known(host)).to.include({ revision_id: 'r-3' });
+    expect(await audited()).to.deep.equal([]);
+  });
+
+  it('is what it tells last: what it had is nothing against a report that follows', async () => {
+    const [host] = hosts as [WorldHost];
+    host.behaviour = () => 'hang';
+    const third = await deployed(world, '3', ALL_AT_ONCE);
+    world.reports.receiveInstalled(
+      host.id,
+      [...host.installedIn].map(([deploymentGroupId, has]) => ({ deploymentGroupId, ...has })),
+    );
     world.finish(host, third.id, 'succeed');
     await world.run(200);
     expect(await known(host)).to.include({ revision_id: 'r-3' });

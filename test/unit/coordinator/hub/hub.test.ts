@@ -55,6 +55,7 @@ function aWorld(changes: { hasRoom?: () => boolean; framesPerSecond?: number; ma
     disconnected: (hostId) => told.push(`disconnected ${hostId}`),
     sessionEnded: (token) => told.push(`ended ${token}`),
     reports: (hostId, items) => told.push(`${items.length} reports of ${hostId}`),
+    installed: (hostId, installed) => told.push(`${installed.length} installed of ${hostId}`),
     output: (hostId) => told.push(`output of ${hostId}`),
     drift: (hostId, { requestId }) => told.push(`drift of ${hostId} for ${requestId}`),
     hasRoom: changes.hasRoom ?? (() => true),
