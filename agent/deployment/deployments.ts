@@ -13,8 +13,7 @@ const MAX_QUEUED = 64;
 export interface DeploymentsParts extends Omit<DeploymentParts, 'onEvent'> {
   /** Deployment directories that are kept in each group, the installed one beside. */
   maxRevisions: number;
-  /** Beside the directories: drops cached bundles that nothing needs. */
-  /** Returns those that are on this host unpacked only. */
+  /** Beside the directories: drops cached bundles that nothing needs. Returns those that are on this host unpacked only. */
   retainBundles(digests: ReadonlySet<string>): Promise<ReadonlySet<string>>;
   onEvent: DeploymentParts['onEvent'];
   onFinished(deploymentId: string): void;

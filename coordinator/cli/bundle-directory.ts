@@ -5,7 +5,7 @@ import { APPSPEC_NAMES, type BundleEntry } from '../../shared/bundle/entry.ts';
 import { createIgnore } from '../../shared/bundle/ignore.ts';
 import { MAX_APPSPEC_BYTES, MAX_BUNDLE_ENTRIES } from '../../shared/bundle/limits.ts';
 import type { ArchiveContents } from '../../shared/bundle/read-entries.ts';
-import { readFault } from '../../shared/bundle/read-fault.ts';
+import { readable } from '../../shared/bundle/read-fault.ts';
 import { AppError, errnoOf } from '../../shared/core/errors.ts';
 
 /** What packing leaves out as well: shared/bundle/pack.ts. */
@@ -38,14 +38,6 @@ export async function readDirectoryEntries(directory: string): Promise<ArchiveCo
   const path = appSpecName === null ? undefined : join(directory, appSpecName);
   const isReadable = path !== undefined && (await lstat(path)).size <= MAX_APPSPEC_BYTES;
   return { entries, appSpecName, appSpecText: isReadable ? await readFile(path, 'utf8') : null };
-}
-
-async function readable<T>(path: string, reading: Promise<T>): Promise<T> {
-  try {
-    return await reading;
-  } catch (error) {
-    throw readFault(path, error);
-  }
 }
 
 /** The first bytes of a file, at most `limit`. */

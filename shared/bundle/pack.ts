@@ -10,7 +10,7 @@ import { AppError, errnoOf } from '../core/errors.ts';
 import { fileChunks } from './chunks.ts';
 import { createIgnore } from './ignore.ts';
 import { MAX_BUNDLE_BYTES, MAX_BUNDLE_ENTRIES } from './limits.ts';
-import { readFault } from './read-fault.ts';
+import { readable, readFault } from './read-fault.ts';
 
 const BLOCK_BYTES = 512;
 const MAX_IGNORE_BYTES = 64 * 1_024;
@@ -129,14 +129,6 @@ async function listEntries(request: PackRequest): Promise<PackEntry[]> {
   };
   await walk('');
   return entries;
-}
-
-async function readable<T>(path: string, reading: Promise<T>): Promise<T> {
-  try {
-    return await reading;
-  } catch (error) {
-    throw readFault(path, error);
-  }
 }
 
 /** By its text alone; agents look again with all links known. */

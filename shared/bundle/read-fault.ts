@@ -28,3 +28,12 @@ export function readFault(path: string, error: unknown): unknown {
       return error;
   }
 }
+
+/** @throws {@link readFault}'s */
+export async function readable<T>(path: string, reading: Promise<T>): Promise<T> {
+  try {
+    return await reading;
+  } catch (error) {
+    throw readFault(path, error);
+  }
+}

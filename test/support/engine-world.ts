@@ -16,7 +16,13 @@ import { type Logger, silentLogger } from '../../shared/core/logger.ts';
 import type { Deployment } from '../../shared/model/deployment.ts';
 import { deploymentGroupSettings, type HostSelection } from '../../shared/model/deployment-group.ts';
 import { IN_PLACE_EVENTS } from '../../shared/model/lifecycle-event.ts';
-import type { Assignment, CoordinatorMessage, Hello, Report } from '../../shared/protocol/messages.ts';
+import type {
+  Assignment,
+  CoordinatorMessage,
+  Hello,
+  InstalledRevision,
+  Report,
+} from '../../shared/protocol/messages.ts';
 import { createFakeClock, type FakeClock } from './fake-clock.ts';
 import { seededRandomness } from './fake-randomness.ts';
 
@@ -328,10 +334,7 @@ export async function createEngineWorld(seed = 7): Promise<EngineWorld> {
       const acknowledged = await reports.openJournal(host.id, host.journalId);
       host.outbox = host.outbox.filter((item) => item.sequence > acknowledged);
       if (host.outbox.length > 0) reports.receive(host.id, host.outbox, []);
-      reports.receiveInstalled(
-        host.id,
-        [...host.installedIn].map(([deploymentGroupId, has]) => ({ deploymentGroupId, ...has })),
-      );
+      reports.receiveInstalled(host.id, installedOn(host));
       presence.connected(host.id, {
         deployments: [...host.unfinished.keys()],
         agentVersion: '0',
@@ -435,4 +438,9 @@ export async function createEngineWorld(seed = 7): Promise<EngineWorld> {
   await presence.start();
   await engine.start();
   return world;
+}
+
+/** As the host says it on the wire. */
+export function installedOn({ installedIn }: WorldHost): InstalledRevision[] {
+  return [...installedIn].map(([deploymentGroupId, has]) => ({ deploymentGroupId, ...has }));
 }

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { ALL_AT_ONCE, aFleet, deployed } from '../../../support/engine-fleet.ts';
-import { createEngineWorld, type EngineWorld, type WorldHost } from '../../../support/engine-world.ts';
+import { createEngineWorld, type EngineWorld, installedOn, type WorldHost } from '../../../support/engine-world.ts';
 
 describe('a host that runs something else than is known', () => {
   let world: EngineWorld;
@@ -94,10 +94,7 @@ describe('a host that runs something else than is known', () => {
     const [host] = hosts as [WorldHost];
     host.behaviour = () => 'hang';
     const third = await deployed(world, '3', ALL_AT_ONCE);
-    world.reports.receiveInstalled(
-      host.id,
-      [...host.installedIn].map(([deploymentGroupId, has]) => ({ deploymentGroupId, ...has })),
-    );
+    world.reports.receiveInstalled(host.id, installedOn(host));
     world.finish(host, third.id, 'succeed');
     await world.run(200);
     expect(await known(host)).to.include({ revision_id: 'r-3' });
