@@ -35,12 +35,18 @@ interface Holding {
   presenceSince: number;
 }
 
-/** What else is on pending hosts of the deployment: another deployment, or one that was given up there and of which nothing is told yet. */
+/**
+ * What else is on pending hosts of the deployment: another deployment, or one that was given up there and of which nothing is told yet. And
+ * on any host of it a deployment of another group: what that has taken out of service counts as down.
+ */
 const HOLDING = `
   SELECT p.host_id AS hostId, b.status, b.completed_at AS givenUpAt, h.presence_since AS presenceSince
   FROM targets p JOIN targets b ON b.host_id = p.host_id JOIN hosts h ON h.id = p.host_id
-  WHERE p.deployment_id = ? AND p.status = 'Pending' AND (b.status = 'InProgress' OR (
-    h.presence = 'Online' AND b.late_end_until IS NOT NULL AND coalesce(b.message, '') NOT LIKE '%afterwards%'))`;
+  JOIN deployments d ON d.id = p.deployment_id JOIN deployments o ON o.id = b.deployment_id
+  WHERE p.deployment_id = ? AND (
+    b.status = 'InProgress' AND (p.status = 'Pending' OR o.group_id <> d.group_id)
+    OR p.status = 'Pending' AND h.presence = 'Online' AND b.late_end_until IS NOT NULL
+       AND coalesce(b.message, '') NOT LIKE '%afterwards%')`;
 /** From when it was given up or came back (docs/rollout.md, Time), ms. */
 const LATE_END_MS = 300_000;
 
@@ -52,8 +58,8 @@ const MISCOUNTED = `
 
 /**
  * Liveness long before a deployment's own deadline, also while things are broken. One that has hosts pending and none in progress goes on or
- * ends within the time after which hosts count as lost, unless another deployment holds a pending host, or one has to tell first how an
- * earlier one ended, for as long as it has for that (docs/rollout.md, Time). And so long it waits for a host that is offline, or that does not accept it.
+ * ends within the time after which hosts count as lost, unless another deployment holds a pending host, one of another group has a host of it
+ * out of service, or one has to tell first how an earlier one ended, for as long as it has for that (docs/rollout.md, Time). And so long it waits for a host that is offline, or that does not accept it.
  */
 export function createProgressCheck(history: History): () => void {
   const { world, violate } = history;
