@@ -1,8 +1,8 @@
 import { fork } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { generatePlan } from './generator.ts';
 import { runPlan } from './run-plan.ts';
 import { addOutcome, addTotals, noTotals, type Totals } from './totals.ts';
+import { buildWorkerProgram } from './worker-program.ts';
 
 export interface SeedRange {
   from: number;
@@ -35,23 +35,28 @@ export async function playInWorkers(
     next += chunk.count;
     return chunk;
   };
-  await Promise.all(
-    Array.from({ length: workers }, () =>
-      runWorker(take, (more) => {
-        addTotals(totals, more);
-        onProgress(totals);
-      }),
-    ),
-  );
+  const program = await buildWorkerProgram();
+  try {
+    await Promise.all(
+      Array.from({ length: workers }, () =>
+        runWorker(program.path, take, (more) => {
+          addTotals(totals, more);
+          onProgress(totals);
+        }),
+      ),
+    );
+  } finally {
+    program.remove();
+  }
   totals.failed.sort((a, b) => a.seed - b.seed);
   return totals;
 }
 
-function runWorker(take: () => SeedRange | null, onTotals: (totals: Totals) => void): Promise<void> {
+function runWorker(program: string, take: () => SeedRange | null, onTotals: (totals: Totals) => void): Promise<void> {
   return new Promise((resolve, reject) => {
-    const child = fork(fileURLToPath(new URL('./worker.ts', import.meta.url)), {
+    const child = fork(program, {
       // A history makes much that is soon forgotten: a larger nursery saves a tenth of the time.
-      execArgv: [...process.execArgv, '--max-semi-space-size=64'],
+      execArgv: ['--max-semi-space-size=64'],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
     const giveNext = () => {

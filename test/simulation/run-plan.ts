@@ -126,14 +126,15 @@ export async function runPlan(plan: Plan, options: RunOptions = { keepsLines: fa
   /** One step, and the checks after it. False when the history is over. */
   async function step(): Promise<boolean> {
     if (history.violations.length > 0 || timeline.steps > MAX_STEPS) return false;
-    if (!(await timeline.step())) return false;
+    if (!timeline.advance()) return false;
+    await timeline.settled();
     if (timeline.now - second.at >= 1_000) second = { at: timeline.now, steps: timeline.steps };
     else if (timeline.steps - second.steps > MAX_STEPS_A_SECOND)
       history.violate('I4', `it goes in circles: ${MAX_STEPS_A_SECOND} steps in less than a second`);
     stepped();
     history.observer.look();
     checkProgress();
-    for (const machine of history.begun.splice(0)) await checkNotReady(history, machine);
+    if (history.begun.length > 0) for (const machine of history.begun.splice(0)) await checkNotReady(history, machine);
     if (coordinator.starts !== startsSeen) {
       startsSeen = coordinator.starts;
       await checkDecisions(history);

@@ -103,6 +103,7 @@ async function playMany(): Promise<boolean> {
 function print(totals: Totals, startedAt: number, mustVisitAll: boolean): void {
   for (const name of SITUATIONS) console.log(`${String(totals.situations[name]).padStart(8)}  ${name}`);
   console.log(progressLine(totals, options.seeds, startedAt));
+  console.log(`hash ${totals.hash}`);
   if (mustVisitAll) for (const name of unvisited(totals)) console.log(`NEVER VISITED  ${name}`);
   for (const failure of totals.failed) console.log(failureLines(failure));
 }

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
-import { playInWorkers } from './batch.ts';
+import { playInWorkers, playSeeds } from './batch.ts';
 import { generatePlan } from './generator.ts';
 import type { Plan, PlanItem } from './plan.ts';
 import { runPlan } from './run-plan.ts';
@@ -51,6 +51,11 @@ describe('the simulation', function () {
     expect(again.hash).to.equal(here.hash);
     expect(JSON.parse(elsewhere)).to.include({ hash: here.hash, steps: here.steps });
     expect((await runPlan(generatePlan(8))).hash).to.not.equal(here.hash);
+  });
+
+  it('tells the same stories in its workers', async () => {
+    const range = { from: 5, count: 4 };
+    expect(await playInWorkers(range, 2, () => {})).to.deep.equal(await playSeeds(range));
   });
 });
 

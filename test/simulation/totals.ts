@@ -7,9 +7,14 @@ export interface FailedSeed {
   violations: Violation[];
 }
 
+/** Of a SHA-256 in hexadecimal. */
+const HASH_DIGITS = 64;
+
 /** Many histories together. JSON, so that workers can send theirs. */
 export interface Totals {
   seeds: number;
+  /** Of all the histories, in whatever order they were played: the exclusive or of their hashes. */
+  hash: string;
   deployments: number;
   steps: number;
   simulatedMs: number;
@@ -18,7 +23,8 @@ export interface Totals {
 }
 
 export function noTotals(): Totals {
-  return { seeds: 0, deployments: 0, steps: 0, simulatedMs: 0, situations: noSituations(), failed: [] };
+  const hash = '0'.repeat(HASH_DIGITS);
+  return { seeds: 0, hash, deployments: 0, steps: 0, simulatedMs: 0, situations: noSituations(), failed: [] };
 }
 
 export function addOutcome(totals: Totals, outcome: Outcome): void {
@@ -31,6 +37,7 @@ export function addOutcome(totals: Totals, outcome: Outcome): void {
 
 export function addTotals(totals: Totals, more: Totals): void {
   totals.seeds += more.seeds;
+  totals.hash = (BigInt(`0x${totals.hash}`) ^ BigInt(`0x${more.hash}`)).toString(16).padStart(HASH_DIGITS, '0');
   totals.deployments += more.deployments;
   totals.steps += more.steps;
   totals.simulatedMs += more.simulatedMs;

@@ -285,7 +285,7 @@ export class FileSystem {
 
 /** Paths are asked for again and again, and splitting one costs more than following it. */
 const knownParts = new Map<string, readonly string[]>();
-const MAX_KNOWN_PARTS = 4_096;
+const MAX_KNOWN_PARTS = 65_536;
 
 function partsOf(path: string): readonly string[] {
   let parts = knownParts.get(path);

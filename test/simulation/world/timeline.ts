@@ -7,8 +7,10 @@ export interface Timeline {
   /** How many steps were taken. */
   readonly steps: number;
   after(delayMs: number, run: () => void): Timer;
-  /** Runs the next event and everything that follows from it without time passing. False when nothing is left. */
-  step(): Promise<boolean>;
+  /** Runs the next event; whoever asked for it has to await `settled` next. False when nothing is left. */
+  advance(): boolean;
+  /** Everything that follows from it without time passing. */
+  settled(): Promise<void>;
   /** Until the work is done, a step waits for streams as well: they go on by turns of Node's own loop. */
   streaming<Value>(work: Promise<Value>): Promise<Value>;
   /** The instant of the next event; Infinity when nothing is left. */
@@ -49,16 +51,18 @@ export function createTimeline(): Timeline {
         },
       };
     },
-    async step() {
+    advance() {
       const entry = dropCancelled();
       if (entry === undefined) return false;
       pop(heap);
       now = Math.max(now, entry.at);
       steps++;
       entry.run?.();
+      return true;
+    },
+    async settled() {
       await settle();
       if (streams > 0) await turn();
-      return true;
     },
     async streaming(work) {
       streams++;

@@ -8,18 +8,31 @@ export interface Trace {
   readonly lines: readonly string[];
 }
 
+/** Characters. */
+const MAX_UNHASHED = 16_384;
+
 export function createTrace(timeline: Timeline, parts: { keepsLines: boolean; show?(line: string): void }): Trace {
   const hash = createHash('sha256');
   const lines: string[] = [];
+  // A call of the hash costs more than a line does.
+  let unhashed = '';
+  const digestUnhashed = () => {
+    hash.update(unhashed);
+    unhashed = '';
+  };
   return {
     lines,
     say(who, what) {
       const line = `${timeAt(timeline.now)} ${who.padEnd(12)} ${what}`;
-      hash.update(line).update('\n');
+      unhashed += `${line}\n`;
+      if (unhashed.length > MAX_UNHASHED) digestUnhashed();
       if (parts.keepsLines) lines.push(line);
       parts.show?.(line);
     },
-    hash: () => hash.copy().digest('hex'),
+    hash() {
+      digestUnhashed();
+      return hash.copy().digest('hex');
+    },
   };
 }
 
