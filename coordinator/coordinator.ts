@@ -1,8 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { createSecureContext } from 'node:tls';
 import type { FastifyInstance } from 'fastify';
 import { routes } from '../shared/api/routes.ts';
 import type { Clock } from '../shared/core/clock.ts';
@@ -17,6 +15,7 @@ import { PROGRAM_VERSION } from '../shared/protocol/versions.ts';
 import { createAgentPackages } from './agent-packages.ts';
 import { ACCESS_KEY_MASTER_BYTES } from './auth/access-key-secrets.ts';
 import { mayCall } from './auth/permissions.ts';
+import { type Certificate, readCertificate } from './certificate.ts';
 import type { CoordinatorConfig } from './config.ts';
 import { type Core, createCore } from './core.ts';
 import { type Authenticate, createAuthenticate } from './http/authenticate.ts';
@@ -37,7 +36,7 @@ import { hostHandlers } from './http/rest/hosts.ts';
 import { createLiveEvents } from './http/rest/live-events.ts';
 import { operatorHandlers } from './http/rest/operators.ts';
 import { triggerMessageHandlers } from './http/rest/trigger-messages.ts';
-import { createHttpServer } from './http/server.ts';
+import { createHttpServer, useCertificate } from './http/server.ts';
 import { createLongPoll } from './hub/long-poll-channel.ts';
 import { serveWebSockets } from './hub/websocket-channel.ts';
 import { createMetrics } from './metrics/metrics.ts';
@@ -65,6 +64,11 @@ export interface RunningCoordinator {
   /** Where it listens. */
   url: string;
   coordinatorId: string;
+  /**
+   * Reads certificate and key anew: new connections get them, those that stand go on.
+   * @throws AppError `invalid` when they do not serve; then the old ones stay
+   */
+  reloadCertificate(): Promise<void>;
   /** Finishes writes, tells the agents, closes. Idempotent. */
   stop(): Promise<void>;
 }
@@ -87,7 +91,7 @@ const CLOSE_TIMEOUT_MS = 2_000;
  */
 export async function startCoordinator(parts: CoordinatorParts): Promise<RunningCoordinator> {
   const { config, logger } = parts;
-  const tls = await readTls(config);
+  const certificate = await readCertificate(config.tls);
   const undo: (() => unknown)[] = [];
   try {
     const directory = takeData(parts);
@@ -96,12 +100,13 @@ export async function startCoordinator(parts: CoordinatorParts): Promise<Running
     undo.push(() => database.close());
     await database.migrate();
     const coordinatorId = await loadCoordinatorId(database, parts.randomness);
-    const running = await startOn({ ...parts, directory, database, coordinatorId, tls });
+    const running = await startOn({ ...parts, directory, database, coordinatorId, certificate });
     logger.info({ url: running.url, version: PROGRAM_VERSION, dataDirectory: config.dataDirectory }, 'listening');
     let stopping: Promise<void> | null = null;
     return {
       url: running.url,
       coordinatorId,
+      reloadCertificate: running.reloadCertificate,
       stop() {
         stopping ??= running.stop().finally(async () => {
           await database.close();
@@ -152,10 +157,10 @@ interface OpenParts extends CoordinatorParts {
   directory: DataDirectory;
   database: Database;
   coordinatorId: string;
-  tls: { cert: string; key: string } | null;
+  certificate: Certificate | null;
 }
 
-async function startOn(parts: OpenParts): Promise<{ url: string; stop(): Promise<void> }> {
+async function startOn(parts: OpenParts): Promise<Omit<RunningCoordinator, 'coordinatorId'>> {
   const { config, clock, randomness, logger, database, directory, coordinatorId, fatal } = parts;
   const store = createLocalDiskStore({ directory: directory.revisionsPath, randomness });
   await store.sweepUnfinished();
@@ -195,9 +200,10 @@ async function startOn(parts: OpenParts): Promise<{ url: string; stop(): Promise
     sent: (bytes) => metrics.bundleBytes('out', bytes),
   });
   const authenticate = createAuthenticate(core.services);
+  let { certificate } = parts;
   const app = await createHttpServer({
     settings: {
-      tls: parts.tls,
+      certificate: () => certificate,
       trustedProxies: config.trustedProxies,
       maxBundleBytes: config.limits.bundleBytes,
       packagesDirectory: config.packagesDirectory,
@@ -258,8 +264,15 @@ async function startOn(parts: OpenParts): Promise<{ url: string; stop(): Promise
     await closeWithin(app, clock, () => webSockets.terminateAll());
     metrics.close();
   };
+  const reloadCertificate = async () => {
+    const read = await readCertificate(config.tls);
+    if (read === null) return logger.info({}, 'no certificate is configured: nothing was read anew');
+    certificate = read;
+    useCertificate(app, read);
+    logger.info({ path: config.tls?.certFile }, 'the certificate was read anew');
+  };
   try {
-    return { url: await listen(app, config), stop };
+    return { url: await listen(app, config), reloadCertificate, stop };
   } catch (error) {
     await stop();
     throw error;
@@ -323,32 +336,6 @@ function newSerialNumber(randomness: Randomness): string {
 
 function takeData({ config, clock }: Pick<CoordinatorParts, 'config' | 'clock'>): DataDirectory {
   return takeDataDirectory(config.dataDirectory, { pid: process.pid, hostName: hostname(), since: clock.now() });
-}
-
-async function readTls(config: CoordinatorConfig): Promise<{ cert: string; key: string } | null> {
-  if (config.tls === null) return null;
-  const read = async (key: 'certFile' | 'keyFile', path: string) => {
-    try {
-      return await readFile(path, 'utf8');
-    } catch (error) {
-      throw new AppError('invalid', `tls.${key}: cannot read ${path}: ${errorMessage(error)}`, { cause: error });
-    }
-  };
-  const { certFile, keyFile } = config.tls;
-  const pair = { cert: await read('certFile', certFile), key: await read('keyFile', keyFile) };
-  try {
-    createSecureContext(pair);
-  } catch (error) {
-    throw new AppError(
-      'invalid',
-      `tls: ${certFile} and ${keyFile} are no certificate and its key: ${errorMessage(error)}`,
-      {
-        cause: error,
-        hint: 'Both are PEM files, and the key must be the one of the certificate.',
-      },
-    );
-  }
-  return pair;
 }
 
 /** What hosts sign their proofs for: another coordinator has another id, so a proof is worth nothing there. */

@@ -123,6 +123,15 @@ async function run(flags: Flags): Promise<void> {
   // Before it is up: what begins is ended in good order, too.
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
+  // A terminal that is closed says the same as `systemctl reload`.
+  process.on('SIGHUP', process.stdin.isTTY === true ? onSignal : () => void reload());
+  async function reload(): Promise<void> {
+    try {
+      await (await starting).reloadCertificate();
+    } catch (error) {
+      logger.error({ reason: errorMessage(error) }, 'the certificate was not read anew; the old one stays');
+    }
+  }
   const coordinator = await starting;
   await systemd.ready(`listening on ${coordinator.url}`);
 }

@@ -24,7 +24,7 @@ const HOST = /^[A-Za-z0-9.:[\]-]{1,255}$/;
  */
 export function registerInstallRoutes(
   app: FastifyInstance,
-  parts: { directory: string; certificate: string | null; rateLimits: RateLimits },
+  parts: { directory: string; certificate(): string | null; rateLimits: RateLimits },
 ): void {
   const limit = parts.rateLimits.system();
   const digests = createDigests();
@@ -44,8 +44,9 @@ export function registerInstallRoutes(
     return reply.type('text/plain').header('cache-control', 'no-store').send(lines.join(''));
   });
   app.get('/install/ca.crt', limit, async (_request, reply) => {
-    if (parts.certificate === null) throw new AppError('not_found', 'this coordinator has no certificate of its own');
-    return reply.type('application/x-pem-file').send(parts.certificate);
+    const certificate = parts.certificate();
+    if (certificate === null) throw new AppError('not_found', 'this coordinator has no certificate of its own');
+    return reply.type('application/x-pem-file').send(certificate);
   });
   app.get<{ Params: { file: string } }>('/install/:file', limit, async (request, reply) => {
     const { file } = request.params;

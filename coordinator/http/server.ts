@@ -1,3 +1,4 @@
+import { Server as HttpsServer } from 'node:https';
 import rateLimit from '@fastify/rate-limit';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import type { Route } from '../../shared/api/route.ts';
@@ -23,8 +24,8 @@ import { registerRoutes } from './rest/register.ts';
 import { type Readiness, registerSystemRoutes } from './system-routes.ts';
 
 export interface HttpSettings {
-  /** PEM texts. */
-  tls: { cert: string; key: string } | null;
+  /** The one of this moment, as PEM; null: it speaks HTTP. */
+  certificate(): { cert: string; key: string } | null;
   /** Addresses or networks of proxies whose X-Forwarded-For is believed. */
   trustedProxies: readonly string[];
   maxBundleBytes: number;
@@ -49,6 +50,7 @@ export interface HttpParts {
   isStopping(): boolean;
 }
 
+const TLS = { minVersion: 'TLSv1.2' } as const;
 /** A connection that says nothing is closed; held polls and live feeds say something more often. */
 const IDLE_CONNECTION_MS = 120_000;
 const HEADERS_TIMEOUT_MS = 30_000;
@@ -70,10 +72,11 @@ const SERVED_WHILE_STOPPING: ReadonlySet<string> = new Set([routes.exchange.path
 /** The HTTP server with all routes; not listening yet. */
 export async function createHttpServer(parts: HttpParts): Promise<FastifyInstance> {
   const { settings, logger } = parts;
+  const certificate = settings.certificate();
   const app = fastify({
     // Ours logs failures, with what we know of them; a line per request is what /metrics is for.
     logger: false,
-    ...(settings.tls === null ? {} : { https: { ...settings.tls, minVersion: 'TLSv1.2' } }),
+    ...(certificate === null ? {} : { https: { ...certificate, ...TLS } }),
     trustProxy: settings.trustedProxies.length === 0 ? false : [...settings.trustedProxies],
     connectionTimeout: IDLE_CONNECTION_MS,
     http: { headersTimeout: HEADERS_TIMEOUT_MS },
@@ -109,10 +112,16 @@ export async function createHttpServer(parts: HttpParts): Promise<FastifyInstanc
   registerSystemRoutes(app, { metrics: parts.metrics, readiness: parts.readiness, rateLimits });
   registerInstallRoutes(app, {
     directory: settings.packagesDirectory,
-    certificate: settings.tls?.cert ?? null,
+    certificate: () => settings.certificate()?.cert ?? null,
     rateLimits,
   });
   return app;
+}
+
+/** New connections are shown this one; those that stand go on. */
+export function useCertificate(app: FastifyInstance, certificate: { cert: string; key: string }): void {
+  const server: unknown = app.server;
+  if (server instanceof HttpsServer) server.setSecureContext({ ...certificate, ...TLS });
 }
 
 function addParsers(app: FastifyInstance): void {

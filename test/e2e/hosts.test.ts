@@ -56,6 +56,25 @@ describe(`real hosts with the built packages${whyNot === null ? '' : ` (skipped:
     expect(Number(/: ([\d.]+) /.exec(security)?.[1])).to.be.at.most(2);
   });
 
+  it('shows a renewed certificate after a reload, and is not restarted by it', async () => {
+    const pid = () => must('coordinator', 'systemctl show --property MainPID --value drover-coordinator');
+    const before = await pid();
+    const isShown = (file: string) =>
+      `systemctl reload drover-coordinator
+timeout 30 sh -c 'until curl -fsS --cacert ${file} ${URL_OF_COORDINATOR}/install/ca.crt | cmp - ${file}; do sleep 0.2; done'`;
+    const inUse = '/etc/drover/tls/coordinator.crt';
+    await must(
+      'coordinator',
+      `cp ${inUse} /root/first.crt
+openssl req -x509 -key /etc/drover/tls/coordinator.key -days 60 -subj /CN=drover -addext subjectAltName=IP:${new URL(URL_OF_COORDINATOR).hostname} -out /root/renewed.crt
+cp /root/renewed.crt ${inUse}
+${isShown('/root/renewed.crt')}
+cp /root/first.crt ${inUse}
+${isShown('/root/first.crt')}`,
+    );
+    expect(await pid()).to.equal(before);
+  });
+
   it('installs and enrols each host by one command, whatever way it comes to trust the coordinator', async () => {
     const token = await fleet.joinToken(5);
     const caFile = '/root/ca.crt';

@@ -9,12 +9,15 @@ import { isAppError } from '../../shared/core/errors.ts';
 import { silentLogger } from '../../shared/core/logger.ts';
 import { systemClock } from '../../shared/core/system-clock.ts';
 import { systemRandomness } from '../../shared/core/system-randomness.ts';
+import { makeCertificate } from '../support/certificates.ts';
 import { testConfig } from '../support/coordinator.ts';
 
 interface Run {
   child: ChildProcess;
   /** Resolves with the address once it listens. */
   url: Promise<string>;
+  /** Resolves once it has printed this. */
+  printed(text: string): Promise<void>;
   /** Exit code (or signal) and all it printed. */
   ended: Promise<{ code: number | NodeJS.Signals; output: string }>;
 }
@@ -39,17 +42,30 @@ describe('the coordinator as a process', function () {
     });
     children.push(child);
     let output = '';
-    const url = new Promise<string>((resolve) => {
-      const hear = (chunk: Buffer) => {
-        output += chunk.toString('utf8');
-        const found = /"url":"([^"]+)"/.exec(output)?.[1];
-        if (found !== undefined) resolve(found);
-      };
-      child.stdout?.on('data', hear);
-      child.stderr?.on('data', hear);
-    });
+    const waiting = new Set<() => void>();
+    const hear = (chunk: Buffer) => {
+      output += chunk.toString('utf8');
+      for (const look of waiting) look();
+    };
+    child.stdout?.on('data', hear);
+    child.stderr?.on('data', hear);
+    const found = <Found>(find: () => Found | undefined) =>
+      new Promise<Found>((resolve) => {
+        const look = () => {
+          const value = find();
+          if (value === undefined) return;
+          waiting.delete(look);
+          resolve(value);
+        };
+        waiting.add(look);
+        look();
+      });
+    const url = found(() => /"url":"([^"]+)"/.exec(output)?.[1]);
+    const printed = async (text: string) => {
+      await found(() => (output.includes(text) ? text : undefined));
+    };
     const ended = once(child, 'close').then(([code, signal]) => ({ code: code ?? signal, output }));
-    return { child, url, ended };
+    return { child, url, printed, ended };
   }
   /** It is there once the coordinator listens. */
   const firstToken = async (listening: Promise<string>) => {
@@ -88,6 +104,31 @@ describe('the coordinator as a process', function () {
     await url;
     child.kill('SIGTERM');
     expect(await ended).to.include({ code: 0 });
+  });
+
+  it('reads its certificate anew on SIGHUP, and says why it did not', async function () {
+    const certificate = makeCertificate(directory, { from: new Date(), to: new Date(Date.now() + 86_400_000) });
+    // Without openssl there is none.
+    if (certificate === null) return this.skip();
+    const { certFile, keyFile } = certificate;
+    const coordinator = run([
+      '--data-directory',
+      directory,
+      '--port',
+      '0',
+      '--tls-cert',
+      certFile,
+      '--tls-key',
+      keyFile,
+    ]);
+    await coordinator.url;
+    coordinator.child.kill('SIGHUP');
+    await coordinator.printed('the certificate was read anew');
+    await writeFile(certFile, 'not a certificate');
+    coordinator.child.kill('SIGHUP');
+    await coordinator.printed('are no certificate and its key');
+    coordinator.child.kill('SIGTERM');
+    expect(await coordinator.ended).to.include({ code: 0 });
   });
 
   it('leaves at once on a second signal', async () => {

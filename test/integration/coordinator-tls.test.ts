@@ -1,8 +1,9 @@
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { expect } from 'chai';
 import { WebSocket } from 'ws';
 import { isAppError } from '../../shared/core/errors.ts';
@@ -49,6 +50,39 @@ describe('the coordinator with TLS', () => {
     expect(JSON.parse(String(frame))).to.include({ kind: 'challenge', coordinatorId: coordinator.coordinatorId });
     socket.close();
     await once(socket, 'close');
+  });
+
+  it('shows a certificate that was renewed once it has read it anew, and goes on with the old one when that does not serve', async () => {
+    const valid = { from: new Date(), to: new Date(Date.now() + 86_400_000) };
+    const [first, second] = [makeCertificate(directory, valid), makeCertificate(directory, valid)];
+    if (first === null || second === null) throw new Error('openssl made one before');
+    const renewed = await startTestCoordinator({ tls: first });
+    const answers = async (trusted: string) => {
+      const asked = request(`${renewed.url}/install/ca.crt`, { ca: trusted, agent: false }).end();
+      const [response] = await once(asked, 'response');
+      return text(response);
+    };
+    try {
+      const [oldOne, newOne] = [readFileSync(first.certFile, 'utf8'), readFileSync(second.certFile, 'utf8')];
+      const standing = new WebSocket(`${renewed.url.replace('https', 'wss')}/v1/agents/connect`, { ca: oldOne });
+      await once(standing, 'message');
+      // A renewal that has written one of the two files so far.
+      copyFileSync(second.certFile, first.certFile);
+      const half = await renewed.reloadCertificate().catch((error: unknown) => error);
+      expect(isAppError(half, 'invalid')).to.equal(true);
+      expect(await answers(oldOne)).to.equal(oldOne);
+
+      copyFileSync(second.keyFile, first.keyFile);
+      await renewed.reloadCertificate();
+      expect(await answers(newOne)).to.equal(newOne);
+      const [refused] = await once(request(renewed.url, { ca: oldOne, agent: false }).end(), 'error');
+      expect(refused.code).to.equal('DEPTH_ZERO_SELF_SIGNED_CERT');
+      expect(standing.readyState).to.equal(WebSocket.OPEN);
+      standing.close();
+      await once(standing, 'close');
+    } finally {
+      await renewed.remove();
+    }
   });
 
   it('does not start with files that it cannot read or that are no certificate', async () => {

@@ -29,6 +29,7 @@ export interface TestCoordinator {
   readonly dataDirectory: string;
   readonly adminToken: string;
   call(method: string, path: string, options?: CallOptions): Promise<Answer>;
+  reloadCertificate(): Promise<void>;
   /** Stops it; its directory stays. Idempotent. */
   stop(): Promise<void>;
   /** Stops it and starts another one on the same directory, on another port. */
@@ -75,6 +76,7 @@ export async function startTestCoordinator(
     dataDirectory,
     adminToken,
     call: (method, path, options = {}) => callApi(`${running.url}${path}`, method, { token: adminToken, ...options }),
+    reloadCertificate: () => running.reloadCertificate(),
     stop: () => running.stop(),
     async restart() {
       await running.stop();
