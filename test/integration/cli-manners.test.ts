@@ -335,7 +335,7 @@ describe('drover (the command) without a terminal', function () {
         expect((await nobody.run(['context', 'ls'])).stdout).to.contain('acme');
         expect((await nobody.run(['context', 'show', '--json'])).stdout).not.to.contain('drover_op_abc');
         expect((await nobody.run(['whoami', '--context', 'nowhere'])).exit).to.equal(10);
-        expect((await nobody.run(['logout'])).exit).to.equal(0);
+        expect((await nobody.run(['logout'], { env: { DROVER_CONTEXT: '' } })).exit).to.equal(0);
         expect(await readFile(path, 'utf8')).not.to.contain('drover_op_abc');
       } finally {
         await nobody.remove();

@@ -65,7 +65,7 @@ export const logoutCommand = defineCommand({
   async run(cli) {
     const { files, env } = cli.world;
     const contexts = await loadContexts(files, env);
-    const name = cli.globals.context ?? env['DROVER_CONTEXT'] ?? contexts.current;
+    const name = cli.globals.context ?? (env['DROVER_CONTEXT'] || contexts.current);
     if (name === null) throw new CommandFailure('nothing-to-do', 'no context is in use');
     const known = contexts.contexts[name];
     if (known === undefined) throw unknownContext(contexts, name);
