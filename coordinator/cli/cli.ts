@@ -59,20 +59,24 @@ export class Cli {
   /**
    * Asks before something that cannot be taken back easily: yes or no, or the name typed when it is a dangerous place.
    * @param what the question, with context, group and count
-   * @throws CommandFailure `needs-answer` without a terminal, `left` when the answer is not yes
+   * @param options.without what is so when the answer is not yes
+   * @throws CommandFailure `needs-answer` without a terminal, `refused` when the answer is not yes, `left` when there is none
    */
-  async confirm(what: string, options: { isYes: boolean | undefined; typed?: string | undefined }): Promise<void> {
+  async confirm(
+    what: string,
+    options: { isYes: boolean | undefined; typed?: string | undefined; without?: string },
+  ): Promise<void> {
     if (options.isYes) return;
     if (!this.canAsk)
       throw new CommandFailure('needs-answer', `${what} needs a yes, and there is no terminal to ask on`, {
         hint: 'Give the answer with --yes.',
       });
-    const { typed } = options;
+    const { typed, without = 'nothing was changed' } = options;
     const question = typed === undefined ? `${what}? [y/N] ` : `${what}?  type  ${typed} : `;
     const answer = await this.world.stdin.ask(question, { isSecret: false });
-    if (answer === undefined) throw new CommandFailure('left', 'nothing was changed');
+    if (answer === undefined) throw new CommandFailure('left', without);
     const isYes = typed === undefined ? /^y(es)?$/i.test(answer.trim()) : answer.trim() === typed;
-    if (!isYes) throw new CommandFailure('refused', 'the answer was not yes: nothing was changed');
+    if (!isYes) throw new CommandFailure('refused', `the answer was not yes: ${without}`);
   }
 
   async rememberDeployment(id: string): Promise<void> {

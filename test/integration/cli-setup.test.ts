@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { parse } from 'yaml';
 import { aDeployment, aGroup, aGroupHost, aHost, aRevision, T0 } from '../support/api-samples.ts';
-import { CliProcess } from '../support/cli-process.ts';
+import { CliProcess, hasPseudoTerminal } from '../support/cli-process.ts';
 import { FakeApi, type FakeRequest, problem } from '../support/fake-api.ts';
 import { FakeHerd } from '../support/fake-herd.ts';
 
@@ -247,6 +247,26 @@ describe('drover sets things up', function () {
       expect(api.requests.find((request) => request.method === 'PATCH')?.body).to.include({
         deploymentConfigName: 'careful',
       });
+    });
+
+    it('are changed as far as was said yes to, and it is told how far that is', async function () {
+      if (!hasPseudoTerminal()) return this.skip();
+      api.on('GET /v1/applications/:application/deployment-groups/:group', ({ params }: FakeRequest) => ({
+        body: aGroup({ name: params['group'] ?? '' }),
+      }));
+      api.on('GET /v1/applications/:application/deployment-groups/:group/hosts', page());
+      accept('PATCH');
+      const { stdout: yaml } = await cli.run(['groups', 'export', 'web/prod']);
+      const careful = yaml.replace('CodeDeployDefault.OneAtATime', 'careful');
+      await writeFile(join(cli.home, 'both.yaml'), `${careful.replace('name: prod', 'name: canary')}---\n${careful}`);
+      const apply = cli.startOnTerminal(['groups', 'apply', '-f', 'both.yaml']);
+      await apply.shows(/Change web\/canary .*\[y\/N\]/);
+      apply.key('y\n');
+      await apply.shows(/Change web\/prod .*\[y\/N\]/);
+      apply.key('n\n');
+      const { exit, stdout } = await apply.finished;
+      expect(exit).to.equal(3);
+      expect(stdout).to.contain('web/prod is as it was; changed: web/canary').and.not.to.contain('nothing was changed');
     });
 
     it('say where a file is wrong', async () => {

@@ -163,7 +163,7 @@ const edit = defineCommand({
         'Give flags, or edit a file: drover groups export, then drover groups apply -f.',
       );
     const after = { ...before, ...body, selection: { ...before.selection, ...selection } };
-    return (await changeGroup(cli, client, before, after, options.yes)) ? 'done' : 'nothing-to-do';
+    return (await changeGroup(cli, client, before, after, { isYes: options.yes })) ? 'done' : 'nothing-to-do';
   },
 });
 
@@ -238,12 +238,15 @@ const apply = defineCommand({
     if (source === undefined) throw usageError(`there is no file ${options.file}`);
     const documents = parseGroupDocuments(source, options.file === '-' ? 'stdin' : options.file);
     const client = await cli.client();
-    let changed = 0;
+    const changed: string[] = [];
     for (const wanted of documents) {
+      const place = `${wanted.application}/${wanted.name}`;
       const before = await groupOrUndefined(client, { application: wanted.application, group: wanted.name });
-      changed += Number(await changeGroup(cli, client, before, wanted, options.yes, options.dryRun));
+      const without = changed.length === 0 ? {} : { without: `${place} is as it was; changed: ${changed.join(', ')}` };
+      const asking = { isYes: options.yes, ...without };
+      if (await changeGroup(cli, client, before, wanted, asking, options.dryRun)) changed.push(place);
     }
-    return changed > 0 ? 'done' : 'nothing-to-do';
+    return changed.length > 0 ? 'done' : 'nothing-to-do';
   },
 });
 
@@ -266,7 +269,7 @@ async function changeGroup(
   client: DroverClient,
   before: DeploymentGroup | undefined,
   wanted: Wanted,
-  isYes: boolean | undefined,
+  asking: { isYes: boolean | undefined; without?: string },
   isDryRun = false,
 ): Promise<boolean> {
   const { groupToYaml } = await import('../group-document.ts');
@@ -291,9 +294,7 @@ async function changeGroup(
   output.note(`${place}${before === undefined ? ' (new)' : ''}`);
   for (const line of diff) output.note(`  ${line}`);
   if (isDryRun) return true;
-  await cli.confirm(`${before === undefined ? 'Create' : 'Change'} ${place} ${inContext(await cli.chosen())}`, {
-    isYes,
-  });
+  await cli.confirm(`${before === undefined ? 'Create' : 'Change'} ${place} ${inContext(await cli.chosen())}`, asking);
   const body = {
     selection,
     deploymentConfigName,
