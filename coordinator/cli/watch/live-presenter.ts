@@ -3,7 +3,7 @@ import { historyLine } from '../render/history-line.ts';
 import { livePicture } from '../render/live-picture.ts';
 import { HIDE_CURSOR, repaint, SHOW_CURSOR } from '../render/repaint.ts';
 import type { Style } from '../render/style.ts';
-import { widthOf } from '../render/text.ts';
+import { steadyText, widthOf } from '../render/text.ts';
 import { type Outcome, verdictLines } from '../render/verdict.ts';
 import type { World } from '../world.ts';
 import type { Presenter } from './presenter.ts';
@@ -86,7 +86,7 @@ export class LivePresenter implements Presenter {
   finished(outcome: Outcome): void {
     this.close();
     for (const text of verdictLines(outcome, this.#world.stderr.columns(), this.#style))
-      this.#world.stderr.write(`${text}\n`);
+      this.#world.stderr.write(`${steadyText(text)}\n`);
   }
 
   close(): void {
@@ -103,7 +103,7 @@ export class LivePresenter implements Presenter {
     for (const change of changes) {
       const isNew = change.kind === 'target' && change.from !== change.target.status;
       const text = isNew ? historyLine(change, nameWidth, this.#world.stderr.columns(), this.#style) : undefined;
-      if (text !== undefined) this.#scrolled.push(text);
+      if (text !== undefined) this.#scrolled.push(steadyText(text));
     }
   }
 
@@ -132,7 +132,7 @@ export class LivePresenter implements Presenter {
         hasKeys: this.#hasKeys && !this.#isOver,
       },
       this.#style,
-    );
+    ).map(steadyText);
     const painted = repaint(this.#shown, next, this.#scrolled);
     if (painted !== '') stderr.write(painted);
     this.#shown = next;
