@@ -212,6 +212,16 @@ describe('drover watches deployments', function () {
         .and.to.equal(keys[1]);
     });
 
+    it('waits for a coordinator that is away just after it has taken the deployment', async () => {
+      const herd = new FakeHerd(api);
+      herd.end('Succeeded');
+      api.on('POST /v1/deployments', () => ({ status: 201, body: herd.deployment }));
+      let calls = 0;
+      api.on(`GET /v1/deployments/${ID}`, () => (++calls <= 4 ? { cut: true } : { body: herd.deployment }));
+      const { exit, stderr } = await cli.run(['deploy', 'web/prod', '--yes']);
+      expect(exit, stderr).to.equal(0);
+    });
+
     it('loses nothing over a lost connection, and says nothing of a short one', async () => {
       const herd = new FakeHerd(api).start('api-1');
       const watch = cli.start(['watch', ID]);
@@ -334,6 +344,20 @@ describe('drover watches deployments', function () {
       expect(stdout).to.contain('\u001b[?2026h');
       expect(stdout).to.contain('HEALTH_CONSTRAINTS: too many hosts failed');
       expect(stdout.lastIndexOf(SHOW)).to.be.greaterThan(stdout.lastIndexOf(HIDE));
+    });
+
+    it('is not steered by what others wrote', async () => {
+      const steering = '\u001b]0;title of mine\u0007\u001b[2J';
+      const herd = new FakeHerd(api, { revisionLabel: `1.9.0${steering}` });
+      const watch = cli.startOnTerminal(['watch', ID]);
+      await watch.shows(/0 of 5 done/);
+      herd.end('Failed', {
+        errorInformation: { ...error, message: `${steering}too many hosts failed` },
+        autoRollback: { enabled: false, events: [] },
+      });
+      const { stdout } = await watch.finished;
+      expect(stdout).to.contain('too many hosts failed');
+      expect(stdout).not.to.contain('title of mine').and.not.to.contain('\u001b[2J');
     });
 
     it('leaves with q and with Ctrl C, says so, and gives the cursor back', async () => {

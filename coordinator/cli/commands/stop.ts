@@ -45,6 +45,7 @@ export const stopCommand = defineCommand({
       timeoutMs: options.timeout,
       hasTargets: options.targets === true,
       isStopWanted: true,
+      isBegun: true,
     });
   },
 });

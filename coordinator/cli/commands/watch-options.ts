@@ -73,5 +73,6 @@ export async function announceAndWatch(
   return watchToEnd(cli, client, deployment.id, {
     timeoutMs: options.timeout,
     hasTargets: options.targets === true,
+    isBegun: true,
   });
 }

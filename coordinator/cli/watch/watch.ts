@@ -19,6 +19,8 @@ export interface WatchOptions {
   hasTargets: boolean;
   /** The command asked for a stop: `Stopped` is then the good end. */
   isStopWanted?: boolean;
+  /** The coordinator has just said that it runs: one that is away now will be back. */
+  isBegun?: boolean;
 }
 
 type Leaving = { why: 'left' } | { why: 'watch-timed-out' };
@@ -50,7 +52,14 @@ export async function watchToEnd(
   const stopKeys =
     presenter instanceof LivePresenter ? watchKeys(cli, client, presenter, () => leave('left')) : () => {};
   try {
-    const outcome = await followWithRollback(cli, client, deploymentId, presenter, leaving.signal);
+    const outcome = await followWithRollback(
+      cli,
+      client,
+      deploymentId,
+      presenter,
+      leaving.signal,
+      options.isBegun ?? false,
+    );
     const exit = exitOfOutcome(outcome, { isStopWanted: options.isStopWanted ?? false });
     stopKeys();
     presenter.finished(outcome, exit);
@@ -93,8 +102,9 @@ async function followWithRollback(
   deploymentId: string,
   presenter: Presenter,
   signal: AbortSignal,
+  isBegun: boolean,
 ): Promise<Outcome> {
-  const ended = await followOne(cli, client, deploymentId, presenter, signal);
+  const ended = await followFirst(cli, client, deploymentId, presenter, signal, isBegun);
   if (ended.status === 'Succeeded') return { deployment: ended, rollback: null };
   const contact = new ContactWatch(cli.world.clock, (lostSinceAt) =>
     presenter.connection(new WatchModel(ended, []), lostSinceAt),
@@ -110,9 +120,31 @@ async function followWithRollback(
   }
 }
 
+async function followFirst(
+  cli: Cli,
+  client: DroverClient,
+  id: string,
+  presenter: Presenter,
+  signal: AbortSignal,
+  isBegun: boolean,
+): Promise<Deployment> {
+  if (!isBegun) return followOne(cli, client, id, presenter, signal);
+  // There is no picture yet to say it in.
+  const contact = new ContactWatch(cli.world.clock, (lostSinceAt) =>
+    cli.output.note(
+      lostSinceAt === null ? 'The coordinator answers.' : `The coordinator does not answer; ${id} goes on.`,
+    ),
+  );
+  try {
+    return await followOne(cli, client, id, presenter, signal, (question) => patiently(cli, contact, signal, question));
+  } finally {
+    contact.stop();
+  }
+}
+
 type Ask = <T>(question: () => Promise<T>) => Promise<T>;
 
-/** Waits out a coordinator that is away (a restart, say) between a deployment and its rollback, as following does. */
+/** Waits out a coordinator that is away (a restart, say), as following does. */
 async function patiently<T>(
   cli: Cli,
   contact: ContactWatch,
