@@ -1,6 +1,8 @@
+import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
 import { AppError, errorMessage } from '../shared/core/errors.ts';
+import type { Logger } from '../shared/core/logger.ts';
 import type { CoordinatorConfig } from './config.ts';
 
 /** What the coordinator shows of itself to whoever connects, as PEM. */
@@ -8,6 +10,20 @@ export interface Certificate {
   /** With its chain. */
   cert: string;
   key: string;
+  /** Its end, ms since 1970. */
+  expiresAt: number;
+}
+
+/** An end that is nearer is worth a word, ms: `drover-agent doctor` warns as early. */
+const WARN_BEFORE_MS = 14 * 86_400_000;
+
+/** Says when the end is near, or past. */
+export function warnOfEnd({ expiresAt }: Certificate, now: number, logger: Logger): void {
+  if (expiresAt - now < WARN_BEFORE_MS)
+    logger.warn(
+      { expiresAt: new Date(expiresAt).toISOString() },
+      expiresAt < now ? 'the certificate has expired: nobody connects' : 'the certificate expires soon',
+    );
 }
 
 /**
@@ -27,6 +43,7 @@ export async function readCertificate(tls: CoordinatorConfig['tls']): Promise<Ce
   const pair = { cert: await read('certFile', certFile), key: await read('keyFile', keyFile) };
   try {
     createSecureContext(pair);
+    return { ...pair, expiresAt: Date.parse(new X509Certificate(pair.cert).validTo) };
   } catch (error) {
     throw new AppError(
       'invalid',
@@ -37,5 +54,4 @@ export async function readCertificate(tls: CoordinatorConfig['tls']): Promise<Ce
       },
     );
   }
-  return pair;
 }

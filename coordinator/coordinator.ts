@@ -15,7 +15,7 @@ import { PROGRAM_VERSION } from '../shared/protocol/versions.ts';
 import { createAgentPackages } from './agent-packages.ts';
 import { ACCESS_KEY_MASTER_BYTES } from './auth/access-key-secrets.ts';
 import { mayCall } from './auth/permissions.ts';
-import { type Certificate, readCertificate } from './certificate.ts';
+import { type Certificate, readCertificate, warnOfEnd } from './certificate.ts';
 import type { CoordinatorConfig } from './config.ts';
 import { type Core, createCore } from './core.ts';
 import { type Authenticate, createAuthenticate } from './http/authenticate.ts';
@@ -164,10 +164,13 @@ async function startOn(parts: OpenParts): Promise<Omit<RunningCoordinator, 'coor
   const { config, clock, randomness, logger, database, directory, coordinatorId, fatal } = parts;
   const store = createLocalDiskStore({ directory: directory.revisionsPath, randomness });
   await store.sweepUnfinished();
+  let { certificate } = parts;
+  if (certificate !== null) warnOfEnd(certificate, clock.now(), logger);
   const metrics = createMetrics({
     connections: () => core.hub.connectionCount(),
     connectedHosts: () => core.hub.connectedHostIds().length + core.commandHosts.connectedCount(),
     triggerMessages: () => core.services.triggerMessages.counts(),
+    certificateExpiresAt: certificate === null ? null : () => certificate?.expiresAt ?? 0,
   });
   const core: Core = await createCore({
     config,
@@ -200,7 +203,6 @@ async function startOn(parts: OpenParts): Promise<Omit<RunningCoordinator, 'coor
     sent: (bytes) => metrics.bundleBytes('out', bytes),
   });
   const authenticate = createAuthenticate(core.services);
-  let { certificate } = parts;
   const app = await createHttpServer({
     settings: {
       certificate: () => certificate,
@@ -270,6 +272,7 @@ async function startOn(parts: OpenParts): Promise<Omit<RunningCoordinator, 'coor
     certificate = read;
     useCertificate(app, read);
     logger.info({ path: config.tls?.certFile }, 'the certificate was read anew');
+    warnOfEnd(read, clock.now(), logger);
   };
   try {
     return { url: await listen(app, config), reloadCertificate, stop };

@@ -50,7 +50,6 @@ export interface HttpParts {
   isStopping(): boolean;
 }
 
-const TLS = { minVersion: 'TLSv1.2' } as const;
 /** A connection that says nothing is closed; held polls and live feeds say something more often. */
 const IDLE_CONNECTION_MS = 120_000;
 const HEADERS_TIMEOUT_MS = 30_000;
@@ -76,7 +75,7 @@ export async function createHttpServer(parts: HttpParts): Promise<FastifyInstanc
   const app = fastify({
     // Ours logs failures, with what we know of them; a line per request is what /metrics is for.
     logger: false,
-    ...(certificate === null ? {} : { https: { ...certificate, ...TLS } }),
+    ...(certificate === null ? {} : { https: tlsOf(certificate) }),
     trustProxy: settings.trustedProxies.length === 0 ? false : [...settings.trustedProxies],
     connectionTimeout: IDLE_CONNECTION_MS,
     http: { headersTimeout: HEADERS_TIMEOUT_MS },
@@ -118,10 +117,14 @@ export async function createHttpServer(parts: HttpParts): Promise<FastifyInstanc
   return app;
 }
 
+function tlsOf({ cert, key }: { cert: string; key: string }) {
+  return { cert, key, minVersion: 'TLSv1.2' } as const;
+}
+
 /** New connections are shown this one; those that stand go on. */
 export function useCertificate(app: FastifyInstance, certificate: { cert: string; key: string }): void {
   const server: unknown = app.server;
-  if (server instanceof HttpsServer) server.setSecureContext({ ...certificate, ...TLS });
+  if (server instanceof HttpsServer) server.setSecureContext(tlsOf(certificate));
 }
 
 function addParsers(app: FastifyInstance): void {

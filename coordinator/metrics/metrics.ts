@@ -5,6 +5,8 @@ export interface MetricSources {
   connections(): number;
   connectedHosts(): number;
   triggerMessages(): Promise<{ waiting: number; dead: number }>;
+  /** The end of the certificate that is shown, ms since 1970; null: none is. */
+  certificateExpiresAt: (() => number) | null;
 }
 
 /**
@@ -88,6 +90,17 @@ export function createMetrics(sources: MetricSources) {
       this.set({ state: 'dead' }, dead);
     },
   });
+
+  const { certificateExpiresAt } = sources;
+  if (certificateExpiresAt !== null)
+    new Gauge({
+      name: 'drover_certificate_expires_timestamp_seconds',
+      help: 'When the certificate that the coordinator shows ends, in seconds since 1970.',
+      registers,
+      collect() {
+        this.set(certificateExpiresAt() / 1_000);
+      },
+    });
 
   return {
     answered(route: string, status: number, durationMs: number | null): void {

@@ -7,6 +7,7 @@ import { text } from 'node:stream/consumers';
 import { expect } from 'chai';
 import { WebSocket } from 'ws';
 import { isAppError } from '../../shared/core/errors.ts';
+import { type Logger, silentLogger } from '../../shared/core/logger.ts';
 import { makeCertificate } from '../support/certificates.ts';
 import { startTestCoordinator, type TestCoordinator } from '../support/coordinator.ts';
 
@@ -82,6 +83,31 @@ describe('the coordinator with TLS', () => {
       await once(standing, 'close');
     } finally {
       await renewed.remove();
+    }
+  });
+
+  it('tells when its certificate ends, and warns of an end that is near', async () => {
+    const warnings: string[] = [];
+    const logger: Logger = {
+      ...silentLogger,
+      child: () => logger,
+      warn: (_fields, phrase) => {
+        warnings.push(phrase);
+      },
+    };
+    const at = Math.floor(Date.now() / 1_000) * 1_000 + 86_400_000;
+    const certificate = makeCertificate(directory, { from: new Date(), to: new Date(at) });
+    if (certificate === null) throw new Error('openssl made one before');
+    const ending = await startTestCoordinator({ tls: certificate }, logger);
+    try {
+      expect(warnings).to.deep.equal(['the certificate expires soon']);
+      const asked = request(`${ending.url}/metrics`, { ca: readFileSync(certificate.certFile), agent: false }).end();
+      const [response] = await once(asked, 'response');
+      expect(await text(response)).to.match(
+        new RegExp(`^drover_certificate_expires_timestamp_seconds ${at / 1_000}$`, 'm'),
+      );
+    } finally {
+      await ending.remove();
     }
   });
 
