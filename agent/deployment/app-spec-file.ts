@@ -24,17 +24,18 @@ export async function loadAppSpec(
   if (leavesRoot(options.wanted))
     return { ok: false, message: `the AppSpec file name ${options.wanted} leads out of the bundle` };
   const candidates = [options.wanted, 'appspec.yml', 'appspec.yaml'];
-  const present = await Promise.all(
-    candidates.map(async (name) => ((await disk.status(join(archiveRoot, name))) === null ? [] : [name])),
-  );
-  const appSpecPath = findAppSpec(present.flat(), options.wanted);
-  if (appSpecPath === null)
-    return { ok: false, message: `the bundle has no AppSpec file ${listed(candidates)} in ${archiveRoot}` };
+  let appSpecPath: string | null = null;
   let text: string;
   try {
+    const present = await Promise.all(
+      candidates.map(async (name) => ((await disk.status(join(archiveRoot, name))) === null ? [] : [name])),
+    );
+    appSpecPath = findAppSpec(present.flat(), options.wanted);
+    if (appSpecPath === null)
+      return { ok: false, message: `the bundle has no AppSpec file ${listed(candidates)} in ${archiveRoot}` };
     text = (await disk.readFile(join(archiveRoot, appSpecPath), MAX_APPSPEC_BYTES)).toString('utf8');
   } catch (error) {
-    return { ok: false, message: `read ${join(archiveRoot, appSpecPath)}: ${errorMessage(error)}` };
+    return { ok: false, message: `read ${join(archiveRoot, appSpecPath ?? '')}: ${errorMessage(error)}` };
   }
   const known: ReadonlySet<string> = new Set(LIFECYCLE_EVENTS);
   const customEvents =

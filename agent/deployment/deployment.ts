@@ -38,10 +38,10 @@ export async function runDeployment(
   const { deploymentId, deploymentGroupId } = deployment.assignment;
   const files = parts.layout.deployment(deploymentGroupId, deploymentId);
   if (!deployment.isBegun) journal.append({ kind: 'begun', deploymentId });
-  await makeDirectories(parts, files);
+  const obstacle = await makeDirectories(parts, files);
   const scriptsLog = openScriptsLog(parts, files.scriptsLog);
   try {
-    return await walk(parts, deployment, { signal, files, scriptsLog });
+    return await walk(parts, deployment, { signal, files, scriptsLog, obstacle });
   } finally {
     parts.hooks.processes.prepare(null);
     await scriptsLog.close();
@@ -51,7 +51,12 @@ export async function runDeployment(
 async function walk(
   parts: DeploymentParts,
   deployment: DeploymentProgress,
-  { signal, files, scriptsLog }: Pick<EventRun, 'signal' | 'files' | 'scriptsLog'>,
+  {
+    signal,
+    files,
+    scriptsLog,
+    obstacle,
+  }: Pick<EventRun, 'signal' | 'files' | 'scriptsLog'> & { obstacle: string | null },
 ): Promise<'finished' | 'interrupted'> {
   const revisions: Revisions = { installed: undefined, downloaded: null };
   for (;;) {
@@ -62,7 +67,11 @@ async function walk(
       return 'finished';
     }
     if (signal.aborted) return 'interrupted';
-    const { step, following } = await planNext(parts, deployment, { event: rest.event, revisions });
+    const { event } = rest;
+    const { step, following }: Planned =
+      obstacle === null
+        ? await planNext(parts, deployment, { event, revisions })
+        : { step: { kind: 'refuse', event, reason: obstacle }, following: null };
     const outcome = await runEvent(parts, {
       deployment,
       step,
@@ -89,11 +98,13 @@ interface Revisions extends Pick<PlanInput, 'downloaded'> {
   installed: PlanInput['installed'] | undefined;
 }
 
+type Planned = Pick<EventRun, 'step' | 'following'>;
+
 async function planNext(
   parts: DeploymentParts,
   deployment: DeploymentProgress,
   next: { event: string; revisions: Revisions },
-): Promise<{ step: Step; following: EventRun['following'] }> {
+): Promise<Planned> {
   const { assignment, archive } = deployment;
   const { revisions, event } = next;
   if (archive !== null && revisions.downloaded === null) {
@@ -224,9 +235,15 @@ function failureMessage(deployment: DeploymentProgress, failedEvent: string): st
   return clip(`${failedEvent}: ${report.diagnostics?.message ?? 'failed'}`, 4_096);
 }
 
-async function makeDirectories(parts: DeploymentParts, files: EventRun['files']): Promise<void> {
-  // Scripts that run as another user must reach the archive, so only what is beside it is closed.
-  await parts.disk.makeDirectory(files.directory, { recursive: true, mode: 0o755 });
-  await parts.disk.makeDirectory(files.logs, { recursive: true, mode: 0o700 });
-  await parts.disk.makeDirectory(files.runs, { recursive: true, mode: 0o700 });
+/** What keeps them from being made (no inode is left, something is in the way) fails the deployment, not the agent. */
+async function makeDirectories(parts: DeploymentParts, files: EventRun['files']): Promise<string | null> {
+  try {
+    // Scripts that run as another user must reach the archive, so only what is beside it is closed.
+    await parts.disk.makeDirectory(files.directory, { recursive: true, mode: 0o755 });
+    await parts.disk.makeDirectory(files.logs, { recursive: true, mode: 0o700 });
+    await parts.disk.makeDirectory(files.runs, { recursive: true, mode: 0o700 });
+    return null;
+  } catch (error) {
+    return `the directory of the deployment cannot be made: ${errorMessage(error)}`;
+  }
 }

@@ -1,5 +1,5 @@
-import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import { createNodeDisk } from '../../agent/host/node-disk.ts';
 import { readJournal } from '../../agent/journal/journal.ts';
@@ -96,6 +96,27 @@ describe('an agent and its deployments', function () {
       message: `DownloadBundle: the bundle has no AppSpec file deploy/app.yml, appspec.yml or appspec.yaml in ${directory}/deployment-archive`,
     });
     expect(readdirSync(directory)).to.include.members(['logs', 'runs']);
+  });
+
+  it('fails a deployment whose directory cannot be made, and does the next one when it can', async () => {
+    const bundle = await makeBundle(hooksAppSpec({}), {});
+    coordinator.addBundle(bundle.digest, bundle.bytes);
+    const inTheWay = join(agent.stateDirectory, 'deployments', 'group-1');
+    mkdirSync(dirname(inTheWay), { recursive: true });
+    writeFileSync(inTheWay, '');
+    agent.start();
+    await agent.connected();
+    const [first, second] = [anAssignment(bundle), anAssignment(bundle)];
+    coordinator.assign(first);
+    await coordinator.until('finished', () => coordinator.finished(first.deploymentId) !== undefined);
+    const { status, message } = coordinator.finished(first.deploymentId) ?? {};
+    expect(status).to.equal('Failed');
+    expect(message).to.contain('the directory of the deployment cannot be made').and.to.contain(inTheWay);
+
+    rmSync(inTheWay);
+    coordinator.assign(second);
+    await coordinator.until('finished', () => coordinator.finished(second.deploymentId) !== undefined);
+    expect(coordinator.finished(second.deploymentId)?.status).to.equal('Succeeded');
   });
 
   it('tells of a file that stands in the way which deployment of another group has put it there', async () => {
