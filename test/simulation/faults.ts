@@ -201,6 +201,14 @@ const ACTIONS: Actions = {
       machine.files.isFull = false;
     });
   }),
+  'no-inodes': onMachine(({ history, say }, machine, action: Extract<Action, { kind: 'no-inodes' }>) => {
+    if (isDeploying(history, machine)) history.notice('no inode is left in the middle of a deployment');
+    say(`no inode is left on ${machine.name}`);
+    machine.files.isOutOfInodes = true;
+    history.world.timeline.after(action.ms, () => {
+      machine.files.isOutOfInodes = false;
+    });
+  }),
   'read-only': onMachine(({ history, say }, machine, action: Extract<Action, { kind: 'read-only' }>) => {
     say(`what is installed on ${machine.name} is read-only after ${action.names} more names`);
     machine.namesUntilReadOnly = action.names;

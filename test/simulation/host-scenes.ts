@@ -1,3 +1,4 @@
+import type { Trigger } from './plan.ts';
 import { atTheEnd, cut, extraRevision, since, times } from './scene-parts.ts';
 import { at, deploy, type Scene } from './scenes.ts';
 
@@ -68,6 +69,24 @@ export const HOST_SCENES: Readonly<Record<string, Scene>> = {
         at(ms + 44_000, { kind: 'read-only', machine, names: chance.whole(2, 3), ms: 200_000 }),
       ),
       at(ms + 45_000, { ...deploy(chance), revision: second, configName: 'CodeDeployDefault.AllAtOnce' }),
+    ];
+  },
+  /** File systems run out of inodes before a deployment and in the middle of it: their journals can be written, and nothing be made. */
+  'no-inode-left'(chance, plan) {
+    const ms = atTheEnd(plan, 120_000);
+    const without = (machine: number, trigger: Trigger) => ({
+      trigger,
+      action: { kind: 'no-inodes' as const, machine, ms: chance.pick([2_000, 30_000, 90_000]) },
+    });
+    return [
+      at(ms, {
+        ...deploy(chance),
+        configName: chance.pick(['CodeDeployDefault.AllAtOnce', 'CodeDeployDefault.HalfAtATime']),
+      }),
+      without(0, { kind: 'at', ms: ms - 1_000 }),
+      without(1, { kind: 'at', ms: ms + chance.whole(0, 20_000) }),
+      without(-1, since(ms, 'script-began', chance.whole(1, 2 * plan.machines), chance.whole(0, 100))),
+      at(ms + 60_000, { ...deploy(chance), configName: 'CodeDeployDefault.AllAtOnce' }),
     ];
   },
   /** Machines are set back to what they were before the last deployment, while nothing happens. */

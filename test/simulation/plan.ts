@@ -137,6 +137,8 @@ export type Action =
   /** To its snapshot, also while it has nothing to do. It is back so much later. */
   | { kind: 'set-back'; machine: number; ms: number }
   | { kind: 'disk-full'; machine: number; ms: number }
+  /** Its file system can make no file more. */
+  | { kind: 'no-inodes'; machine: number; ms: number }
   /** What is installed becomes read-only, in the middle of the next install, as a file system does that has met an error. */
   | { kind: 'read-only'; machine: number; names: number; ms: number }
   | { kind: 'clock-jump'; machine: number; ms: number }

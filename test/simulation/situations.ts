@@ -52,6 +52,7 @@ export const SITUATIONS = [
   'a hook hangs until its time is over',
   'a hook does not care about TERM',
   'a disk is full in the middle of a deployment',
+  'no inode is left in the middle of a deployment',
   'a copied host is refused',
   'a copy with the same machine id is refused',
   'a coordinator dies between commit and perform',

@@ -1,4 +1,5 @@
 import type { History } from './history.ts';
+import { checkMayFail } from './invariants/agents.ts';
 import { checkBeginsToFail, checkFailure } from './invariants/failures.ts';
 import { checkLeftAlone, checkStopsItsOwn, noteShared } from './invariants/groups.ts';
 import { checkTakenOut } from './invariants/in-service.ts';
@@ -117,7 +118,10 @@ export function createWatch(history: History): {
         notices.agentEnded(machine, why);
         history.signal('agent-ended', machine);
       },
-      agentFailed: (machine, error) => trace.say(machine.name, `agent fails: ${String(error)}`),
+      agentFailed(machine, error) {
+        trace.say(machine.name, `agent fails: ${String(error)}`);
+        checkMayFail(history, machine, error);
+      },
       coordinatorEnded(why) {
         trace.say('coordinator', `ends: ${why}`);
         notices.coordinatorEnded(why);

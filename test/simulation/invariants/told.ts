@@ -56,6 +56,7 @@ function checkTimeToAccept({ world, violate }: History): void {
 /** What may keep an install from working. */
 const HARMS_INSTALLS: ReadonlySet<string> = new Set([
   'disk-full',
+  'no-inodes',
   'read-only',
   'power',
   'disk-hangs',

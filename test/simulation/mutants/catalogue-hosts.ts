@@ -46,4 +46,10 @@ export const HOST_MUTANTS: readonly Mutant[] = [
     'known.revisionId === group.last_good_revision_id &&',
     'known.revisionId !== group.last_good_revision_id &&',
   ]),
+  one(
+    'ends-for-a-directory',
+    'an agent that cannot make the directory of a deployment ends, and tells nobody',
+    'agent/deployment/deployment.ts',
+    ['return `the directory of', 'throw error;\n    return `the directory of'],
+  ),
 ];

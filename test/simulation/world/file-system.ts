@@ -36,6 +36,8 @@ export class FileSystem {
   isLying = false;
   /** Nothing more can be written. */
   isFull = false;
+  /** No inode is left: nothing new can be made, and what is there can be written to. */
+  isOutOfInodes = false;
 
   constructor(now: () => number) {
     this.#now = now;
@@ -71,7 +73,7 @@ export class FileSystem {
       known.mode = mode;
       return known;
     }
-    const inode = this.#make('file', mode);
+    const inode = this.#makeNew('file', mode);
     this.#rename([{ directory: this.#parent(path), name: posix.basename(path), inode }]);
     return inode;
   }
@@ -118,7 +120,7 @@ export class FileSystem {
   makeDirectory(path: string, mode: number): void {
     if (this.find(path) !== null) throw systemError('EEXIST');
     this.#checkSpace();
-    const inode = this.#make('directory', mode);
+    const inode = this.#makeNew('directory', mode);
     this.#rename([{ directory: this.#parent(path), name: posix.basename(path), inode }]);
   }
 
@@ -247,6 +249,11 @@ export class FileSystem {
       entries: new Map(),
       synced: new Map(),
     };
+  }
+
+  #makeNew(kind: Inode['kind'], mode: number): Inode {
+    if (this.isOutOfInodes) throw systemError('ENOSPC');
+    return this.#make(kind, mode);
   }
 
   #rename(change: NameChange): void {

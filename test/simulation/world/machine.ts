@@ -181,6 +181,7 @@ export class Machine {
     if (how === 'shutdown') this.files.syncAll();
     else this.files.cutPower(this.#parts.chance);
     this.files.isFull = false;
+    this.files.isOutOfInodes = false;
     this.namesUntilReadOnly = null;
   }
 
@@ -292,6 +293,7 @@ export class Machine {
   /** The disk is as good as new: what hangs goes on as well. */
   mendDisk(): void {
     this.files.isFull = false;
+    this.files.isOutOfInodes = false;
     this.namesUntilReadOnly = null;
     this.syncDelayMs = 0;
     this.syncHangsUntil = 0;
