@@ -23,7 +23,7 @@ export interface OutputParts {
  * a line that says so. The script never notices, since its descriptors append (O_APPEND) wherever the file ends.
  */
 export interface OutputBound {
-  /** Once the script has ended. */
+  /** Once the script has ended. A disk that refuses is logged: how the script ended stands without it. */
   finish(): Promise<void>;
   /** When the script runs on without this agent. */
   stop(): Promise<void>;
@@ -60,21 +60,29 @@ export function boundOutput(parts: OutputParts, output: { path: string; limitByt
     await measuring;
   }
 
+  async function cutForGood(): Promise<void> {
+    const size = (await parts.disk.status(output.path))?.sizeBytes ?? 0;
+    if (cutEnd === null && size <= output.limitBytes + KEPT_END_BYTES) return;
+    const last = await parts.disk.cut(output.path, { length: output.limitBytes, endBytes: KEPT_END_BYTES });
+    const end = Buffer.concat([cutEnd ?? Buffer.alloc(0), last]).subarray(-KEPT_END_BYTES);
+    await withFile(parts.disk, output.path, async (file) => {
+      await file.append(
+        `\n[drover] output of more than ${output.limitBytes} bytes: a part is left out here, the last ${end.length} bytes follow\n`,
+      );
+      await file.append(end);
+    });
+  }
+
   arm();
   return {
     stop,
     async finish() {
       await stop();
-      const size = (await parts.disk.status(output.path))?.sizeBytes ?? 0;
-      if (cutEnd === null && size <= output.limitBytes + KEPT_END_BYTES) return;
-      const last = await parts.disk.cut(output.path, { length: output.limitBytes, endBytes: KEPT_END_BYTES });
-      const end = Buffer.concat([cutEnd ?? Buffer.alloc(0), last]).subarray(-KEPT_END_BYTES);
-      await withFile(parts.disk, output.path, async (file) => {
-        await file.append(
-          `\n[drover] output of more than ${output.limitBytes} bytes: a part is left out here, the last ${end.length} bytes follow\n`,
-        );
-        await file.append(end);
-      });
+      try {
+        await cutForGood();
+      } catch (error) {
+        parts.logger.warn({ path: output.path, reason: errorMessage(error) }, 'hook output not cut');
+      }
     },
   };
 }

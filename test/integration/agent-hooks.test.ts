@@ -309,6 +309,12 @@ describe('running a hook', function () {
     expect(text).to.contain('[drover] output of more than 4194304 bytes');
   });
 
+  it('lets a script succeed whose output could not be cut', async () => {
+    const hook = script('scripts/much.sh', '#!/bin/sh\nhead -c 1000000 /dev/zero\n');
+    const refusing: Disk = { ...disk, cut: () => Promise.reject(new Error('ENOSPC: no space left on device')) };
+    expect(await run(hook, { disk: refusing, maxOutputBytes: 1_024 })).to.deep.equal({ kind: 'succeeded' });
+  });
+
   it('may have as many files open as the agent could before Node took all that it may', async () => {
     const hook = script('a.sh', '#!/bin/sh\nulimit -Sn\nulimit -Hn\n');
     expect(await run(hook)).to.deep.equal({ kind: 'succeeded' });
