@@ -76,7 +76,10 @@ export async function* follow(parts: Parts, deploymentId: string, options: Follo
   }
 }
 
-/** One connection: `open` once the coordinator has answered, then its events; ends when the other side ends it. */
+/**
+ * One connection: `open` once the coordinator has said something, then its events; ends when the other side ends it. An answer's head alone
+ * is none: a proxy may give one, and close.
+ */
 async function* connect(
   parts: Parts,
   deploymentId: string,
@@ -105,12 +108,19 @@ async function* connect(
       signal,
     });
     heard();
-    yield 'open';
+    const type = response.headers.get('content-type') ?? 'nothing';
+    if (!type.startsWith('text/event-stream'))
+      throw new AppError('unavailable', `the live feed was answered with ${type}`, {
+        hint: 'A proxy in between may have answered.',
+      });
     if (response.body === null) return;
+    let isOpen = false;
     const parser = new ServerSentEventParser();
     const decoder = new TextDecoder();
     for await (const chunk of response.body) {
       heard();
+      if (!isOpen) yield 'open';
+      isOpen = true;
       yield* parser.push(decoder.decode(chunk, { stream: true }));
     }
   } catch (error) {

@@ -3,6 +3,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { systemClock } from '../../shared/core/system-clock.ts';
+import { systemRandomness } from '../../shared/core/system-randomness.ts';
 import { AppError, DroverClient, type FollowItem } from '../../shared/sdk/drover-client.ts';
 import { aDeployment, aHost, aRevision, aTarget, T0 } from '../support/api-samples.ts';
 import { FakeApi, problem } from '../support/fake-api.ts';
@@ -214,6 +216,34 @@ describe('DroverClient', () => {
       for await (const item of client.follow(id, { after: 4 }))
         seen.push(item.kind === 'connection' ? 0 : item.sequence);
       expect(seen).to.deep.equal([5, 7]);
+    });
+
+    it('asks less and less often behind a proxy that answers and closes, and counts it as no contact', async () => {
+      const feed = api.feed(id);
+      feed.hangsUp = true;
+      const waits: number[] = [];
+      const patient = new DroverClient({
+        url: api.url,
+        token: 'secret',
+        randomness: { ...systemRandomness, fraction: () => 1 },
+        clock: {
+          ...systemClock,
+          setTimer(delayMs, fire) {
+            // Time-outs of requests are longer.
+            if (delayMs > 5_000) return systemClock.setTimer(delayMs, fire);
+            waits.push(delayMs);
+            if (waits.length === 4) {
+              feed.hangsUp = false;
+              feed.push(ended(1));
+            }
+            return systemClock.setTimer(0, fire);
+          },
+        },
+      });
+      const kinds = [];
+      for await (const item of patient.follow(id)) kinds.push(item.kind === 'connection' ? item.state : item.kind);
+      expect(waits).to.deep.equal([250, 500, 1_000, 2_000]);
+      expect(kinds).to.deep.equal(['lost', 'back', 'ended']);
     });
 
     it('makes a connection anew that has been silent for too long', async () => {

@@ -110,6 +110,8 @@ export class FakeFeed {
   readonly #items: FeedItem[] = [];
   readonly #readers = new Set<ServerResponse>();
   #isRefusing = false;
+  /** Answers 200, and closes before it has said anything. */
+  hangsUp = false;
   /** How often somebody connected. */
   connections = 0;
 
@@ -144,6 +146,10 @@ export class FakeFeed {
       return;
     }
     response.writeHead(200, { 'content-type': 'text/event-stream' });
+    if (this.hangsUp) {
+      response.end();
+      return;
+    }
     response.write(': hello\n\n');
     this.#readers.add(response);
     response.on('close', () => this.#readers.delete(response));
