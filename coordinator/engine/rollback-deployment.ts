@@ -9,8 +9,8 @@ import { lastGoodFileExistsBehavior } from './last-good.ts';
 import { type InsertParts, insertDeployment, type NewTarget } from './new-deployment.ts';
 
 /**
- * The rollback of a deployment that has just ended: the hosts that it touched, and those of its hosts that are down or run
- * something else than the good revision for another reason. The others run it and are left alone, but they count in the
+ * The rollback of a deployment that has just ended: the hosts that it touched, and those of its hosts that are down, are being brought in or
+ * run something else than the good revision for another reason. The others run it and are left alone, but they count in the
  * arithmetic, so the same minimum of the same fleet holds.
  */
 export async function createRollback(
@@ -40,14 +40,18 @@ export async function createRollback(
     revision_id: string | null;
     instance_health: string | null;
     is_member: number;
+    is_brought_in: number;
   }>(
     // A host that was forgotten meanwhile is neither healed nor counted.
     `SELECT t.host_id, t.host_name, t.status, t.was_healthy, t.started_at, g.revision_id,
-       g.instance_health, g.host_id IS NOT NULL AS is_member
+       g.instance_health, g.host_id IS NOT NULL AS is_member,
+       EXISTS (SELECT 1 FROM targets b JOIN deployments o ON o.id = b.deployment_id
+         WHERE b.host_id = t.host_id AND b.status IN ('Pending', 'InProgress') AND o.is_active = 1 AND o.group_id = ?
+           AND o.creator = 'autoscaling') AS is_brought_in
      FROM targets t JOIN hosts h ON h.id = t.host_id
      LEFT JOIN group_hosts g ON g.group_id = ? AND g.host_id = t.host_id
      WHERE t.deployment_id = ? ORDER BY t.position`,
-    [failed.group_id, failed.id],
+    [failed.group_id, failed.group_id, failed.id],
   );
   const wasTouched = (host: (typeof hosts)[number]) => host.started_at !== null && host.status !== 'Skipped';
   // Broken with the good revision on it, and out of reach at its turn: it does not serve, so it must not count as current.
@@ -61,8 +65,14 @@ export async function createRollback(
   // What it runs is another group's matter by now, and this deployment has changed nothing of it.
   const hasLeftUntouched = (host: (typeof hosts)[number]) =>
     host.is_member === 0 && !wasTouched(host) && host.was_healthy === 1;
+  // It runs the good revision, and what is to bring that in takes it out of service, and may break it: as a target it is counted so, and healed.
+  const isBroughtIn = (host: (typeof hosts)[number]) => host.is_brought_in === 1;
   const toHeal = hosts.filter(
-    (host) => wasTouched(host) || isBroken(host) || (host.revision_id !== revisionId && !hasLeftUntouched(host)),
+    (host) =>
+      wasTouched(host) ||
+      isBroken(host) ||
+      isBroughtIn(host) ||
+      (host.revision_id !== revisionId && !hasLeftUntouched(host)),
   );
   if (toHeal.length === 0)
     return { message: 'Every host that was touched has been forgotten: there is nothing to roll back.' };

@@ -50,6 +50,9 @@ export function createNotices(history: History) {
       );
       if (broughtIn.some((other) => deployment.fleet.includes(other.fleet[0] ?? '')))
         notice('a deployment begins while a host is brought in');
+      if (deployment.creator === 'codeDeployRollback')
+        if (broughtIn.some((other) => deployment.fleet.includes(other.fleet[0] ?? '')))
+          notice('a rollback begins while a host of it is brought in');
       const elsewhere = others.filter((other) => other.groupId !== deployment.groupId);
       if (elsewhere.some((other) => other.fleet.some((hostId) => deployment.fleet.includes(hostId))))
         notice('two groups want one host');

@@ -1,4 +1,4 @@
-import { atTheEnd, extraRevision, since } from './scene-parts.ts';
+import { atTheEnd, cut, extraRevision, since } from './scene-parts.ts';
 import { at, deploy, largeFleet, type Scene } from './scenes.ts';
 
 const ALL_AT_ONCE = 'CodeDeployDefault.AllAtOnce';
@@ -47,6 +47,33 @@ export const OWED_SCENES: Readonly<Record<string, Scene>> = {
       ),
       at(ms + 30_100, { ...deploy(chance), revision: next, configName: ALL_AT_ONCE }),
       at(ms + 32_000, { kind: 'scale-out', count: 4, role: 'web' }),
+    ];
+  },
+  /**
+   * Hosts are lost in a deployment that they end well while they are away. They are back, and brought in, when the next one is stopped and rolled
+   * back: they run the good revision, and are down.
+   */
+  'brought-in-beside-a-stop'(chance, plan) {
+    plan.hostLostAfterMs = 60_000;
+    plan.machines = Math.max(plan.machines, 6);
+    const first = extraRevision(plan, 'slow');
+    const second = extraRevision(plan, 'none');
+    const ms = atTheEnd(plan, 240_000);
+    const whenTheyAreBack = (delayMs: number) => since(ms, 'scale-out-created', 1, delayMs);
+    return [
+      at(ms, { ...deploy(chance), revision: first, configName: ALL_AT_ONCE }),
+      ...[1, 2].map((nth) => ({
+        trigger: since(ms, 'host-began', nth, chance.whole(0, 2_000)),
+        action: cut([-1], 100_000 + chance.whole(0, 3_000)),
+      })),
+      {
+        trigger: whenTheyAreBack(chance.whole(0, 1_000)),
+        action: { ...deploy(chance), revision: second, configName: HALF_AT_A_TIME },
+      },
+      {
+        trigger: whenTheyAreBack(chance.whole(1_500, 5_000)),
+        action: { kind: 'stop', group: 0, rollback: true },
+      },
     ];
   },
   /** A deployment is stopped with hosts in progress, and some of those whose turn did not come leave the group and come back meanwhile. */

@@ -18,6 +18,7 @@ export const SITUATIONS = [
   'a host joins while its group is deployed to',
   'a host joins while its group rolls back',
   'a deployment begins while a host is brought in',
+  'a rollback begins while a host of it is brought in',
   'a host leaves its group while it is deployed to',
   'a host that has the revision leaves its group and comes back before the deployment has ended',
   'a host is forgotten in the middle of its deployment',

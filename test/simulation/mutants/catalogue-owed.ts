@@ -51,4 +51,10 @@ export const OWED_MUTANTS: readonly Mutant[] = [
     'coordinator/services/forgotten-host.ts',
     ['own.id IS NULL AND d.already_current_hosts > 0', 'own.id IS NULL AND d.already_current_hosts < 0'],
   ),
+  one(
+    'brought-in-is-left-alone',
+    'hosts that run the good revision count as in service in a rollback while they are brought in',
+    'coordinator/engine/rollback-deployment.ts',
+    ['      isBroughtIn(host) ||\n', ''],
+  ),
 ];

@@ -90,6 +90,31 @@ describe('a rollback', () => {
     expect(out(), 'the others run it').to.deep.equal([]);
   });
 
+  it('counts a host as down on which a deployment is at work that brings it in, though it has told meanwhile that it runs the good revision', async () => {
+    const hosts = await aFleet(world, 5);
+    // web-5 is lost in the first deployment, passed over by the second one, and back: it tells how the first one ended when it is to be brought in.
+    hosts[4]!.behaviour = () => 'hang';
+    const first = await deployed(world, '1', ALL_AT_ONCE);
+    world.disconnect(hosts[4]!);
+    await world.run(310_000);
+    hosts[0]!.behaviour = doing({ 2: 'hang' });
+    hosts[1]!.behaviour = doing({ 1: 'hang', 2: 'fail' });
+    const { id } = await deployed(world, '2', HALF_AT_A_TIME);
+    await world.connect(hosts[4]!);
+    world.finish(hosts[4]!, first.id, 'succeed');
+    await world.run(20_000);
+    expect(await world.get(hosts[4]!.started.at(-1) ?? '')).to.include({
+      creator: 'autoscaling',
+      status: 'InProgress',
+    });
+
+    world.finish(hosts[0]!, id, 'succeed');
+    await world.run(200);
+    const rollback = await rollbackOf(id);
+    expect(rollback).to.include({ totalHosts: 5, minimumHealthyCount: 3 });
+    expect(hosts[0]!.started, 'with web-1 three of five would be down').not.to.include(rollback.id);
+  });
+
   it('leaves a host alone that has left the group before its turn', async () => {
     const hosts = await aFleet(world, 3);
     await deployed(world, '1', ALL_AT_ONCE);
