@@ -133,8 +133,12 @@ export const MUTANTS: readonly Mutant[] = [
     'hosts that failed are not rolled back',
     'coordinator/engine/rollback-deployment.ts',
     [
-      '(host) => wasTouched(host) || isBroken(host) || (host.revision_id !== revisionId && !hasLeftUntouched(host)),',
-      "(host) => host.status === 'Succeeded',",
+      `      wasTouched(host) ||
+      isBroken(host) ||
+      isBroughtIn(host) ||
+      (host.revision_id !== revisionId && !hasLeftUntouched(host)),
+`,
+      "      host.status === 'Succeeded',\n",
     ],
   ),
   one(
