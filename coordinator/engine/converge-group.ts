@@ -37,7 +37,7 @@ export async function convergeGroup(
       .where('is_active', '=', 1)
       .where('occupies_group', '=', 1)
       .executeTakeFirst();
-    const owed = await loadOwed(tx, groupId);
+    const owed = await loadOwed(tx, groupId, now);
     const byId = new Map(owed.map((host) => [host.hostId as string, host]));
     const created = await stopForThoseThatLeft(tx, parts, groupId, now);
     for (const decision of decideScaleOut({
@@ -114,9 +114,18 @@ const LEFT_ALONE_BY_A_ROLLBACK = `EXISTS (
     WHERE d.group_id = g.group_id AND d.is_active = 1 AND d.occupies_group = 1
       AND NOT EXISTS (SELECT 1 FROM targets own WHERE own.host_id = g.host_id AND own.deployment_id = d.id))`;
 
+/**
+ * The host `g.host_id` is back, and tells in a moment how a deployment of the group ended in which it was given up. It may have the good
+ * revision from that: bringing it in before would take out of service for nothing all that were cut off together.
+ */
+const TELLS_ITS_END = `h.presence = 'Online' AND EXISTS (
+    SELECT 1 FROM targets t JOIN deployments d ON d.id = t.deployment_id
+    WHERE t.host_id = g.host_id AND t.late_end_until > ? AND d.group_id = g.group_id)`;
+
 async function loadOwed(
   tx: DatabaseTransaction,
   groupId: string,
+  now: number,
 ): Promise<(OwedHost & { name: string; isHealthy: boolean })[]> {
   const rows = await tx.selectRaw<{
     host_id: string;
@@ -130,9 +139,9 @@ async function loadOwed(
      FROM group_hosts g JOIN hosts h ON h.id = g.host_id
      WHERE g.group_id = ? AND g.converge IN ('entering', 'behind')
        AND ${isNoTarget('Pending')} AND ${isNoTarget('InProgress')} AND NOT (${SERVES_BESIDE_A_DEPLOYMENT})
-       AND NOT (${LEFT_ALONE_BY_A_ROLLBACK})
+       AND NOT (${LEFT_ALONE_BY_A_ROLLBACK}) AND NOT (${TELLS_ITS_END})
      ORDER BY h.presence = 'Online' DESC, g.converge DESC, h.name LIMIT ${HOSTS_PER_ROUND}`,
-    [groupId],
+    [groupId, now],
   );
   return rows.map((row) => ({
     hostId: row.host_id as HostId,

@@ -299,6 +299,8 @@ export async function writeBatch(
       ]);
       target.isUntold = false;
       target.isLateEndTold = true;
+      // What it is owed was waiting for this.
+      outcome.wakeGroups.add(target.groupId);
       await wakeWaiting(hostId);
       return;
     }

@@ -50,28 +50,33 @@ export const OWED_SCENES: Readonly<Record<string, Scene>> = {
     ];
   },
   /**
-   * Hosts are lost in a deployment that they end well while they are away. They are back, and brought in, when the next one is stopped and rolled
-   * back: they run the good revision, and are down.
+   * Hosts are lost in a deployment, and back, and do not tell for more than five minutes that they end it well, since their disks hang. They are
+   * being brought in when they do, and the next deployment is stopped and rolled back just then: they run the good revision, and are down.
    */
   'brought-in-beside-a-stop'(chance, plan) {
     plan.hostLostAfterMs = 60_000;
+    plan.deploymentTimeoutMs = Math.max(plan.deploymentTimeoutMs, 600_000);
     plan.machines = Math.max(plan.machines, 6);
     const first = extraRevision(plan, 'slow');
     const second = extraRevision(plan, 'none');
-    const ms = atTheEnd(plan, 240_000);
-    const whenTheyAreBack = (delayMs: number) => since(ms, 'scale-out-created', 1, delayMs);
+    const ms = atTheEnd(plan, 540_000);
+    const whenBroughtIn = (delayMs: number) => since(ms + 320_000, 'scale-out-created', 1, delayMs);
     return [
       at(ms, { ...deploy(chance), revision: first, configName: ALL_AT_ONCE }),
-      ...[1, 2].map((nth) => ({
-        trigger: since(ms, 'host-began', nth, chance.whole(0, 2_000)),
-        action: cut([-1], 100_000 + chance.whole(0, 3_000)),
-      })),
+      ...[1, 2].flatMap((nth) => {
+        const trigger = since(ms, 'host-began', nth, chance.whole(0, 1_000));
+        const hangs = { kind: 'disk-hangs' as const, machine: -1, ms: 370_000 + chance.whole(15_000, 35_000) };
+        return [
+          { trigger, action: cut([-1], 70_000) },
+          { trigger, action: hangs },
+        ];
+      }),
       {
-        trigger: whenTheyAreBack(chance.whole(0, 1_000)),
+        trigger: whenBroughtIn(chance.whole(20_000, 30_000)),
         action: { ...deploy(chance), revision: second, configName: HALF_AT_A_TIME },
       },
       {
-        trigger: whenTheyAreBack(chance.whole(1_500, 5_000)),
+        trigger: whenBroughtIn(chance.whole(31_500, 36_000)),
         action: { kind: 'stop', group: 0, rollback: true },
       },
     ];

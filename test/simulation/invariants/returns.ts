@@ -21,8 +21,8 @@ export function noteLeaving({ world, leftInService }: History, machine: Machine)
 }
 
 /**
- * I1, when something is begun on a host: one that came back as it had left is not taken out of service to be brought what it serves.
- * From now on it counts no more what it was.
+ * I1, when something is begun on a host: one that came back as it had left, or has told that it serves the revision, is not taken out of service
+ * to be brought that. From now on it counts no more what it was.
  */
 export function checkReturned(
   { world, truth, leftInService, violate }: History,
@@ -33,11 +33,17 @@ export function checkReturned(
   if (taker?.creator === 'autoscaling' && machine !== undefined) {
     const revision = leftInService.get(`${hostId} ${taker.groupId}`);
     const { serves } = truth.serviceOf(machine.name, taker.application);
-    if (truth.isInService(machine, taker.application) && revision === taker.revision && serves === revision)
-      violate(
-        'I1',
-        `${taker.id} brings ${machine.name} ${revision}, which it served when it left the group, and serves`,
-      );
+    const isThere = truth.isInService(machine, taker.application) && serves === taker.revision;
+    const told = world.database.look
+      .prepare<[string, string, string], object>(
+        `SELECT 1 FROM group_hosts m JOIN revisions r ON r.id = m.revision_id
+         WHERE m.group_id = ? AND m.host_id = ? AND m.instance_health = 'Healthy' AND r.label = ?`,
+      )
+      .get(taker.groupId, hostId, taker.revision);
+    if (isThere && revision === serves)
+      violate('I1', `${taker.id} brings ${machine.name} ${serves}, which it served when it left the group, and serves`);
+    else if (isThere && told !== undefined)
+      violate('I1', `${taker.id} brings ${machine.name} ${serves}, which it has told that it serves`);
   }
   for (const key of leftInService.keys()) if (key.startsWith(`${hostId} `)) leftInService.delete(key);
 }

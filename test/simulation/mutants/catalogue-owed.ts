@@ -57,4 +57,10 @@ export const OWED_MUTANTS: readonly Mutant[] = [
     'coordinator/engine/rollback-deployment.ts',
     ['      isBroughtIn(host) ||\n', ''],
   ),
+  one(
+    'brought-in-before-it-tells',
+    'hosts that were cut off in a deployment, and ended it well, are all taken out of service when they are back',
+    'coordinator/engine/converge-group.ts',
+    ['t.late_end_until > ? AND d.group_id = g.group_id', 't.late_end_until < ? AND d.group_id = g.group_id'],
+  ),
 ];

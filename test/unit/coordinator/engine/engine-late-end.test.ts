@@ -51,12 +51,11 @@ describe('a host that was given up in the middle', () => {
     expect(startedOn(third.id), 'nobody has told how it ended').to.deep.equal([]);
     world.finish(hosts[1]!, second, 'fail');
     await world.run(200);
-    expect(hosts[1]!.installed, 'it was owed the good revision').to.equal('r-1');
-    expect(startedOn(third.id), 'two are in doubt, and two of three must serve').to.deep.equal([]);
+    expect(startedOn(third.id), 'it is down, so that costs nothing; the others are in doubt').to.deep.equal(['web-2']);
     world.finish(hosts[0]!, second, 'succeed');
     world.finish(hosts[2]!, second, 'succeed');
     await world.run(200);
-    expect(startedOn(third.id)).to.have.length(1);
+    expect(startedOn(third.id), 'one may be out, and is').to.deep.equal(['web-2']);
     expect(world.faults).to.deep.equal([]);
   });
 
@@ -68,6 +67,43 @@ describe('a host that was given up in the middle', () => {
     expect(startedOn(third.id)).to.deep.equal([]);
     await world.run(40_000);
     expect(startedOn(third.id)).to.have.length(1);
+  });
+
+  describe('and is back', () => {
+    let second: string;
+    /** web-3 is at work on revision 2, to which the others have come meanwhile. */
+    beforeEach(async () => {
+      hosts[0]!.behaviour = hosts[1]!.behaviour = () => 'succeed';
+      second = (await deployed(world, '2', ALL_AT_ONCE)).id;
+      world.disconnect(hosts[2]!);
+      await world.run(330_000);
+      expect(await world.get(second)).to.include({ status: 'Succeeded' });
+      hosts[2]!.behaviour = () => 'succeed';
+      await world.connect(hosts[2]!);
+      await world.run(30_000);
+    });
+
+    it('is not deployed to again when it tells that it has what the group has by now', async () => {
+      world.finish(hosts[2]!, second, 'succeed');
+      await world.run(30_000);
+      expect(hosts[2]!.started.at(-1)).to.equal(second);
+      expect(await world.readiness.of(hosts[2]!.id)).to.include({ isReady: true });
+    });
+
+    it('is brought in at once when it tells that it failed', async () => {
+      world.finish(hosts[2]!, second, 'fail');
+      await world.run(200);
+      expect(await world.get(hosts[2]!.started.at(-1) ?? '')).to.include({
+        creator: 'autoscaling',
+        status: 'Succeeded',
+      });
+    });
+
+    it('is brought in when it does not tell for five minutes', async () => {
+      expect(hosts[2]!.started.at(-1)).to.equal(second);
+      await world.run(300_000);
+      expect(await world.get(hosts[2]!.started.at(-1) ?? '')).to.include({ creator: 'autoscaling' });
+    });
   });
 
   it('is told to leave it, and is in service as before when it tells that it never began', async () => {
