@@ -59,7 +59,11 @@ export async function openJournal(parts: JournalParts): Promise<Journal> {
   }
   // An agent that died between a write and its sync has left what may be told, but not what is safe, before this.
   await file.sync();
-  return createJournal(parts, replayed, file);
+  return createJournal(parts, replayed, { file, inode: await inodeOf(disk, path) });
+}
+
+async function inodeOf(disk: Disk, path: string): Promise<number | null> {
+  return (await disk.status(path))?.inode ?? null;
 }
 
 /** The state of a journal that another process may be writing. Null when there is none. @throws AppError when unreadable. */
@@ -88,15 +92,21 @@ async function replay(disk: Disk, path: string): Promise<Replayed> {
   return { state, wholeBytes: read.wholeBytes, checkpointBytes: bytes.indexOf(0x0a) + 1 };
 }
 
-function createJournal(parts: JournalParts, replayed: Replayed, opened: AppendFile): Journal {
+function createJournal(
+  parts: JournalParts,
+  replayed: Replayed,
+  opened: { file: AppendFile; inode: number | null },
+): Journal {
   const { disk, path } = parts;
   const state = replayed.state;
   const compactAboveBytes = parts.compactAboveBytes ?? 1_024 * 1_024;
   const listeners: (() => void)[] = [];
-  let file = opened;
+  let { file, inode } = opened;
   let bytes = replayed.wholeBytes;
   let checkpointBytes = replayed.checkpointBytes;
   let compactions = 0;
+  /** After a rewriting that failed: the next one is tried when the file is longer than this. */
+  let retryAboveBytes = 0;
   let durableSequence = state.lastSequence;
   /** How often the reports were numbered anew: a write that began before tells nothing of the numbers since. */
   let numberings = 0;
@@ -121,8 +131,8 @@ function createJournal(parts: JournalParts, replayed: Replayed, opened: AppendFi
     pending = [];
     const written = { sequence: state.lastSequence, numberings };
     try {
-      if (bytes > compactAboveBytes && bytes > 4 * checkpointBytes) await compact();
-      else {
+      const isDue = bytes > compactAboveBytes && bytes > 4 * checkpointBytes && bytes > retryAboveBytes;
+      if (!isDue || !(await compact())) {
         const line = Buffer.from(encodeLine(records));
         await file.append(line);
         await file.sync();
@@ -134,13 +144,27 @@ function createJournal(parts: JournalParts, replayed: Replayed, opened: AppendFi
     if (written.numberings === numberings) durableSequence = written.sequence;
   }
 
-  /** The state contains the records that are waiting, so rewriting it commits them too. */
-  async function compact(): Promise<void> {
-    checkpointBytes = await writeCheckpoint(disk, path, state);
+  /**
+   * The state contains the records that are waiting, so rewriting it commits them too. False when no new file can be made (no inode is left, say)
+   * and the one that is there can be gone on with: it grows, and is rewritten later.
+   */
+  async function compact(): Promise<boolean> {
+    try {
+      // Nothing may be awaited before: what is appended meanwhile would be in it, and follow it once more.
+      checkpointBytes = await writeCheckpoint(disk, path, state);
+    } catch (error) {
+      // Once the new one has the name, what goes to the old one is lost.
+      if (inode === null || (await inodeOf(disk, path)) !== inode) throw error;
+      retryAboveBytes = bytes + compactAboveBytes;
+      return false;
+    }
     await file.close();
     file = await disk.openAppend(path, 0o600);
     bytes = checkpointBytes;
+    inode = await inodeOf(disk, path);
+    retryAboveBytes = 0;
     compactions++;
+    return true;
   }
 
   return {

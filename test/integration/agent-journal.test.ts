@@ -6,6 +6,7 @@ import { createNodeDisk } from '../../agent/host/node-disk.ts';
 import { type Journal, openJournal, readJournal } from '../../agent/journal/journal.ts';
 import { systemRandomness } from '../../shared/core/system-randomness.ts';
 import { anAssignment } from '../support/agent-process.ts';
+import { systemError } from '../support/faulty-disk.ts';
 
 const assignment = anAssignment({ digest: 'a'.repeat(64), bytes: new Uint8Array(), bundleType: 'tgz' });
 
@@ -173,6 +174,33 @@ describe('the journal on a disk', () => {
     const reopened = await open();
     expect(reopened.state).to.deep.equal(journal.state);
     await reopened.close();
+  });
+
+  it('goes on with its file while no other one can be made, and is written anew when that can be', async () => {
+    let isRefused = true;
+    const refusing: typeof disk = {
+      ...disk,
+      writeFileDurably: (...args) =>
+        isRefused ? Promise.reject(systemError('ENOSPC')) : disk.writeFileDurably(...args),
+    };
+    await (await open()).close();
+    const parts = { disk: refusing, path, randomness: systemRandomness, compactAboveBytes: 1_000 };
+    const journal = await openJournal(parts);
+    for (let number = 0; number < 20; number++) {
+      accept(journal, `d-${String(number).padStart(9, '0')}`);
+      await journal.commit();
+    }
+    expect(journal.facts().compactions).to.equal(0);
+    expect((await readJournal(disk, path))?.deployments).to.have.length(20);
+    isRefused = false;
+    for (let number = 20; journal.facts().compactions === 0; number++) {
+      expect(number).to.be.below(100);
+      accept(journal, `d-${String(number).padStart(9, '0')}`);
+      await journal.commit();
+    }
+    const { deployments } = journal.state;
+    await journal.close();
+    expect((await readJournal(disk, path))?.deployments).to.deep.equal(deployments);
   });
 
   it('rejects every commit after the disk refused one', async () => {
