@@ -77,6 +77,8 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
     path: layout.journal,
     randomness: parts.randomness,
     compactAboveBytes: parts.compactJournalAboveBytes,
+    onCompactionRefused: (error) =>
+      logger.warn({ path: layout.journal, reason: errorMessage(error) }, 'journal not rewritten'),
   });
   const installParts = { disk, accounts: parts.accounts, run: parts.processes.run, logger };
   await recoverInstalls(parts, journal, (request) => recoverInstall(installParts, request));

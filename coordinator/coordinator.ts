@@ -170,7 +170,7 @@ async function startOn(parts: OpenParts): Promise<Omit<RunningCoordinator, 'coor
     connections: () => core.hub.connectionCount(),
     connectedHosts: () => core.hub.connectedHostIds().length + core.commandHosts.connectedCount(),
     triggerMessages: () => core.services.triggerMessages.counts(),
-    certificateExpiresAt: certificate === null ? null : () => certificate?.expiresAt ?? 0,
+    certificateExpiresAt: () => certificate?.expiresAt ?? null,
   });
   const core: Core = await createCore({
     config,

@@ -46,6 +46,8 @@ export interface JournalParts {
   randomness: Randomness;
   /** The file is rewritten once it is longer than this *and* four times its last rewritten length, bytes. */
   compactAboveBytes?: number | undefined;
+  /** It could not be rewritten, and goes on as it is. */
+  onCompactionRefused?(error: unknown): void;
 }
 
 /** Opens the journal, creating it when there is none, and cuts a torn last write. @throws AppError when it is unreadable. */
@@ -156,6 +158,7 @@ function createJournal(
       // Once the new one has the name, what goes to the old one is lost.
       if (inode === null || (await inodeOf(disk, path)) !== inode) throw error;
       retryAboveBytes = bytes + compactAboveBytes;
+      parts.onCompactionRefused?.(error);
       return false;
     }
     await file.close();

@@ -6,7 +6,7 @@ export interface MetricSources {
   connectedHosts(): number;
   triggerMessages(): Promise<{ waiting: number; dead: number }>;
   /** The end of the certificate that is shown, ms since 1970; null: none is. */
-  certificateExpiresAt: (() => number) | null;
+  certificateExpiresAt(): number | null;
 }
 
 /**
@@ -91,14 +91,14 @@ export function createMetrics(sources: MetricSources) {
     },
   });
 
-  const { certificateExpiresAt } = sources;
-  if (certificateExpiresAt !== null)
+  if (sources.certificateExpiresAt() !== null)
     new Gauge({
       name: 'drover_certificate_expires_timestamp_seconds',
       help: 'When the certificate that the coordinator shows ends, in seconds since 1970.',
       registers,
       collect() {
-        this.set(certificateExpiresAt() / 1_000);
+        const at = sources.certificateExpiresAt();
+        if (at !== null) this.set(at / 1_000);
       },
     });
 

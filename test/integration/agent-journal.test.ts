@@ -184,13 +184,20 @@ describe('the journal on a disk', () => {
         isRefused ? Promise.reject(systemError('ENOSPC')) : disk.writeFileDurably(...args),
     };
     await (await open()).close();
-    const parts = { disk: refusing, path, randomness: systemRandomness, compactAboveBytes: 1_000 };
-    const journal = await openJournal(parts);
+    const refusals: unknown[] = [];
+    const journal = await openJournal({
+      disk: refusing,
+      path,
+      randomness: systemRandomness,
+      compactAboveBytes: 1_000,
+      onCompactionRefused: (error) => refusals.push(error),
+    });
     for (let number = 0; number < 20; number++) {
       accept(journal, `d-${String(number).padStart(9, '0')}`);
       await journal.commit();
     }
     expect(journal.facts().compactions).to.equal(0);
+    expect(refusals[0]).to.have.property('code', 'ENOSPC');
     expect((await readJournal(disk, path))?.deployments).to.have.length(20);
     isRefused = false;
     for (let number = 20; journal.facts().compactions === 0; number++) {
