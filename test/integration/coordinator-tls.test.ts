@@ -9,20 +9,21 @@ import { WebSocket } from 'ws';
 import { isAppError } from '../../shared/core/errors.ts';
 import { type Logger, silentLogger } from '../../shared/core/logger.ts';
 import { makeCertificate } from '../support/certificates.ts';
+import { CliProcess } from '../support/cli-process.ts';
 import { startTestCoordinator, type TestCoordinator } from '../support/coordinator.ts';
 
 describe('the coordinator with TLS', () => {
   let directory: string;
   let coordinator: TestCoordinator;
   let ca: string;
+  let certFile: string;
   let keyFile: string;
   before(async function () {
     directory = mkdtempSync(join(tmpdir(), 'drover-tls-'));
     const certificate = makeCertificate(directory, { from: new Date(), to: new Date(Date.now() + 86_400_000) });
     // Without openssl there is no certificate to serve with.
     if (certificate === null) this.skip();
-    const { certFile } = certificate;
-    keyFile = certificate.keyFile;
+    ({ certFile, keyFile } = certificate);
     ca = readFileSync(certFile, 'utf8');
     coordinator = await startTestCoordinator({ tls: certificate });
   });
@@ -108,6 +109,28 @@ describe('the coordinator with TLS', () => {
       );
     } finally {
       await ending.remove();
+    }
+  });
+
+  it('is told by `drover doctor` to have a certificate that ends soon, or is good for long', async () => {
+    const certificate = makeCertificate(directory, { from: new Date(), to: new Date(Date.now() + 90.5 * 86_400_000) });
+    if (certificate === null) throw new Error('openssl made one before');
+    const lasting = await startTestCoordinator({ tls: certificate });
+    const askDoctor = async ({ url, adminToken }: TestCoordinator, caFile: string) => {
+      const cli = await CliProcess.create(url);
+      const env = { DROVER_TOKEN: adminToken, DROVER_CA_FILE: caFile };
+      return cli.run(['doctor'], { env }).finally(() => cli.remove());
+    };
+    try {
+      const good = await askDoctor(lasting, certificate.certFile);
+      expect(good.stdout).to.match(/^fine +tls +the certificate is good until \d{4}-\d\d-\d\d, 90 days more$/m);
+      const ending = await askDoctor(coordinator, certFile);
+      expect(ending.exit).to.equal(0);
+      expect(ending.stdout).to.match(
+        /^look +tls +the certificate is good until [-\d]+, 0 days more\n +Renew the certificate/m,
+      );
+    } finally {
+      await lasting.remove();
     }
   });
 

@@ -1,5 +1,7 @@
+import type { Clock } from '../../../shared/core/clock.ts';
 import { isAppError } from '../../../shared/core/errors.ts';
 import { PROGRAM_VERSION } from '../../../shared/protocol/versions.ts';
+import { certificateEnd } from '../certificate-end.ts';
 import type { Cli } from '../cli.ts';
 import { defineCommand } from '../command.ts';
 import { type ExitName, exitOfError } from '../exit-codes.ts';
@@ -16,6 +18,9 @@ interface Check {
 
 /** A difference between clocks that is worth a look, ms. */
 const CLOCK_LIMIT_MS = 5_000;
+const DAY_MS = 86_400_000;
+/** A certificate that ends sooner should have been renewed by now; `drover-agent doctor` has the same. */
+const RENEWAL_MS = 14 * DAY_MS;
 
 export const doctorCommand = defineCommand({
   name: 'doctor',
@@ -53,9 +58,7 @@ async function examine(cli: Cli): Promise<{ checks: Check[]; exit: ExitName }> {
   try {
     const who = await cli.clientOf(chosen).whoami();
     const tookMs = clock.now() - sentAt;
-    if (url.startsWith('https:')) add('tls', 'fine', 'the certificate is good');
-    else if (isLocal(url)) add('tls', 'fine', 'none, and the address is on this machine');
-    else add('tls', 'look', 'none: tokens travel readable', 'Give the coordinator a certificate, and use https://.');
+    checks.push(await judgeTls(url, clock));
     add('reach', 'fine', `one round trip takes ${duration(tookMs)}`);
     add('token', 'fine', `${who.name} (${who.role})`);
     const aheadMs = Math.round(sentAt + tookMs / 2 - who.now);
@@ -82,6 +85,25 @@ async function examine(cli: Cli): Promise<{ checks: Check[]; exit: ExitName }> {
     add(name, 'wrong', error.message, error.hint ?? (isRefused ? 'drover login, or set DROVER_TOKEN' : null));
     return { checks, exit: exitOfError(error) };
   }
+}
+
+/** Of a coordinator that has answered, so its certificate, if it has one, is trusted. */
+async function judgeTls(url: string, clock: Clock): Promise<Check> {
+  const tls = (result: Check['result'], text: string, remedy: string | null = null) => ({
+    name: 'tls',
+    result,
+    text,
+    remedy,
+  });
+  if (!url.startsWith('https:'))
+    return isLocal(url)
+      ? tls('fine', 'none, and the address is on this machine')
+      : tls('look', 'none: tokens travel readable', 'Give the coordinator a certificate, and use https://.');
+  const end = await certificateEnd(new URL(url), clock);
+  if (end === null) return tls('fine', 'the certificate is good');
+  const leftMs = end - clock.now();
+  const text = `the certificate is good until ${new Date(end).toISOString().slice(0, 10)}, ${Math.floor(leftMs / DAY_MS)} days more`;
+  return leftMs < RENEWAL_MS ? tls('look', text, 'Renew the certificate of the coordinator.') : tls('fine', text);
 }
 
 function isLocal(url: string): boolean {
