@@ -21,7 +21,10 @@ export interface Journal {
   readonly durableSequence: number;
   nextSequence(): number;
   append(...records: JournalRecord[]): void;
-  /** Rejects when the disk refuses; the journal is of no use after that, and neither is the agent. */
+  /**
+   * Rejects when the disk refuses. What it did not take (the disk is full) waits for the next commit; when it is unknown what lies there
+   * now (a sync failed), every later commit rejects, and neither journal nor agent is of any use.
+   */
   commit(): Promise<void>;
   /** Calls `listener` after each commit. */
   onCommit(listener: () => void): void;
@@ -115,11 +118,13 @@ function createJournal(
   let pending: string[] = [];
   let inFlight: Promise<void> = Promise.resolve();
   let next: Promise<void> | null = null;
+  let brokenBy: unknown = null;
 
   function commit(): Promise<void> {
     if (next !== null) return next;
     if (pending.length === 0) return inFlight;
-    next = inFlight.then(async () => {
+    const before = inFlight.catch(() => {});
+    next = before.then(async () => {
       next = null;
       await write();
       for (const listener of listeners) listener();
@@ -129,19 +134,29 @@ function createJournal(
   }
 
   async function write(): Promise<void> {
+    if (brokenBy !== null) throw brokenBy;
     const records = pending;
     pending = [];
     const written = { sequence: state.lastSequence, numberings };
+    let wasCutBack = false;
     try {
       const isDue = bytes > compactAboveBytes && bytes > 4 * checkpointBytes && bytes > retryAboveBytes;
       if (!isDue || !(await compact())) {
         const line = Buffer.from(encodeLine(records));
-        await file.append(line);
+        await file.append(line).catch(async (error: unknown) => {
+          // A part of it may be there.
+          await file.truncate(bytes);
+          wasCutBack = true;
+          throw error;
+        });
         await file.sync();
         bytes += line.length;
       }
     } catch (error) {
-      throw wrapError(`write the journal ${path}`, error);
+      const failure = wrapError(`write the journal ${path}`, error);
+      if (wasCutBack) pending = [...records, ...pending];
+      else brokenBy = failure;
+      throw failure;
     }
     if (written.numberings === numberings) durableSequence = written.sequence;
   }

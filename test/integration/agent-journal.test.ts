@@ -210,32 +210,73 @@ describe('the journal on a disk', () => {
     expect((await readJournal(disk, path))?.deployments).to.deep.equal(deployments);
   });
 
-  it('rejects every commit after the disk refused one', async () => {
+  /** A disk that takes half of what is appended, and then nothing, while it is full. */
+  const fullWhile = (isFull: () => boolean) => ({
+    ...disk,
+    openAppend: async (...args: Parameters<typeof disk.openAppend>) => {
+      const file = await disk.openAppend(...args);
+      return {
+        get length() {
+          return file.length;
+        },
+        async append(data: string | Uint8Array) {
+          if (!isFull()) return file.append(data);
+          await file.append(Buffer.from(data).subarray(0, Math.ceil(data.length / 2)));
+          throw systemError('ENOSPC');
+        },
+        sync: () => file.sync(),
+        truncate: (length: number) => file.truncate(length),
+        close: () => file.close(),
+      };
+    },
+  });
+
+  it('rejects commits while the disk is full, and writes what waits when there is room again, each once', async () => {
+    let isFull = true;
     await (await open()).close();
-    const full = Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
-    const fullDisk = {
-      ...disk,
-      openAppend: async (...args: Parameters<typeof disk.openAppend>) => {
-        const file = await disk.openAppend(...args);
-        return {
-          get length() {
-            return file.length;
-          },
-          append: () => Promise.reject(full),
-          sync: () => file.sync(),
-          truncate: (length: number) => file.truncate(length),
-          close: () => file.close(),
-        };
-      },
-    };
-    const journal = await openJournal({ disk: fullDisk, path, randomness: systemRandomness });
+    const journal = await openJournal({ disk: fullWhile(() => isFull), path, randomness: systemRandomness });
     for (const deploymentId of ['d-000000001', 'd-000000002']) {
       accept(journal, deploymentId);
       const error = await journal.commit().catch((thrown: unknown) => thrown);
       expect(String(error)).to.contain(`write the journal ${path}: ENOSPC`);
     }
     expect(journal.durableSequence).to.equal(0);
+    expect((await readJournal(disk, path))?.deployments, 'nothing of it is half there').to.deep.equal([]);
+
+    isFull = false;
+    accept(journal, 'd-000000003');
+    await journal.commit();
+    expect(journal.durableSequence).to.equal(3);
+    const { deployments } = journal.state;
+    await journal.close();
+    expect((await readJournal(disk, path))?.deployments).to.deep.equal(deployments);
+    expect(deployments).to.have.length(3);
+  });
+
+  it('writes what waits at the end, or says that it cannot', async () => {
+    await (await open()).close();
+    const journal = await openJournal({ disk: fullWhile(() => true), path, randomness: systemRandomness });
+    accept(journal, 'd-000000001');
     expect(String(await journal.close().catch((thrown: unknown) => thrown))).to.contain('ENOSPC');
+  });
+
+  it('rejects every commit after a sync has failed, since nobody knows what lies there', async () => {
+    await (await open()).close();
+    let isFailing = false;
+    const journal = await openJournal({
+      disk: syncedBy((sync) => (isFailing ? Promise.reject(systemError('EIO')) : sync())),
+      path,
+      randomness: systemRandomness,
+    });
+    isFailing = true;
+    for (const deploymentId of ['d-000000001', 'd-000000002']) {
+      accept(journal, deploymentId);
+      const error = await journal.commit().catch((thrown: unknown) => thrown);
+      expect(String(error)).to.contain(`write the journal ${path}: EIO`);
+      isFailing = false;
+    }
+    expect(journal.durableSequence).to.equal(0);
+    expect(String(await journal.close().catch((thrown: unknown) => thrown))).to.contain('EIO');
   });
 
   it('can be read while another process writes it', async () => {

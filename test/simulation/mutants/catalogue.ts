@@ -245,9 +245,13 @@ export const MUTANTS: readonly Mutant[] = [
 
   // On the host
   one('journal-not-synced', 'what the journal promised is gone after a power cut', 'agent/journal/journal.ts', [
-    `        await file.append(line);
-        await file.sync();`,
-    '        await file.append(line);',
+    `        await file.sync();
+        bytes += line.length;`,
+    '        bytes += line.length;',
+  ]),
+  one('not-cut-back', 'what a full disk took half of is followed by the rest', 'agent/journal/journal.ts', [
+    '          await file.truncate(bytes);\n',
+    '',
   ]),
   one('left-unsynced', 'what an agent that died had only written is told', 'agent/journal/journal.ts', [
     `  // An agent that died between a write and its sync has left what may be told, but not what is safe, before this.

@@ -86,16 +86,18 @@ export class FileSystem {
 
   append(inode: Inode, data: Uint8Array): void {
     if (data.length === 0) return;
-    this.#checkSpace();
-    const length = inode.length + data.length;
+    // As a real one, a full disk takes what still fits.
+    const taken = this.isFull ? data.subarray(0, data.length >> 1) : data;
+    const length = inode.length + taken.length;
     if (length > inode.bytes.length) {
       const grown = Buffer.allocUnsafe(Math.max(length, 2 * inode.bytes.length, 256));
       inode.bytes.copy(grown, 0, 0, inode.length);
       inode.bytes = grown;
     }
-    inode.bytes.set(data, inode.length);
+    inode.bytes.set(taken, inode.length);
     inode.length = length;
     inode.modifiedAt = this.#now();
+    this.#checkSpace();
   }
 
   truncate(inode: Inode, length: number): void {
