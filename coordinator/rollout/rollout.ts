@@ -80,21 +80,27 @@ function end(
 /**
  * The targets whose turn it is, in the order of the plan. An unhealthy host is down already, so starting it costs no
  * service; a healthy one starts only while more than the minimum are in service. An offline host fails at its turn, at once
- * and by name; one that may still return is passed over until it is known.
+ * and by name; one that may still return is passed over until it is known. The turn of a healthy host does not come while one
+ * before it waits: it may be back by then.
  */
 function startNext(view: RolloutView, now: number): Decision[] {
   let forUnhealthy = capacityForUnhealthy(view);
   let forHealthy = capacityForHealthy(view);
+  let healthyWait = false;
   const decisions: Decision[] = [];
   for (const target of view.next) {
     if (forUnhealthy <= 0) break;
+    if (target.wasHealthy && healthyWait) continue;
     if (target.presence === 'Reconnecting') continue;
     if (target.presence === 'Offline') {
       // Its failure changes what else may start: the next round decides on the new counts.
       if (decisions.length === 0) decisions.push(failOffline(target));
       break;
     }
-    if (target.wasHealthy && forHealthy <= 0) continue;
+    if (target.wasHealthy && forHealthy <= 0) {
+      healthyWait = true;
+      continue;
+    }
     decisions.push({
       kind: 'start-target',
       targetId: target.targetId,
@@ -112,7 +118,7 @@ function startNext(view: RolloutView, now: number): Decision[] {
 /** Only hosts that would cost too much service are left to start, since others are down: wait for those, then give up. */
 function holdForOfflineHosts(view: RolloutView, now: number): Decided {
   const { offlineInService, counts, settings } = view;
-  const canStartNone = view.next.every((target) => target.presence === 'Online') && view.next.length > 0;
+  const canStartNone = view.next.every((target) => target.presence !== 'Reconnecting') && view.next.length > 0;
   if (counts.inProgress > 0 || !canStartNone || offlineInService.oldestSince === null) return wait(view);
   const giveUpAt = offlineInService.oldestSince + settings.hostLostAfterMs;
   if (now >= giveUpAt) return said([{ kind: 'begin-ending', as: 'Failed', error: healthConstraints(view) }]);

@@ -115,6 +115,12 @@ describe('decide', () => {
       expect(started(decide(view, NOW).decisions)).to.deep.equal([2]);
     });
 
+    it('fails no offline host whose turn has not come, since one before it waits', () => {
+      const next = [aPending(4), aPending(5, { presence: 'Offline' })];
+      const view = aView({ succeeded: 3, next, view: { offlineInService: { count: 1, oldestSince: NOW - 1_000 } } });
+      expect(decide(view, NOW)).to.deep.equal({ decisions: [], wakeAt: NOW - 1_000 + 300_000 });
+    });
+
     it('does not take another host out while one that was in service is offline', () => {
       const oldestSince = NOW - 1_000;
       const view = aView({ succeeded: 3, view: { offlineInService: { count: 1, oldestSince } } });
