@@ -59,13 +59,14 @@ export async function loadRolloutView(
     next: [],
     overdue: nextDeadlineAt !== null && nextDeadlineAt <= now ? await overdueTargets(reader, deploymentId, now) : [],
     nextDeadlineAt,
-    offlineInService: isWaitingForEnd ? { count: 0, oldestSince: null } : await offlineInService(reader, row),
+    offlineInService: { count: isWaitingForEnd ? 0 : await countOffline(reader, row), awaitedSince: null },
     busyInService: isWaitingForEnd ? 0 : await busyInService(reader, row),
     hasTouchedHosts: mayEnd && (await exists(reader, TOUCHED, deploymentId)),
     hasReachableFailures: mayEnd && row.count_failed > 0 && (await exists(reader, REACHABLE_FAILURE, deploymentId)),
     lastGoodRevisionId: mayEnd ? await lastGoodRevision(reader, row.group_id) : null,
     settings,
   };
+  view.offlineInService.awaitedSince = await awaitedSince(reader, view, row);
   // As many hosts as may be in progress are: nothing can start, and no host in waiting matters until one of them has ended.
   const isFull = row.count_in_progress > 0 && capacityForUnhealthy(view) <= 0;
   if (!isWaitingForEnd && !isFull) view.next = await nextTargets(reader, view, row, now);
@@ -221,8 +222,7 @@ const targetsOf = (host: string, condition = '') =>
   `(SELECT count(*) FROM targets own WHERE own.host_id = ${host} AND own.deployment_id = ?${condition})`;
 const IN_SERVICE = ` AND (own.status = 'Succeeded' OR (own.status = 'Pending' AND own.was_healthy = 1))`;
 
-const OFFLINE_HOSTS = `SELECT count(*) AS count, min(h.presence_since) AS oldest FROM hosts h
-  WHERE h.presence <> 'Online' AND h.presence = 'Offline'`;
+const OFFLINE_HOSTS = `FROM hosts h WHERE h.presence <> 'Online' AND h.presence = 'Offline'`;
 const OFFLINE_TARGETS = `${OFFLINE_HOSTS} AND ${targetsOf('h.id', IN_SERVICE)} > 0`;
 const OFFLINE_TARGETS_OR_LEFT_ALONE = `${OFFLINE_HOSTS}
   AND (${targetsOf('h.id', IN_SERVICE)} > 0 OR (${targetsOf('h.id')} = 0 AND ${targetsOf('h.id')} > 0))`;
@@ -231,16 +231,31 @@ const OFFLINE_TARGETS_OR_LEFT_ALONE = `${OFFLINE_HOSTS}
  * Of the targets, and of the hosts that a rollback leaves alone: they were targets of the deployment that it answers.
  * Reads the few hosts that are away, not the targets: the index on hosts holds only those.
  */
-async function offlineInService(
-  reader: Reader,
-  { id, already_current_hosts, rollback_triggering_deployment_id: triggering }: DeploymentRow,
-): Promise<RolloutView['offlineInService']> {
-  type Offline = { count: number; oldest: number | null };
-  const [row] =
-    already_current_hosts > 0 && triggering !== null
-      ? await reader.selectRaw<Offline>(OFFLINE_TARGETS_OR_LEFT_ALONE, [id, id, triggering])
-      : await reader.selectRaw<Offline>(OFFLINE_TARGETS, [id]);
-  return { count: row?.count ?? 0, oldestSince: row?.oldest ?? null };
+function offlineHosts({ id, already_current_hosts, rollback_triggering_deployment_id: triggering }: DeploymentRow): {
+  from: string;
+  values: string[];
+} {
+  return already_current_hosts > 0 && triggering !== null
+    ? { from: OFFLINE_TARGETS_OR_LEFT_ALONE, values: [id, id, triggering] }
+    : { from: OFFLINE_TARGETS, values: [id] };
+}
+
+async function countOffline(reader: Reader, row: DeploymentRow): Promise<number> {
+  const { from, values } = offlineHosts(row);
+  const [found] = await reader.selectRaw<{ count: number }>(`SELECT count(*) AS count ${from}`, values);
+  return found?.count ?? 0;
+}
+
+/** Asked only where a deployment with nobody in progress has to wait, and it would help that they are back. */
+async function awaitedSince(reader: Reader, view: RolloutView, row: DeploymentRow): Promise<number | null> {
+  const missing = 1 - capacityForHealthy(view);
+  if (row.count_in_progress > 0 || missing <= 0 || missing > view.offlineInService.count) return null;
+  const { from, values } = offlineHosts(row);
+  const [found] = await reader.selectRaw<{ since: number }>(
+    `SELECT h.presence_since AS since ${from} ORDER BY h.presence_since DESC LIMIT 1 OFFSET ?`,
+    [...values, missing - 1],
+  );
+  return found?.since ?? null;
 }
 
 /**

@@ -119,8 +119,8 @@ function startNext(view: RolloutView, now: number): Decision[] {
 function holdForOfflineHosts(view: RolloutView, now: number): Decided {
   const { offlineInService, counts, settings } = view;
   const canStartNone = view.next.every((target) => target.presence !== 'Reconnecting') && view.next.length > 0;
-  if (counts.inProgress > 0 || !canStartNone || offlineInService.oldestSince === null) return wait(view);
-  const giveUpAt = offlineInService.oldestSince + settings.hostLostAfterMs;
+  if (counts.inProgress > 0 || !canStartNone || offlineInService.awaitedSince === null) return wait(view);
+  const giveUpAt = offlineInService.awaitedSince + settings.hostLostAfterMs;
   if (now >= giveUpAt) return said([{ kind: 'begin-ending', as: 'Failed', error: healthConstraints(view) }]);
   return { decisions: [], wakeAt: Math.min(giveUpAt, wait(view).wakeAt ?? giveUpAt) };
 }

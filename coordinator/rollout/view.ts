@@ -37,8 +37,11 @@ export interface RolloutView {
   overdue: readonly OverdueTarget[];
   /** The earliest instant at which a target in progress becomes due. */
   nextDeadlineAt: number | null;
-  /** Hosts that count as in service (pending and healthy, or succeeded) but are offline now: down, though not our doing. */
-  offlineInService: { count: number; oldestSince: number | null };
+  /**
+   * Hosts that count as in service (pending and healthy, or succeeded) but are offline now: down, though not our doing. While it is they who keep
+   * the next host from starting, since when that one is away without which none may start; those that went last may be back first.
+   */
+  offlineInService: { count: number; awaitedSince: number | null };
   /** Hosts that count as in service but are down now since another deployment of the group, or of another one of the application, is at work on them. */
   busyInService: number;
   /** True once any host was touched. */

@@ -55,7 +55,7 @@ export function aView(options: ViewOptions = {}): RolloutView {
       Array.from({ length: pending }, (_, i) => aPending(ended + i + 1, { wasHealthy: i >= pendingUnhealthy })),
     overdue: [],
     nextDeadlineAt: null,
-    offlineInService: { count: 0, oldestSince: null },
+    offlineInService: { count: 0, awaitedSince: null },
     busyInService: 0,
     hasTouchedHosts: ended > 0,
     hasReachableFailures: counts.failed > 0,

@@ -86,8 +86,8 @@ export const MUTANTS: readonly Mutant[] = [
     'if (deployment.stopRequest !== null && counts.pending === 0)',
   ]),
   one('waits-for-offline-for-ever', 'it waits for hosts that never come back', 'coordinator/rollout/rollout.ts', [
-    'counts.inProgress > 0 || !canStartNone || offlineInService.oldestSince === null',
-    'counts.inProgress >= 0 || !canStartNone || offlineInService.oldestSince === null',
+    'counts.inProgress > 0 || !canStartNone || offlineInService.awaitedSince === null',
+    'counts.inProgress >= 0 || !canStartNone || offlineInService.awaitedSince === null',
   ]),
   one('pending-not-skipped', 'an ended deployment has hosts that wait', 'coordinator/engine/commit.ts', [
     'if (row.count_pending === 0) return;',

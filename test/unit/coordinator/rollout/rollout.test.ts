@@ -117,14 +117,14 @@ describe('decide', () => {
 
     it('fails no offline host whose turn has not come, since one before it waits', () => {
       const next = [aPending(4), aPending(5, { presence: 'Offline' })];
-      const view = aView({ succeeded: 3, next, view: { offlineInService: { count: 1, oldestSince: NOW - 1_000 } } });
+      const view = aView({ succeeded: 3, next, view: { offlineInService: { count: 1, awaitedSince: NOW - 1_000 } } });
       expect(decide(view, NOW)).to.deep.equal({ decisions: [], wakeAt: NOW - 1_000 + 300_000 });
     });
 
     it('does not take another host out while one that was in service is offline', () => {
-      const oldestSince = NOW - 1_000;
-      const view = aView({ succeeded: 3, view: { offlineInService: { count: 1, oldestSince } } });
-      expect(decide(view, NOW)).to.deep.equal({ decisions: [], wakeAt: oldestSince + 300_000 });
+      const awaitedSince = NOW - 1_000;
+      const view = aView({ succeeded: 3, view: { offlineInService: { count: 1, awaitedSince } } });
+      expect(decide(view, NOW)).to.deep.equal({ decisions: [], wakeAt: awaitedSince + 300_000 });
     });
 
     it('does not take another host out while one that counts is being brought in', () => {
@@ -133,7 +133,7 @@ describe('decide', () => {
     });
 
     it('gives up when such a host stays away', () => {
-      const view = aView({ succeeded: 3, view: { offlineInService: { count: 1, oldestSince: NOW - 300_000 } } });
+      const view = aView({ succeeded: 3, view: { offlineInService: { count: 1, awaitedSince: NOW - 300_000 } } });
       expect(decide(view, NOW).decisions[0]).to.nested.include({
         kind: 'begin-ending',
         'error.code': 'HEALTH_CONSTRAINTS',
