@@ -56,10 +56,10 @@ export async function createRollback(
   const wasTouched = (host: (typeof hosts)[number]) => host.started_at !== null && host.status !== 'Skipped';
   // Broken with the good revision on it, and out of reach at its turn: it does not serve, so it must not count as current.
   const isBroken = (host: (typeof hosts)[number]) => host.instance_health === 'Unhealthy';
-  // What it told last, which may be later than the failed deployment's plan and its end on the host. One that has left the group meanwhile
-  // serves what that brought, or what it ran before if its turn did not come.
+  // What it told last, which may be later than the failed deployment's plan and its end on the host. One that has left the group meanwhile, also
+  // when it is back and nothing is known of it there, serves what that brought, or what it ran before if its turn did not come.
   const serves = (host: (typeof hosts)[number]) =>
-    host.instance_health === null
+    host.instance_health === null || host.instance_health === 'Unknown'
       ? host.status === 'Succeeded' || (!wasTouched(host) && host.was_healthy === 1)
       : host.instance_health === 'Healthy';
   // What it runs is another group's matter by now, and this deployment has changed nothing of it.

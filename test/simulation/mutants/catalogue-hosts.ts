@@ -12,7 +12,7 @@ export const HOST_MUTANTS: readonly Mutant[] = [
     'rollback-trusts-the-plan',
     'a rollback takes hosts for broken that have told meanwhile that they serve',
     'coordinator/engine/rollback-deployment.ts',
-    ['host.instance_health === null\n', 'host.host_id !== null\n'],
+    ["host.instance_health === null || host.instance_health === 'Unknown'\n", 'host.host_id !== null\n'],
   ),
   one(
     'given-up-not-told',

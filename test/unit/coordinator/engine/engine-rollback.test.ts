@@ -90,6 +90,25 @@ describe('a rollback', () => {
     expect(out(), 'the others run it').to.deep.equal([]);
   });
 
+  it('counts a host as in service that has succeeded while it was out of the group, and is back', async () => {
+    const hosts = await aFleet(world, 4);
+    await deployed(world, '1', ALL_AT_ONCE);
+    for (const host of hosts) host.behaviour = () => 'hang';
+    const { id } = await deployed(world, '2', HALF_AT_A_TIME);
+    await world.retag(hosts[0]!, { role: 'db' });
+    world.finish(hosts[0]!, id, 'succeed');
+    await world.run(200);
+    await world.retag(hosts[0]!, { role: 'web' });
+    for (const host of hosts.slice(1, 3)) {
+      world.finish(host, id, 'fail');
+      await world.run(200);
+    }
+    const rollback = await rollbackOf(id);
+    expect(rollback).to.include({ totalHosts: 4, minimumHealthyCount: 2 });
+    const out = hosts.filter(({ unfinished }) => unfinished.has(rollback.id)).map(({ name }) => name);
+    expect(out, 'web-1 and web-4 serve').to.deep.equal(['web-2', 'web-3']);
+  });
+
   it('counts a host as down on which a deployment is at work that brings it in, though it has told meanwhile that it runs the good revision', async () => {
     const hosts = await aFleet(world, 5);
     // web-5 is lost in the first deployment, passed over by the second one, and back. How the first one ended it tells after more than five minutes.
