@@ -1,4 +1,5 @@
 import { isSelected } from '../domain/target-selection.ts';
+import { updatePendingHealth } from '../engine/pending-health.ts';
 import type { Database, DatabaseTransaction } from '../storage/database.ts';
 import { settingsOf } from '../storage/rows/deployment-groups.ts';
 import { tagsOf } from '../storage/rows/hosts.ts';
@@ -91,6 +92,10 @@ const TAKE_UP = `INSERT INTO group_hosts (group_id, host_id, revision_id, instan
       WHERE t.host_id = l.host_id AND t.started_at IS NOT NULL AND t.change_sequence > l.change_sequence
         AND d.application = g.application)
   ON CONFLICT (group_id, host_id) DO NOTHING`;
+/** A deployment that is under way has the host as healthy and still to come, and nothing is known of it any more. */
+const TAKEN_FOR_HEALTHY = `SELECT t.id FROM targets t JOIN deployments d ON d.id = t.deployment_id
+    JOIN group_hosts m ON m.group_id = d.group_id AND m.host_id = t.host_id
+  WHERE t.host_id = ? AND t.status = 'Pending' AND t.was_healthy = 1 AND d.group_id = ? AND m.instance_health = 'Unknown'`;
 const REMOVE_LEFT = 'DELETE FROM left_group_hosts WHERE group_id = ? AND host_id = ?';
 
 async function removeRows(tx: DatabaseTransaction, left: readonly [groupId: string, hostId: string][]): Promise<void> {
@@ -109,6 +114,9 @@ async function enter(tx: DatabaseTransaction, group: DeploymentGroupRow, hostIds
      VALUES (?, ?, NULL, 'Unknown', NULL, ?) ON CONFLICT (group_id, host_id) DO NOTHING`,
     hostIds.map((hostId) => [group.id, hostId, converge]),
   );
+  for (const hostId of hostIds)
+    if ((await tx.selectRaw(TAKEN_FOR_HEALTHY, [hostId, group.id])).length > 0)
+      await updatePendingHealth(tx, group.id, [hostId], false);
 }
 
 /** Returns the groups that it has left. */

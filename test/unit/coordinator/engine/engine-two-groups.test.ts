@@ -134,6 +134,25 @@ describe('a host that has gone over to another group of its application', () => 
     expect((await world.readiness.of(host.id)).isReady).to.equal(true);
   });
 
+  it('counts as down, when it is back before its turn, in a deployment that had it as healthy: what has been brought to it meanwhile is unknown', async () => {
+    const { id } = await deployed(world, '2', ONE_AT_A_TIME);
+    host.behaviour = ({ revision }) => (revision.label === '3' ? 'fail' : 'hang');
+    await world.retag(host, { role: 'canary' });
+    await world.run(200);
+    expect(host.installed, 'and is broken').to.equal('r-3');
+    await world.retag(host, { role: 'web' });
+    world.finish(hosts[0]!, id, 'succeed');
+    await world.run(10_000);
+    const out = hosts.filter(({ unfinished }) => unfinished.has(id)).map(({ name }) => name);
+    expect(out, 'web-2 serves').to.deep.equal(['web-3']);
+    world.finish(host, id, 'succeed');
+    await world.run(200);
+    world.finish(hosts[1]!, id, 'succeed');
+    await world.run(200);
+    expect(await world.get(id)).to.include({ status: 'Succeeded' });
+    expect(world.faults).to.deep.equal([]);
+  });
+
   it('is not brought in when it is back beside a rollback that has left it alone and counts on it', async () => {
     hosts[0]!.behaviour = () => 'hang';
     const stopped = await deployed(world, '2', HALF_AT_A_TIME);
