@@ -42,6 +42,7 @@ export async function convergeGroup(
     const created = await stopForThoseThatLeft(tx, parts, groupId, now);
     for (const decision of decideScaleOut({
       lastGoodRevisionId: group.last_good_revision_id as RevisionId | null,
+      leavesOutdatedAlone: settingsOf(group).outdatedInstancesStrategy === 'IGNORE',
       activeDeploymentId: (active?.id ?? null) as DeploymentId | null,
       owed,
     })) {

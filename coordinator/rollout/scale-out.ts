@@ -11,6 +11,8 @@ import type { HostPresence } from '../../shared/model/host.ts';
  */
 export interface ScaleOutView {
   lastGoodRevisionId: RevisionId | null;
+  /** What the group says by now of hosts that are behind: they are left as they are. */
+  leavesOutdatedAlone: boolean;
   /** The deployment that occupies the group now. */
   activeDeploymentId: DeploymentId | null;
   /** Hosts that are owed something, not part of a running deployment of this group; at most a chunk. */
@@ -28,7 +30,7 @@ export interface OwedHost {
 }
 
 export type ScaleOutDecision =
-  /** The host runs the last good revision already, or there is none: it is owed nothing. */
+  /** The host runs the last good revision already, there is none, or it is to stay as it is: it is owed nothing. */
   | { kind: 'settle'; hostId: HostId }
   /** One deployment each, creator `autoscaling`. */
   | { kind: 'bring-in'; hostId: HostId; revisionId: RevisionId }
@@ -40,6 +42,8 @@ export function decideScaleOut(view: ScaleOutView): ScaleOutDecision[] {
   const behind: HostId[] = [];
   for (const host of view.owed) {
     if (view.lastGoodRevisionId === null || (host.revisionId === view.lastGoodRevisionId && !host.isUnhealthy))
+      decisions.push({ kind: 'settle', hostId: host.hostId });
+    else if (host.converge === 'behind' && view.leavesOutdatedAlone)
       decisions.push({ kind: 'settle', hostId: host.hostId });
     else if (host.presence !== 'Online') continue;
     else if (host.converge === 'entering')

@@ -208,6 +208,30 @@ describe('hosts that joined', () => {
     expect(late.started).to.have.length(1);
   });
 
+  it('stay on the old revision, too, when the group is told to leave them alone before they follow on', async () => {
+    const hosts = await aFleet(world, 1, doing({ 2: 'hang' }));
+    await deployed(world, '1');
+    const { id } = await deployed(world, '2');
+    const late = await world.addHost('web-5');
+    await world.run(200);
+    world.disconnect(late);
+    await world.run(20_000);
+    world.finish(hosts[0]!, id, 'succeed');
+    await world.run(200);
+    const { settings } = await world.database.query
+      .selectFrom('deployment_groups')
+      .select('settings')
+      .executeTakeFirstOrThrow();
+    await world.database.query
+      .updateTable('deployment_groups')
+      .set({ settings: settings.replace('"UPDATE"', '"IGNORE"') })
+      .execute();
+    await world.connect(late);
+    await world.run(60_000);
+    expect(late.installed).to.equal('r-1');
+    expect(late.started).to.have.length(1);
+  });
+
   it('are each tried when one of those that follow on together fails', async () => {
     const hosts = await aFleet(world, 1, doing({ 2: 'hang' }));
     await deployed(world, '1');

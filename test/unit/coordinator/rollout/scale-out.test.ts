@@ -12,7 +12,7 @@ const aHost = (name: string, changes: Partial<OwedHost> = {}): OwedHost => ({
   ...changes,
 });
 const decide = (owed: OwedHost[], changes: Partial<ScaleOutView> = {}) =>
-  decideScaleOut({ lastGoodRevisionId: good, activeDeploymentId: null, owed, ...changes });
+  decideScaleOut({ lastGoodRevisionId: good, leavesOutdatedAlone: false, activeDeploymentId: null, owed, ...changes });
 
 describe('decideScaleOut', () => {
   it('brings each entering host in by itself, also while the group is busy', () => {
