@@ -49,6 +49,8 @@ export interface Engine {
   wakeDeployment(deploymentId: string): void;
   /** Look again at what a group owes to hosts that entered it. */
   wakeGroup(groupId: string): void;
+  /** Tells the hosts in progress of a deployment to leave what they have not begun; those that do not answer are told again by the tick. */
+  callBack(deployment: { id: string; groupId: string }): Promise<void>;
   /** Resolves when no decision is under way. */
   idle(): Promise<void>;
   stop(): Promise<void>;
@@ -60,7 +62,7 @@ const TICK_MS = 10_000;
 const STANDSTILL_MS = 2 * TICK_MS;
 /** After a failure of the database. */
 const RETRY_MS = 1_000;
-/** Assignments that one tick sends again, at most. */
+/** Hosts that one tick tells again, at most. */
 const RESEND_LIMIT = 1_000;
 
 /**
@@ -132,11 +134,14 @@ export function createEngine(parts: EngineParts): Engine {
       if (assignment !== null)
         for (const hostId of effects.assigned) parts.send(hostId, { kind: 'assignment', assignment });
     }
-    const cancel = { kind: 'cancel', deploymentId: id, deploymentGroupId: groupId } as const;
-    if (effects.cancelsInProgress)
-      for (const hostId of await hostsInProgress(id))
-        parts.send(hostId, { ...cancel, reason: 'the deployment was stopped' });
-    for (const hostId of effects.givenUp) parts.send(hostId, { ...cancel, reason: 'the coordinator has given it up' });
+    if (effects.cancelsInProgress) await engine.callBack({ id, groupId });
+    for (const hostId of effects.givenUp)
+      parts.send(hostId, {
+        kind: 'cancel',
+        deploymentId: id,
+        deploymentGroupId: groupId,
+        reason: 'the coordinator has given it up',
+      });
     for (const other of effects.wakeDeployments) engine.wakeDeployment(other);
     if (effects.wakesGroup) engine.wakeGroup(groupId);
   }
@@ -149,6 +154,15 @@ export function createEngine(parts: EngineParts): Engine {
       .where('status', '=', 'InProgress')
       .execute();
     return rows.map((row) => row.host_id);
+  }
+
+  function callBackHost(hostId: string, { id, groupId }: { id: string; groupId: string }): void {
+    parts.send(hostId, {
+      kind: 'cancel',
+      deploymentId: id,
+      deploymentGroupId: groupId,
+      reason: 'the deployment was stopped',
+    });
   }
 
   async function runGroup(groupId: string): Promise<void> {
@@ -186,7 +200,7 @@ export function createEngine(parts: EngineParts): Engine {
       const madeUp = standstill.makeUp();
       if (madeUp !== null) await madeUp;
       await wakeAll();
-      await resendUnaccepted();
+      await tellUnaccepted();
     } catch (error) {
       logger.error({ error: errorMessage(error) }, 'tick failed');
     }
@@ -200,21 +214,25 @@ export function createEngine(parts: EngineParts): Engine {
     for (const row of owing.rows) engine.wakeGroup(row.group_id);
   }
 
-  async function resendUnaccepted(): Promise<void> {
+  /** The assignment once more, or, after a stop, the word to leave it. */
+  async function tellUnaccepted(): Promise<void> {
     const rows = await database.query
       .selectFrom('targets as t')
       .innerJoin('hosts as h', 'h.id', 't.host_id')
       .innerJoin('deployments as d', 'd.id', 't.deployment_id')
-      .select(['t.deployment_id', 't.host_id'])
+      .select(['t.deployment_id', 't.host_id', 'd.group_id', 'd.stop_requested_at'])
       .where('t.status', '=', 'InProgress')
       .where('t.accepted_at', 'is', null)
       .where('t.started_at', '<', clock.now() - TICK_MS)
       .where('d.is_active', '=', 1)
-      .where('d.stop_requested_at', 'is', null)
       .where('h.presence', '=', 'Online')
       .limit(RESEND_LIMIT)
       .execute();
     for (const row of rows) {
+      if (row.stop_requested_at !== null) {
+        callBackHost(row.host_id, { id: row.deployment_id, groupId: row.group_id });
+        continue;
+      }
       const assignment = await loadAssignment(database.query, row.deployment_id);
       if (assignment !== null) parts.send(row.host_id, { kind: 'assignment', assignment });
     }
@@ -230,6 +248,9 @@ export function createEngine(parts: EngineParts): Engine {
     },
     wakeGroup(id) {
       if (!isStopped) groups.request(id);
+    },
+    async callBack(deployment) {
+      for (const hostId of await hostsInProgress(deployment.id)) callBackHost(hostId, deployment);
     },
     async idle() {
       await Promise.all([deployments.idle(), groups.idle()]);

@@ -31,7 +31,7 @@ export interface DeploymentsParts {
   changes: ChangeSequence;
   clock: Clock;
   randomness: Randomness;
-  engine: Pick<Engine, 'wakeDeployment' | 'wakeGroup'>;
+  engine: Pick<Engine, 'wakeDeployment' | 'wakeGroup' | 'callBack'>;
   settings: { deploymentTimeoutMs: number };
   changed(deploymentId: string): void;
   triggers: TriggerOutbox;
@@ -179,6 +179,8 @@ export function createDeployments(parts: DeploymentsParts): Deployments {
       return stopped;
     });
     engine.wakeDeployment(id);
+    // Its end was decided before: it goes on to that, and nothing of the stop is left to decide.
+    if (row.ending_as !== null) await engine.callBack({ id, groupId: row.group_id });
     parts.changed(id);
     const deployment = toDeployment(row);
     return {

@@ -68,9 +68,8 @@ export function checkBeginGivenUp(
  */
 export function expectCancels({ world, cancels, letInAt, violate }: History, deploymentId: string): void {
   const { core } = world.coordinator;
-  const inProgress = world.database.look.prepare<[string], { hostId: string; endingAs: string | null }>(
-    `SELECT t.host_id AS hostId, d.ending_as AS endingAs FROM targets t JOIN deployments d ON d.id = t.deployment_id
-     WHERE d.id = ? AND t.status = 'InProgress'`,
+  const inProgress = world.database.look.prepare<[string], { hostId: string }>(
+    `SELECT host_id AS hostId FROM targets WHERE deployment_id = ? AND status = 'InProgress'`,
   );
   // What waits for a long poll, or for a line that is cut, is told when there is one.
   const connected = () =>
@@ -83,10 +82,9 @@ export function expectCancels({ world, cancels, letInAt, violate }: History, dep
     world.timeline.after(TOLD_WITHIN_MS, () => {
       if (core === null || world.coordinator.core !== core) return;
       const later = new Set<string>();
-      for (const { hostId, endingAs } of connected()) {
+      for (const { hostId } of connected()) {
         const machine = world.machineOfHost(hostId);
-        // One whose end had been decided before goes on to it.
-        if (machine === undefined || endingAs !== 'Stopped' || !before.has(hostId)) continue;
+        if (machine === undefined || !before.has(hostId)) continue;
         if (cancels.has(`${deploymentId} ${machine.name}`)) continue;
         const since = letInAt.get(machine.name) ?? null;
         if (since === null || world.timeline.now - since < TOLD_WITHIN_MS) later.add(hostId);

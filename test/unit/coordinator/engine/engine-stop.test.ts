@@ -49,6 +49,34 @@ describe('a stop', () => {
     ]);
   });
 
+  it('calls back who has not begun, also when the deployment is failing already', async () => {
+    const hosts = await aFleet(world, 4);
+    await deployed(world, '1');
+    hosts[0]!.behaviour = doing({ 2: 'fail' });
+    hosts[1]!.behaviour = doing({ 2: 'ignore' });
+    const { id } = await deployed(world, '2');
+    await world.forget(hosts[3]!);
+    await world.run();
+    expect(await world.get(id)).to.include({ status: 'InProgress', endingAs: 'Failed' });
+    await stop(id);
+    await world.run();
+    expect(await world.history.getTarget(id, 'web-2')).to.include({ status: 'Skipped' });
+    expect(await world.get(id)).to.include({ status: 'Failed' });
+  });
+
+  it('calls a host back again that has not heard it', async () => {
+    const hosts = await aFleet(world, 2, () => 'ignore');
+    const { id } = await deployed(world, '1', ALL_AT_ONCE);
+    await world.run(15_000);
+    // As when what waits for it on its connection is too much.
+    hosts[0]!.isConnected = false;
+    await stop(id);
+    await world.run();
+    hosts[0]!.isConnected = true;
+    await world.run(15_000);
+    expect((await world.get(id)).overview).to.include({ Skipped: 2 });
+  });
+
   it('is answered with Pending while a host is in progress, and with Succeeded when none is', async () => {
     const hosts = await aFleet(world, 2, () => 'hang');
     await world.addGroup('other', { selection: { tagFilters: [], hostNames: ['web-1', 'web-2'] } });
