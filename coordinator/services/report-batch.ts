@@ -268,6 +268,8 @@ export async function writeBatch(
     item: Extract<Report, { kind: 'finished' }>,
   ): Promise<void> {
     if (isToldAlready(target, item)) return;
+    // It was started by a coordinator that knew more, and was set back to a backup since. At its turn the host is asked, and tells it again.
+    if (target.status === 'Pending') return;
     // Skipped: the host was not touched, so its health and revision are what they were; what was given up is in doubt.
     const isHealthy = item.status === 'Succeeded' || (item.status === 'Skipped' && target.wasHealthy);
     if (item.status !== 'Skipped' || target.isUntold) {

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
-import { ALL_AT_ONCE, aFleet, deployed } from '../../../support/engine-fleet.ts';
+import type { Report } from '../../../../shared/protocol/messages.ts';
+import { ALL_AT_ONCE, aFleet, deployed, ONE_AT_A_TIME } from '../../../support/engine-fleet.ts';
 import { createEngineWorld, type EngineWorld, installedOn, type WorldHost } from '../../../support/engine-world.ts';
 
 describe('a host that runs something else than is known', () => {
@@ -99,6 +100,25 @@ describe('a host that runs something else than is known', () => {
     await world.run(200);
     expect(await known(host)).to.include({ revision_id: 'r-3' });
     expect(await audited()).to.deep.equal([]);
+  });
+
+  it('has ended what a coordinator that was set back has still before it: that counts at its turn', async () => {
+    const [first, second] = hosts as [WorldHost, WorldHost];
+    first.behaviour = () => 'hang';
+    const { id } = await deployed(world, '3', ONE_AT_A_TIME);
+    const end = { kind: 'finished', deploymentId: id, status: 'Succeeded', at: 0, installedRevisionId: 'r-3' };
+    second.held.add(id);
+    second.ends.set(id, { ...end, sequence: 0 } as Report);
+    world.tellEndAgain(second, id);
+    await world.run(200);
+    expect(await world.history.getTarget(id, second.name)).to.include({ status: 'Pending', message: null });
+
+    world.finish(first, id, 'succeed');
+    await world.run(200);
+    expect(await world.history.getTarget(id, second.name)).to.include({ status: 'InProgress' });
+    world.tellEndAgain(second, id);
+    await world.run(200);
+    expect(await world.get(id)).to.nested.include({ status: 'Succeeded', 'overview.Succeeded': 3 });
   });
 
   it('is told once, however often it connects', async () => {
