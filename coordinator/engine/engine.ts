@@ -94,7 +94,14 @@ export function createEngine(parts: EngineParts): Engine {
         .where('creator', '=', 'autoscaling'),
     )
     .compile();
-  const standstill = createStandstill({ database, clock, logger, toleratedMs: STANDSTILL_MS });
+  const standstill = createStandstill({
+    database,
+    changes: parts.changes,
+    clock,
+    logger,
+    toleratedMs: STANDSTILL_MS,
+    hostLostAfterMs: settings.hostLostAfterMs,
+  });
   const timers = new Map<string, Timer>();
   let tick: Timer | null = null;
   let isStopped = false;

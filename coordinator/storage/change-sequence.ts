@@ -9,6 +9,8 @@ export interface ChangeSequence {
   next(): number;
   /** The first of `count` numbers in a row. */
   reserve(count: number): number;
+  /** The highest that was taken. */
+  last(): number;
 }
 
 export async function loadChangeSequence(database: Database): Promise<ChangeSequence> {
@@ -25,5 +27,5 @@ export async function loadChangeSequence(database: Database): Promise<ChangeSequ
     last += count;
     return first;
   };
-  return { next: () => reserve(1), reserve };
+  return { next: () => reserve(1), reserve, last: () => last };
 }

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { ALL_AT_ONCE, aFleet, deployed, doing } from '../../../support/engine-fleet.ts';
+import { ALL_AT_ONCE, aFleet, deployed, doing, ONE_AT_A_TIME } from '../../../support/engine-fleet.ts';
 import { createEngineWorld, type EngineWorld } from '../../../support/engine-world.ts';
 
 describe('a coordinator that stood still', () => {
@@ -46,5 +46,85 @@ describe('a coordinator that stood still', () => {
     expect(await statusOf('web-1')).to.include({ status: 'InProgress' });
     await world.run(310_000);
     expect(await statusOf('web-1')).to.deep.equal({ status: 'Failed', errorCode: 'HOST_LOST' });
+  });
+});
+
+describe('a coordinator whose clock was set back', () => {
+  let world: EngineWorld;
+  beforeEach(async () => {
+    world = await createEngineWorld();
+  });
+  afterEach(() => world.close());
+  const HOUR_MS = 3_600_000;
+
+  /** Two hosts with revision 1, of which web-1 does so with revision 2. */
+  async function atWork(does: 'hang' | 'ignore') {
+    const [host] = await aFleet(world, 2);
+    await deployed(world, '1', ALL_AT_ONCE);
+    host!.behaviour = doing({ 2: does });
+    const { id } = await deployed(world, '2', { ...ONE_AT_A_TIME, autoRollback: { enabled: false, events: [] } });
+    // The next look is by the clock as it was.
+    await world.run(20_000);
+    const errorCode = async () => (await world.history.getTarget(id, 'web-1')).errorCode;
+    return { host: host!, id, errorCode };
+  }
+
+  it('waits no longer for a host that does not accept', async () => {
+    const { errorCode } = await atWork('ignore');
+    world.clock.setBack(HOUR_MS);
+    await world.run(200_000);
+    expect(await errorCode()).to.equal(null);
+    await world.run(100_000);
+    expect(await errorCode()).to.equal('NOT_ACCEPTED');
+  });
+
+  it('waits no longer for a host that says nothing more of an event, and no shorter for one that has begun one since', async () => {
+    const { host, id, errorCode } = await atWork('hang');
+    world.running(host, id, 'BeforeInstall', 60_000);
+    await world.run(20_000);
+    world.clock.setBack(HOUR_MS);
+    world.running(host, id, 'AfterInstall', 2 * HOUR_MS);
+    await world.run(2 * HOUR_MS);
+    expect(await errorCode()).to.equal(null);
+
+    world.running(host, id, 'ValidateService', 60_000);
+    await world.run(20_000);
+    world.clock.setBack(HOUR_MS);
+    await world.run(120_000);
+    expect(await errorCode()).to.equal('EVENT_TIMEOUT');
+  });
+
+  it('waits no longer for a host that is offline', async () => {
+    const { host, errorCode } = await atWork('hang');
+    world.disconnect(host);
+    await world.run(40_000);
+    world.clock.setBack(HOUR_MS);
+    await world.run(320_000);
+    expect(await errorCode()).to.equal('HOST_LOST');
+  });
+
+  it('waits no longer for a host in service to come back', async () => {
+    const hosts = await aFleet(world, 3);
+    await deployed(world, '1', ALL_AT_ONCE);
+    hosts[0]!.behaviour = doing({ 2: 'hang' });
+    const { id } = await deployed(world, '2', { ...ONE_AT_A_TIME, autoRollback: { enabled: false, events: [] } });
+    world.disconnect(hosts[2]!);
+    await world.run(30_000);
+    world.finish(hosts[0]!, id, 'succeed');
+    await world.run(20_000);
+    world.clock.setBack(HOUR_MS);
+    await world.run(320_000);
+    expect((await world.get(id)).status).to.equal('Failed');
+  });
+
+  it('holds a host no longer that was given up and does not tell how that ended', async () => {
+    const { host, id, errorCode } = await atWork('hang');
+    world.running(host, id, 'AfterInstall', 60_000);
+    await world.run(130_000);
+    expect(await errorCode()).to.equal('EVENT_TIMEOUT');
+    world.clock.setBack(HOUR_MS);
+    const { id: next } = await world.deploy('3', ALL_AT_ONCE);
+    await world.run(320_000);
+    expect(host.started.at(-1)).to.equal(next);
   });
 });
