@@ -36,6 +36,12 @@ const TARGETS_PER_STEP = 500;
 /** Deployments looked at in one run; the rest is for the next one. */
 const DEPLOYMENTS_PER_RUN = 1_000;
 
+/** That a host is not what it was when it left its group is seen by what was begun on it since: once that is gone, nothing is known of it. */
+const FORGET_LEFT = `DELETE FROM left_group_hosts WHERE host_id = (SELECT host_id FROM targets WHERE id = ?) AND EXISTS (
+  SELECT 1 FROM targets t JOIN deployments d ON d.id = t.deployment_id
+    JOIN deployment_groups g ON g.id = left_group_hosts.group_id AND g.application = d.application
+  WHERE t.id = ? AND t.started_at IS NOT NULL AND t.change_sequence > left_group_hosts.change_sequence)`;
+
 /**
  * Removes what is old, in small steps. Never what a rollback may need: a group's last good revision, its last deployments,
  * what runs, and what hosts have installed. The audit record is never shortened.
@@ -130,6 +136,10 @@ export function createRetention(parts: {
   async function deleteDeployment(id: string, stopping: AbortSignal): Promise<void> {
     await inSteps(id, stopping, (targetIds) =>
       database.transaction(async (tx) => {
+        await tx.executeMany(
+          FORGET_LEFT,
+          targetIds.map((targetId) => [targetId, targetId]),
+        );
         await tx.query.deleteFrom('event_output').where('target_id', 'in', targetIds).execute();
         await tx.query.deleteFrom('lifecycle_events').where('target_id', 'in', targetIds).execute();
         await tx.query.deleteFrom('targets').where('id', 'in', targetIds).execute();

@@ -86,6 +86,32 @@ describe('retention', () => {
     expect(await database.query.selectFrom('lifecycle_events').selectAll().execute()).to.have.length(5);
   });
 
+  it('removes with a deployment what groups remember of its hosts from before it: they are not that any more', async () => {
+    const canary = { group_id: 'g-2', group_name: 'canary' };
+    await addDeployment('d-good', 1, { completed_at: daysAgo(300) });
+    for (const number of [2, 3, 4])
+      await addDeployment(`d-${number}`, number, { ...canary, completed_at: daysAgo(200) });
+    await database.query
+      .insertInto('left_group_hosts')
+      .values(
+        ['h-2', 'h-3', 'h-9'].map((host_id) => ({
+          group_id: 'g-1',
+          host_id,
+          revision_id: 'r-good',
+          last_deployment_id: 'd-good',
+          converge: null,
+          last_good_revision_id: 'r-good',
+          change_sequence: 1,
+        })),
+      )
+      .execute();
+
+    expect((await run()).deployments).to.equal(1);
+
+    const left = await database.query.selectFrom('left_group_hosts').select('host_id').orderBy('host_id').execute();
+    expect(left.map((host) => host.host_id)).to.deep.equal(['h-3', 'h-9']);
+  });
+
   it('removes old agent updates once none of their deployments is kept', async () => {
     const addUpdate = async (id: string, number: number, fields: { completed_at: number | null; wave: string }) => {
       const { wave, ...rest } = fields;
