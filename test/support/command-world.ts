@@ -208,6 +208,12 @@ export class CommandWorld {
     return row?.revision_id ?? null;
   }
 
+  /** Its health, as the group knows it. */
+  async health(host: CommandHost): Promise<string | undefined> {
+    const members = this.database.query.selectFrom('group_hosts').select('instance_health');
+    return (await members.where('host_id', '=', host.id).executeTakeFirst())?.instance_health;
+  }
+
   forget(host: CommandHost): Promise<void> {
     return this.until(this.core.services.hosts.forget(host.name, ADMIN));
   }

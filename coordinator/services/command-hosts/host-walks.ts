@@ -5,7 +5,7 @@ import { endEvent, leaveWalk, nextEvent, type UnnumberedReport } from '../../dom
 import type { Database, DatabaseTransaction } from '../../storage/database.ts';
 import type { Reports } from '../reports.ts';
 import type { CommandSession, PresentCommand } from './command-session.ts';
-import { loadWalk, type Permission, permissionFor } from './progress.ts';
+import { isUntold, loadWalk, type Permission, permissionFor } from './progress.ts';
 
 export interface HostWalksParts {
   database: Database;
@@ -128,10 +128,12 @@ export function createHostWalks({ database, clock, settings, reports }: HostWalk
     const isPresent = session.walk?.assignment.deploymentId === deploymentId;
     if (isPresent && (session.hasAccepted || hasBegun(session))) return;
     if (isPresent) return leave(session, leaveMessage('stopped'));
-    // It was never told of it: its part ends before it began.
-    if ((await permissionFor(database.query, session.hostId, deploymentId, false)) !== 'stopped') return;
+    // It was never told of it, or was lost between two commands: it tells where its part has ended, as Drover's own agent does.
+    const permission = await permissionFor(database.query, session.hostId, deploymentId, false);
+    if (permission === 'go') return;
+    if (permission === 'over' && !(await isUntold(database.query, session.hostId, deploymentId))) return;
     const walk = await loadWalk(database.query, session.hostId, deploymentId);
-    if (walk !== null) await report(session, leaveWalk(walk, clock.now(), leaveMessage('stopped')));
+    if (walk !== null) await report(session, leaveWalk(walk, clock.now(), leaveMessage(permission)));
   }
 
   return { take, leave, finishEvent, begin, beginAgain, cancel };

@@ -1,3 +1,4 @@
+import type { Assignment } from '../../../shared/protocol/messages.ts';
 import { type CommandWalk, type EventOutcome, nextEvent } from '../../domain/command-walk.ts';
 import { loadAssignment } from '../../engine/assignment.ts';
 import type { DatabaseTransaction, Queryable } from '../../storage/database.ts';
@@ -53,7 +54,37 @@ export async function loadWalk(query: Queryable, hostId: string, deploymentId: s
   const ended = new Map<string, EventOutcome>();
   for (const { name, status } of events)
     if (status === 'Succeeded' || status === 'Failed' || status === 'Skipped') ended.set(name, status);
-  return { assignment, previousRevisionId: member?.revision_id ?? null, ended };
+  const previousRevisionId = member?.revision_id ?? (await installedBefore(query, hostId, assignment));
+  return { assignment, previousRevisionId, ended };
+}
+
+/**
+ * What the last Install before has left on a host that was healthy with it when the deployment was made: the group has forgotten it
+ * when it gave the host up. Null when that is unknown.
+ */
+async function installedBefore(
+  query: Queryable,
+  hostId: string,
+  { deploymentId, deploymentGroupId }: Assignment,
+): Promise<string | null> {
+  const last = await query
+    .selectFrom('targets as t')
+    .innerJoin('deployments as d', 'd.id', 't.deployment_id')
+    .innerJoin('lifecycle_events as e', 'e.target_id', 't.id')
+    .innerJoin('targets as now', 'now.host_id', 't.host_id')
+    .innerJoin('deployments as made', 'made.id', 'now.deployment_id')
+    .select(['d.revision_id', 'e.status'])
+    .where('t.host_id', '=', hostId)
+    .where('d.group_id', '=', deploymentGroupId)
+    .where('now.deployment_id', '=', deploymentId)
+    .where('now.was_healthy', '=', 1)
+    .whereRef('d.number', '<', 'made.number')
+    .where('e.name', '=', 'Install')
+    .where('e.status', '<>', 'Skipped')
+    .orderBy('d.number', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  return last?.status === 'Succeeded' ? last.revision_id : null;
 }
 
 /** @param hasBegun a host that has begun goes on to its end, also after a stop (invariant I7 is about beginning) */
@@ -73,6 +104,18 @@ export async function permissionFor(
   if (row?.status !== 'InProgress') return 'over';
   const isStopped = row.stop_requested_at !== null || row.ending_as === 'Stopped';
   return isStopped && !hasBegun ? 'stopped' : 'go';
+}
+
+/** Was the host given up there, and how that ended not told since? */
+export async function isUntold(query: Queryable, hostId: string, deploymentId: string): Promise<boolean> {
+  const row = await query
+    .selectFrom('targets')
+    .select('id')
+    .where('host_id', '=', hostId)
+    .where('deployment_id', '=', deploymentId)
+    .where('late_end_until', 'is not', null)
+    .executeTakeFirst();
+  return row !== undefined;
 }
 
 export async function storeCommand(tx: DatabaseTransaction, row: HostCommandRow): Promise<void> {

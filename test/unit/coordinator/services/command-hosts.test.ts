@@ -270,6 +270,37 @@ describe("hosts with AWS's agent", () => {
       expect(poll.settled()).to.include({ deploymentId: next, event: 'ApplicationStop' });
     });
 
+    it('are untouched when they had begun nothing: they are what they were, as soon as they are back', async () => {
+      await deployed('v1');
+      for (const _event of IN_PLACE_EVENTS) await host.carryOut();
+      const id = await world.deploy('v2');
+      // Its answer is lost, and the host with it.
+      await host.take();
+      await world.clock.advance(8 * MINUTE_MS);
+      expect(await world.target(id, host)).to.include({ status: 'Failed', errorCode: 'HOST_LOST' });
+
+      await world.online(host);
+      await world.settle();
+      expect((await world.target(id, host)).message).to.contain('The host reported Skipped afterwards');
+      expect(await world.installed(host)).to.equal('r-v1');
+      expect(await world.health(host)).to.equal('Healthy');
+    });
+
+    it('are broken when they were lost between two commands, and say so', async () => {
+      await deployed('v1');
+      for (const _event of IN_PLACE_EVENTS) await host.carryOut();
+      const id = await world.deploy('v2');
+      await host.carryOut();
+      await world.clock.advance(8 * MINUTE_MS);
+      await world.online(host);
+      await world.settle();
+      const target = await world.target(id, host);
+      expect(target).to.include({ status: 'Failed', errorCode: 'HOST_LOST' });
+      expect(target.message).to.contain('The host reported Failed afterwards');
+      expect(await world.installed(host)).to.equal('r-v1');
+      expect(await world.health(host)).to.equal('Unhealthy');
+    });
+
     it('are not commanded any more, once the coordinator has forgotten them', async () => {
       const id = await deployed();
       const poll = await world.online(host);
