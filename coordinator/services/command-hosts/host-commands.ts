@@ -63,6 +63,13 @@ export function createHostCommands(parts: HostCommandsParts) {
     const { command } = session;
     if (command === null || command.acknowledgedAt === null) return;
     if (now < command.acknowledgedAt + settings.eventTimeoutMs + settings.reportSlackMs) return;
+    // It may have time left that this clock does not show, since it was set forward or stood still: that is the engine's to say.
+    const deploymentId = session.walk?.assignment.deploymentId;
+    if (
+      deploymentId !== undefined &&
+      (await permissionFor(database.query, session.hostId, deploymentId, true)) === 'go'
+    )
+      return;
     const message = 'CodeDeploy agent was not able to tell how the lifecycle event ended.';
     await walks.finishEvent(session, { status: 'Failed', diagnostics: { errorCode: 'UnknownError', message } });
   }

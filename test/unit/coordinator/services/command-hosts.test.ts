@@ -234,6 +234,17 @@ describe("hosts with AWS's agent", () => {
     });
   });
 
+  it('are given their time again when the clock was set forward in the middle of an event', async () => {
+    const id = await deployed();
+    const command = await host.take();
+    await host.acknowledge(command);
+    world.clock.standStill(2 * 60 * MINUTE_MS);
+    await world.online(host);
+    expect((await world.target(id, host)).status).to.equal('InProgress');
+    await host.complete(command);
+    expect((await eventsOf(id))[0]).to.equal('ApplicationStop Succeeded');
+  });
+
   describe('that are lost', () => {
     it('are away some time after their last poll, and fail; what they say afterwards is kept', async () => {
       const id = await deployed();
