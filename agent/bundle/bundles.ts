@@ -8,6 +8,7 @@ import type { Disk } from '../host/disk.ts';
 import { MIN_DELTA_BYTES, prepareDelta } from './delta.ts';
 import { fetchBundle } from './fetch.ts';
 import { type CachedFile, planRetention } from './retention.ts';
+import { whyNoRoom } from './room.ts';
 import { adoptDirectory, type UnpackedBundle, unpackInto, unpackLimits } from './unpack.ts';
 
 export interface BundleRequest {
@@ -108,6 +109,10 @@ export function createBundles(parts: BundleParts): Bundles {
       if (delta !== null) return delta;
       const fetched = await fetchBundle(parts, request);
       if (!fetched.ok) return fetched;
+      // What an agent that died has left of it gives room, too.
+      await disk.removeTree(directory);
+      const noRoom = await whyNoRoom(parts, request.sizeBytes);
+      if (noRoom !== null) return failed('disk_full', noRoom);
       return asOutcome(fetched.downloadedBytes, request.signal, () =>
         unpackInto(disk, {
           archivePath: join(cacheDirectory, request.digest),

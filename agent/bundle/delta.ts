@@ -13,6 +13,7 @@ import {
 } from '../../shared/model/bundle-manifest.ts';
 import type { BundleParts, BundleRequest } from './bundles.ts';
 import { fetchBundle } from './fetch.ts';
+import { whyNoRoom } from './room.ts';
 import { assembleInto, type UnpackedBundle, unpackLimits } from './unpack.ts';
 
 /** A smaller bundle is fetched whole: asking what is in it takes as long. */
@@ -55,6 +56,10 @@ export async function prepareDelta(
     const [missingBytes, totalBytes] = [bytesOf(missing), bytesOf([...files.values()])];
     if (2 * missingBytes > totalBytes)
       return { instead: `${missingBytes} of its ${totalBytes} bytes are not on this host` };
+    await disk.removeTree(archiveDirectory);
+    // What is fetched lies there unpacked once more.
+    const noRoom = await whyNoRoom(parts, totalBytes + missingBytes);
+    if (noRoom !== null) return { instead: noRoom };
     const fetchedBytes = missing.length === 0 ? 0 : await fetchFiles(parts, request, { missing, deltaDirectory });
     for (const { ordinal } of missing) contents.set(ordinal, join(deltaDirectory, String(ordinal)));
     const unpacked = await assembleInto(disk, {

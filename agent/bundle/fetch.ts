@@ -5,6 +5,7 @@ import { sleep } from '../../shared/core/clock.ts';
 import { errorMessage, isAppError } from '../../shared/core/errors.ts';
 import type { AppendFile } from '../host/disk.ts';
 import type { BundleFailure, BundleParts, BundleRequest } from './bundles.ts';
+import { whyNoRoom } from './room.ts';
 import { isDiskFull } from './unpack.ts';
 
 export type FetchOutcome =
@@ -98,14 +99,8 @@ async function tryOnce(parts: BundleParts, request: BundleRequest, state: FetchS
   try {
     const missingBytes = request.sizeBytes - ((await disk.status(path))?.sizeBytes ?? 0);
     // Unpacked it takes at least as much again.
-    const neededBytes = Math.max(0, missingBytes) + request.sizeBytes + parts.limits.reserveBytes;
-    const freeBytes = await disk.freeBytes(cacheDirectory);
-    if (freeBytes < neededBytes)
-      return {
-        kind: 'failed',
-        reason: 'disk_full',
-        message: `${cacheDirectory} has ${freeBytes} bytes free, but the bundle needs ${neededBytes}`,
-      };
+    const noRoom = await whyNoRoom(parts, Math.max(0, missingBytes) + request.sizeBytes);
+    if (noRoom !== null) return { kind: 'failed', reason: 'disk_full', message: noRoom };
     const file = await disk.openAppend(path, 0o600);
     try {
       return await receive(parts, request, state, { file, path });

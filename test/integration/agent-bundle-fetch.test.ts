@@ -7,6 +7,7 @@ import { type BundleOutcome, createBundles } from '../../agent/bundle/bundles.ts
 import type { BundleDownload } from '../../agent/connection/transport.ts';
 import type { Disk } from '../../agent/host/disk.ts';
 import { createNodeDisk } from '../../agent/host/node-disk.ts';
+import { createBundleDeltas } from '../../coordinator/revision-stores/bundle-deltas.ts';
 import { packDirectory } from '../../shared/bundle/pack.ts';
 import { AppError } from '../../shared/core/errors.ts';
 import { silentLogger } from '../../shared/core/logger.ts';
@@ -254,6 +255,65 @@ describe('bundles', () => {
     const full: Disk = { ...disk, freeBytes: async () => 1_000 };
     expect(reasonOf(await bundlesWith(download, { disk: full }).prepare())).to.equal('disk_full');
     expect(offsets).to.deep.equal([]);
+  });
+
+  it('refuses to unpack a cached bundle on a disk that is too full: others would find it so', async () => {
+    const { download } = source((offset) => pieces(offset));
+    await bundlesWith(download).prepare();
+    const unpacked: string[] = [];
+    const full: Disk = faultyDisk({ ...disk, freeBytes: async () => 1_000 }, (_call, name) => {
+      if (name === 'unpack') unpacked.push(name);
+    });
+    const { prepare } = bundlesWith(download, { disk: full });
+    expect(reasonOf(await prepare({ deploymentDirectory: join(root, 'd-2') }))).to.equal('disk_full');
+    expect(unpacked).to.deep.equal([]);
+  });
+
+  it('is not put together from what is here on a disk that is too full either', async () => {
+    const large = (label: string) => {
+      const random = Buffer.from(seededRandomness(8).bytes(1_200_000));
+      writeTree(join(root, 'large'), { 'appspec.yml': `version: 0.0\nos: linux\n# ${label}\n` });
+      writeFileSync(join(root, 'large/data'), random);
+      return packDirectory({ directory: join(root, 'large'), toPath: join(root, 'large.tgz') });
+    };
+    await large('one');
+    const before = join(root, 'before');
+    mkdirSync(before);
+    execFileSync('tar', ['-C', before, '-xzf', join(root, 'large.tgz')]);
+    const packed = await large('two');
+    bytes = readFileSync(join(root, 'large.tgz'));
+    const deltas = await createBundleDeltas({ directory: join(root, 'deltas'), maxBytes: 1e9 });
+    const stored = { digest: packed.digest, bundleType: 'tgz', path: join(root, 'large.tgz') } as const;
+    const read = async (part: { digest: string; sizeBytes: number }, start = 0) =>
+      Buffer.concat(await (await deltas.open(part, { start, end: part.sizeBytes - 1 })).toArray());
+    const { download } = source((offset) => pieces(offset));
+    const withDeltas: BundleDownload = {
+      manifest: async () => read(await deltas.manifest(stored)),
+      createDelta: async ({ files }) => deltas.delta(stored, files),
+      async open(request) {
+        const part = request.delta === undefined ? null : deltas.find(packed.digest, request.delta);
+        if (part === null) return download.open(request);
+        const rest = await read(part, request.offset);
+        return {
+          offset: request.offset,
+          totalBytes: part.sizeBytes,
+          chunks: (async function* () {
+            yield rest;
+          })(),
+        };
+      },
+    };
+    const request = { digest: packed.digest, sizeBytes: bytes.length, unpackedDirectories: async () => [before] };
+    const written: string[] = [];
+    const full: Disk = faultyDisk({ ...disk, freeBytes: async () => 1_000_000 }, (_call, name) => {
+      if (name === 'assemble') written.push(name);
+    });
+    expect(reasonOf(await bundlesWith(withDeltas, { disk: full }).prepare(request))).to.equal('disk_full');
+    expect(written).to.deep.equal([]);
+    expect(await bundlesWith(withDeltas).prepare(request), 'with room').to.include({
+      ok: true,
+      reusedBytes: 1_200_000,
+    });
   });
 
   it('87. gives the space back when the disk becomes full, at every write', async () => {
