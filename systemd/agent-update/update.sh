@@ -37,9 +37,10 @@ RestartSec=2
 # After a reboot in the middle, too. It removes itself at the end.
 WantedBy=multi-user.target
 UNIT
-sync
 systemctl daemon-reload
 systemctl enable --quiet --no-reload "$unit"
+# Before anything is replaced, for it has to go on after a power cut.
+sync
 systemctl start --no-block "$unit"
 
 # Started again by systemd it is never away for longer than some seconds.

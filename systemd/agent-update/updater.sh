@@ -83,6 +83,8 @@ install_package() {
   is_locked=''
   if [ "$kind" = deb ]; then run_dpkg "$1" "$2"; else
     tar -xf "$1" -C / --no-same-owner --keep-directory-symlink || return 1
+    # As dpkg does: a power cut would leave empty files, half a minute after all was well and the old ones gone.
+    sync -f /usr 2> /dev/null || sync
     systemd-tmpfiles --create drover-agent.conf || true
     systemctl daemon-reload
     # Whether it comes up is looked at by who called.
@@ -171,14 +173,18 @@ reach() {
 # end VERDICT TEXT
 end() {
   say "$2"
-  rm -rf "$work/tree" "$work/tree.list" "$work"/kept.* "$work"/new.*
+  # First what gives room for the rest on a disk that is full.
+  rm -rf "$work/tree" "$work/tree.list" "$work"/new.*
   printf '%s\n' "$1" > "$work/verdict.part"
   sync "$work/verdict.part"
   mv "$work/verdict.part" "$work/verdict"
+  sync "$work"
   finish
 }
 
+# Only now nothing can go on that would want the version before.
 finish() {
+  [ "$(cat "$work/verdict")" = broken ] || rm -f "$work"/kept.*
   remove_unit
   exit 0
 }

@@ -8,7 +8,7 @@ const SCRIPT = readFileSync(new URL('../../systemd/agent-update/updater.sh', imp
 const LOCKED = 'dpkg: error: dpkg frontend lock was locked by another process with pid 4711';
 
 /** The real script, with tools that only write down how they were called; whole hosts are in test/e2e/agent-updates. */
-describe('the updater of an agent, on a host whose dpkg is at work for somebody else', () => {
+describe('the updater of an agent', () => {
   let directory: string;
   let work: string;
 
@@ -56,16 +56,54 @@ echo '{"pid":17,"version":"'$installed'","connection":{"state":"connected"}}' > 
     expect(status, stderr).to.equal(0);
     return readFileSync(join(work, 'verdict'), 'utf8').trim();
   }
+  /** Ends without a word at the call of a tool, as when the power goes. */
+  function updateUntil(name: string, argument: string): void {
+    const before = readFileSync(join(directory, 'tools', name), 'utf8');
+    tool(name, `case $* in *${argument}*) kill -KILL $PPID ;; esac`);
+    const { signal } = spawnSync('sh', [join(work, 'updater.sh')], {
+      env: { PATH: `${directory}/tools:${process.env.PATH}` },
+    });
+    expect(signal).to.equal('SIGKILL');
+    writeFileSync(join(directory, 'tools', name), before);
+  }
   const log = () => readFileSync(join(work, 'log'), 'utf8');
   const calls = () => readFileSync(join(directory, 'calls'), 'utf8').trim().split('\n');
 
-  it('waits for it', () => {
+  it('keeps the version before until its verdict is on the disk', () => {
+    lockedTimes(0);
+    updateUntil('sync', 'verdict.part');
+    expect(existsSync(join(work, 'kept.deb'))).to.equal(true);
+    expect(update()).to.equal('updated');
+    expect(existsSync(join(work, 'kept.deb')), 'what is not needed any more').to.equal(false);
+  });
+
+  it('has what it unpacks from an archive on the disk before it counts as installed', () => {
+    const job = readFileSync(join(work, 'job'), 'utf8');
+    writeFileSync(join(work, 'job'), job.replace('kind=deb', 'kind=archive'));
+    const connected = `{"pid":17,"version":"0.2.0","connection":{"state":"connected"}}`;
+    tool(
+      'tar',
+      `case $1 in
+-cf) echo kept > "$2" ;;
+*) echo unpacked >> ${directory}/calls; echo '${connected}' > ${directory}/agent/status.json ;;
+esac`,
+    );
+    tool('sync', `echo "sync $*" >> ${directory}/calls`);
+    tool('systemd-tmpfiles', ':');
+    expect(update()).to.equal('updated');
+    const all = calls();
+    const next = all.slice(all.indexOf('unpacked') + 1);
+    expect(next[0]).to.equal('sync -f /usr');
+    expect(next[1]).to.match(/phase\.part$/);
+  });
+
+  it('waits for another dpkg that is at work', () => {
     lockedTimes(20);
     expect(update()).to.equal('updated');
     expect(calls()).to.have.length(21);
   });
 
-  it('changes nothing, and says so, when that takes too long', () => {
+  it('changes nothing, and says so, when another dpkg takes too long', () => {
     lockedTimes(1_000_000);
     expect(update()).to.equal('unchanged');
     expect(calls().filter((call) => !call.endsWith('/new.deb'))).to.deep.equal([]);
