@@ -558,6 +558,21 @@ describe('drover sets things up', function () {
       page(...Array.from({ length: 230 }, (_, at) => aHost(`edge-${at}`, { presence: 'Offline' }))),
     );
     expect((await cli.run([])).stdout).to.match(/^Offline +230 hosts: edge-0 edge-1 edge-2 edge-3 \+226$/m);
+    const broughtIn = Array.from({ length: 1_200 }, (_, at) =>
+      aDeployment({
+        id: `d-IN${`${at}`.padStart(7, '0')}`,
+        status: 'Succeeded',
+        creator: 'autoscaling',
+        createdAt: now,
+      }),
+    );
+    api.on('GET /v1/deployments', ({ query }: FakeRequest) => {
+      const all = query['active'] === 'true' ? [] : [...broughtIn, failed];
+      const from = Number(query['cursor'] ?? 0);
+      const to = from + Number(query['limit']);
+      return { body: { items: all.slice(from, to), nextCursor: to < all.length ? `${to}` : null } };
+    });
+    expect((await cli.run([])).stdout, 'however many hosts were brought in since').to.contain('d-FAILED001');
     api.on('GET /v1/deployments', page()).on('GET /v1/hosts', page());
     expect((await cli.run(['status'])).stdout).to.equal(
       'Nothing runs, nothing of the last day is left broken, no host is offline.\n',

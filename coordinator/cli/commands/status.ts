@@ -35,8 +35,9 @@ export const statusCommand = defineCommand({
 async function showOverview(cli: Cli, client: DroverClient): Promise<void> {
   const now = cli.world.clock.now();
   const [running, recent, offline] = await Promise.all([
-    collect(client.all('listDeployments', { active: true, limit: 100 }), 100),
-    collect(client.all('listDeployments', { since: now - DAY_MS, limit: 200 }), 200),
+    collect(client.all('listDeployments', { active: true })),
+    // All of them: a fleet that grows makes hundreds in an hour, each to bring one host in.
+    collect(client.all('listDeployments', { since: now - DAY_MS })),
     collect(client.all('listHosts', { presence: 'Offline' })),
   ]);
   const failed = notMended(recent);
