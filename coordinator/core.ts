@@ -212,7 +212,7 @@ export async function createCore(parts: CoreParts) {
     reports,
   });
 
-  const membership = createMembership({ database, wakeGroup });
+  const membership = createMembership({ wakeGroup });
   const deployments = createDeployments({
     database,
     changes,

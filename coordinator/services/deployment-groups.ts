@@ -22,6 +22,7 @@ import {
   toDeploymentGroups,
 } from '../storage/rows/deployment-groups.ts';
 import type { DeploymentGroupRow } from '../storage/tables.ts';
+import type { Membership } from './membership.ts';
 import { insertResourceTags, tagDetails } from './resource-tags.ts';
 
 type Routes = typeof deploymentGroupRoutes;
@@ -33,8 +34,7 @@ interface Parts {
   database: Database;
   clock: Clock;
   randomness: Randomness;
-  /** Called after a commit that may change which hosts the group selects. */
-  groupChanged(groupId: string): Promise<void>;
+  groupChanged: Membership['groupChanged'];
 }
 
 export function createDeploymentGroups({ database, clock, randomness, groupChanged }: Parts) {
@@ -72,7 +72,8 @@ export function createDeploymentGroups({ database, clock, randomness, groupChang
       { aws = {}, resourceTags = {} }: { aws?: AwsGroupSettings; resourceTags?: Tags } = {},
     ): Promise<DeploymentGroup> {
       const { name, ...settings } = body;
-      const row = await database.transaction(async ({ query }) => {
+      const { row, wakeGroups } = await database.transaction(async (tx) => {
+        const { query } = tx;
         refuseReserved(params.application);
         await applicationRow(query, params.application);
         await findDeploymentConfig(query, settings.deploymentConfigName);
@@ -100,9 +101,9 @@ export function createDeploymentGroups({ database, clock, randomness, groupChang
           subject,
           details: { ...settings, ...tagDetails(resourceTags) },
         });
-        return created;
+        return { row: created, wakeGroups: await groupChanged(tx, created.id) };
       });
-      await groupChanged(row.id);
+      wakeGroups();
       return asGroup(database.query, row);
     },
 
@@ -124,7 +125,8 @@ export function createDeploymentGroups({ database, clock, randomness, groupChang
         aws: AwsGroupSettings;
       },
     ): Promise<DeploymentGroup> {
-      const row = await database.transaction(async ({ query }) => {
+      const { row, wakeGroups } = await database.transaction(async (tx) => {
+        const { query } = tx;
         refuseReserved(params.application);
         const before = await deploymentGroupRow(query, params);
         const { body, aws } = change({ settings: settingsOf(before), aws: awsSettingsOf(before) });
@@ -149,9 +151,9 @@ export function createDeploymentGroups({ database, clock, randomness, groupChang
           subject: `${params.application}/${params.group}`,
           details: name === before.name ? changed : { ...changed, name },
         });
-        return { ...before, ...after };
+        return { row: { ...before, ...after }, wakeGroups: await groupChanged(tx, before.id) };
       });
-      await groupChanged(row.id);
+      wakeGroups();
       return asGroup(database.query, row);
     },
 

@@ -9,6 +9,7 @@ import { hashSecret } from '../auth/tokens.ts';
 import type { Database, Queryable } from '../storage/database.ts';
 import { insertAudit } from '../storage/rows/audit.ts';
 import type { HostRow, JoinTokenRow } from '../storage/tables.ts';
+import type { Membership } from './membership.ts';
 
 type Enrol = (typeof agentRoutes)['enrol'];
 type Request = z.output<Enrol['body']>;
@@ -17,8 +18,7 @@ interface Parts {
   clock: Clock;
   randomness: Randomness;
   coordinatorId: string;
-  /** After the commit: the host may have entered groups. */
-  hostChanged(hostId: string): Promise<void>;
+  hostChanged: Membership['hostChanged'];
 }
 
 /**
@@ -34,7 +34,8 @@ export function createEnrolment({ database, clock, randomness, coordinatorId, ho
     async enrol(request: Request, remoteAddress: string): Promise<z.input<Enrol['reply']>> {
       if (parsePublicKey(request.publicKey) === null)
         throw new AppError('invalid', 'body.publicKey: not a raw Ed25519 public key of 32 bytes in base64');
-      const enrolled = await database.transaction(async ({ query }) => {
+      const { row, wakeGroups } = await database.transaction(async (tx) => {
+        const { query } = tx;
         const token = await query
           .selectFrom('join_tokens')
           .selectAll()
@@ -45,15 +46,17 @@ export function createEnrolment({ database, clock, randomness, coordinatorId, ho
           .selectAll()
           .where('public_key', '=', request.publicKey)
           .executeTakeFirst();
-        if (token !== undefined && known?.join_token_id === token.id) return known;
+        // Earlier versions wrote the host alone, and put it into its groups after that.
+        if (token !== undefined && known?.join_token_id === token.id)
+          return { row: known, wakeGroups: await hostChanged(tx, known.id) };
         checkToken(token, clock.now());
         if (known !== undefined) throw keyConflict(known);
         await checkName(query, request.name);
-        return insertHost(query, token, request, remoteAddress);
+        const made = await insertHost(query, token, request, remoteAddress);
+        return { row: made, wakeGroups: await hostChanged(tx, made.id) };
       });
-      // Also for one that is known: the first request may have ended between the two.
-      await hostChanged(enrolled.id);
-      return { hostId: enrolled.id, hostName: enrolled.name, coordinatorId };
+      wakeGroups();
+      return { hostId: row.id, hostName: row.name, coordinatorId };
     },
   };
 

@@ -11,14 +11,14 @@ import { insertAudit } from '../storage/rows/audit.ts';
 import { hostRow, runningDeployments, tagsOf, toHost } from '../storage/rows/hosts.ts';
 import type { HostRow } from '../storage/tables.ts';
 import { leaveDeployments } from './forgotten-host.ts';
+import type { Membership } from './membership.ts';
 
 type Routes = typeof hostRoutes;
 type ListQuery = z.output<Routes['listHosts']['query']>;
 interface Parts {
   database: Database;
   clock: Clock;
-  /** After a commit that may change which groups select the host. */
-  hostChanged(hostId: string): Promise<void>;
+  hostChanged: Membership['hostChanged'];
   changes: ChangeSequence;
   triggers: TriggerOutbox;
   /** After the commit: these deployments must be looked at again. */
@@ -53,14 +53,15 @@ export function createHosts(parts: Parts) {
 
     /** @throws AppError `not_found` */
     async update(nameOrId: string, body: z.output<Routes['updateHost']['body']>, caller: Caller): Promise<Host> {
-      const row = await database.transaction(async ({ query }) => {
+      const { row, wakeGroups } = await database.transaction(async (tx) => {
+        const { query } = tx;
         const before = await hostRow(query, nameOrId);
         const changed = {
           ...(body.tags === undefined ? {} : { tags: JSON.stringify(body.tags) }),
           ...(body.zone === undefined ? {} : { zone: body.zone }),
           ...(body.scalingGroup === undefined ? {} : { scaling_group: body.scalingGroup }),
         };
-        if (Object.keys(changed).length === 0) return before;
+        if (Object.keys(changed).length === 0) return { row: before, wakeGroups: () => {} };
         await query.updateTable('hosts').set(changed).where('id', '=', before.id).execute();
         await insertAudit(query, {
           at: clock.now(),
@@ -69,9 +70,9 @@ export function createHosts(parts: Parts) {
           subject: before.name,
           details: { hostId: before.id, ...body },
         });
-        return { ...before, ...changed };
+        return { row: { ...before, ...changed }, wakeGroups: await parts.hostChanged(tx, before.id) };
       });
-      await parts.hostChanged(row.id);
+      wakeGroups();
       return withRunning(database.query, row);
     },
 

@@ -1,15 +1,19 @@
 import { isSelected } from '../domain/target-selection.ts';
 import { updatePendingHealth } from '../engine/pending-health.ts';
-import type { Database, DatabaseTransaction } from '../storage/database.ts';
+import type { DatabaseTransaction } from '../storage/database.ts';
 import { settingsOf } from '../storage/rows/deployment-groups.ts';
 import { tagsOf } from '../storage/rows/hosts.ts';
 import type { DeploymentGroupRow, HostRow } from '../storage/tables.ts';
 
+/** To be called once it is committed: the groups look at who has come, or gone. */
+export type WakeGroups = () => void;
+
+/** Each in the transaction of the change itself: else one that is kept while this is lost would leave a host out for good. */
 export interface Membership {
-  /** After a host was enrolled or its tags, name or scaling group changed: it may enter groups and leave others. */
-  hostChanged(hostId: string): Promise<void>;
-  /** After a group was created or its selection changed. */
-  groupChanged(groupId: string): Promise<void>;
+  /** A host was enrolled, or its tags, name or scaling group changed: it may enter groups and leave others. */
+  hostChanged(tx: DatabaseTransaction, hostId: string): Promise<WakeGroups>;
+  /** A group was created, or its selection changed. */
+  groupChanged(tx: DatabaseTransaction, groupId: string): Promise<WakeGroups>;
 }
 
 type SelectedHost = Pick<HostRow, 'id' | 'name' | 'tags' | 'scaling_group'>;
@@ -19,34 +23,30 @@ type SelectedHost = Pick<HostRow, 'id' | 'name' | 'tags' | 'scaling_group'>;
  * revision before it counts as in service. What is deployed stays on one that leaves; when it comes back, and nothing was deployed
  * to it since, it is what it was: else a selection that was wrong for a minute would take a whole fleet out of service at once.
  */
-export function createMembership(parts: { database: Database; wakeGroup(groupId: string): void }): Membership {
-  const { database } = parts;
+export function createMembership(parts: { wakeGroup(groupId: string): void }): Membership {
   return {
-    async hostChanged(hostId) {
-      const changed = await database.transaction(async (tx) => {
-        const host = await tx.query
-          .selectFrom('hosts')
-          .select(['id', 'name', 'tags', 'scaling_group'])
-          .where('id', '=', hostId)
-          .executeTakeFirst();
-        const groups = await tx.query.selectFrom('deployment_groups').selectAll().execute();
-        const into = host === undefined ? [] : groups.filter((group) => selects(group, host));
-        const left = await leave(tx, hostId, new Set(into.map((group) => group.id)));
-        for (const group of into) await enter(tx, group, [hostId]);
-        return [...left, ...into.map((group) => group.id)];
-      });
-      for (const groupId of changed) parts.wakeGroup(groupId);
+    async hostChanged(tx, hostId) {
+      const host = await tx.query
+        .selectFrom('hosts')
+        .select(['id', 'name', 'tags', 'scaling_group'])
+        .where('id', '=', hostId)
+        .executeTakeFirst();
+      const groups = await tx.query.selectFrom('deployment_groups').selectAll().execute();
+      const into = host === undefined ? [] : groups.filter((group) => selects(group, host));
+      const left = await leave(tx, hostId, new Set(into.map((group) => group.id)));
+      for (const group of into) await enter(tx, group, [hostId]);
+      return () => {
+        for (const groupId of [...left, ...into.map((group) => group.id)]) parts.wakeGroup(groupId);
+      };
     },
-    async groupChanged(groupId) {
-      await database.transaction(async (tx) => {
-        const group = await tx.query
-          .selectFrom('deployment_groups')
-          .selectAll()
-          .where('id', '=', groupId)
-          .executeTakeFirst();
-        if (group !== undefined) await reconcileGroup(tx, group);
-      });
-      parts.wakeGroup(groupId);
+    async groupChanged(tx, groupId) {
+      const group = await tx.query
+        .selectFrom('deployment_groups')
+        .selectAll()
+        .where('id', '=', groupId)
+        .executeTakeFirst();
+      if (group !== undefined) await reconcileGroup(tx, group);
+      return () => parts.wakeGroup(groupId);
     },
   };
 }

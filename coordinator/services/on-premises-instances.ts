@@ -11,6 +11,7 @@ import { insertAudit } from '../storage/rows/audit.ts';
 import { tagsOf } from '../storage/rows/hosts.ts';
 import type { HostRow } from '../storage/tables.ts';
 import type { Hosts } from './hosts.ts';
+import type { Membership, WakeGroups } from './membership.ts';
 
 /** A host as CodeDeploy's API knows on-premises instances. */
 export interface OnPremisesInstance {
@@ -35,7 +36,7 @@ interface Parts {
   clock: Clock;
   randomness: Randomness;
   hosts: Pick<Hosts, 'forget'>;
-  hostChanged(hostId: string): Promise<void>;
+  hostChanged: Membership['hostChanged'];
 }
 
 /** Source: CodeDeploy User Guide, "Limits", tags of an on-premises instance. */
@@ -52,7 +53,8 @@ export function createOnPremisesInstances({ database, clock, randomness, hosts, 
       caller: Caller,
     ): Promise<void> {
       const id = newHostId(randomness);
-      await database.transaction(async ({ query }) => {
+      const wakeGroups = await database.transaction(async (tx) => {
+        const { query } = tx;
         // Nor a name that is another host's id: its access key would be made for which of the two?
         const taken = await query
           .selectFrom('hosts')
@@ -99,8 +101,9 @@ export function createOnPremisesInstances({ database, clock, randomness, hosts, 
           subject: name,
           details: { hostId: id, iamArn },
         });
+        return hostChanged(tx, id);
       });
-      await hostChanged(id);
+      wakeGroups();
     },
 
     /** The host is forgotten, whichever agent it has; that it was there is remembered. Nothing for one that is not there. */
@@ -197,7 +200,9 @@ export function createOnPremisesInstances({ database, clock, randomness, hosts, 
       { set, remove }: { set: Tags; remove: readonly { key: string; value: string | null }[] },
       caller: Caller,
     ): Promise<void> {
-      const changed = await database.transaction(async ({ query }) => {
+      const changed = await database.transaction(async (tx) => {
+        const { query } = tx;
+        const wakes: WakeGroups[] = [];
         const rows = await query
           .selectFrom('hosts')
           .selectAll()
@@ -227,10 +232,11 @@ export function createOnPremisesInstances({ database, clock, randomness, hosts, 
             subject: row.name,
             details: { hostId: row.id, tags },
           });
+          wakes.push(await hostChanged(tx, row.id));
         }
-        return rows;
+        return wakes;
       });
-      for (const row of changed) await hostChanged(row.id);
+      for (const wakeGroups of changed) wakeGroups();
     },
   };
 }

@@ -167,7 +167,7 @@ export async function createEngineWorld(seed = 7): Promise<EngineWorld> {
     triggers,
   });
   const presence = createPresence({ database, clock, logger, settings, send, ...wake });
-  const membership = createMembership({ database, wakeGroup: engine.wakeGroup });
+  const membership = createMembership({ wakeGroup: engine.wakeGroup });
   const deployments = createDeployments({
     database,
     changes,
@@ -326,7 +326,7 @@ export async function createEngineWorld(seed = 7): Promise<EngineWorld> {
         })
         .execute();
       await world.connect(host);
-      await membership.hostChanged(host.id);
+      (await database.transaction((tx) => membership.hostChanged(tx, host.id)))();
       return host;
     },
     async connect(host) {
@@ -404,7 +404,7 @@ export async function createEngineWorld(seed = 7): Promise<EngineWorld> {
           aws_settings: '{}',
         })
         .execute();
-      await membership.groupChanged(id);
+      (await database.transaction((tx) => membership.groupChanged(tx, id)))();
       return id;
     },
     deploy: (revision, options = {}) =>

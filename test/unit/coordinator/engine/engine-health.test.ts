@@ -58,7 +58,11 @@ describe('what is known of a host after a deployment', () => {
     await deployed(world, '1');
     hosts[1]!.behaviour = () => 'fail';
     await deployed(world, '1', { onlyHostNames: ['web-2'], autoRollback: { enabled: false, events: [] } });
-    const groups = createDeploymentGroups({ ...world, randomness: seededRandomness(1), groupChanged: async () => {} });
+    const groups = createDeploymentGroups({
+      ...world,
+      randomness: seededRandomness(1),
+      groupChanged: async () => () => {},
+    });
     const { items } = await groups.listHosts({ application: 'app', group: 'prod' }, { limit: 10 });
     expect(items.map(({ isInService }) => isInService)).to.deep.equal([true, false]);
     expect((await world.readiness.of(hosts[1]!.id)).isReady).to.equal(false);

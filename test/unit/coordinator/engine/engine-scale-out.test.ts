@@ -1,5 +1,4 @@
 import { expect } from 'chai';
-import { createMembership } from '../../../../coordinator/services/membership.ts';
 import { ALL_AT_ONCE, aFleet, deployed, doing, ONE_AT_A_TIME } from '../../../support/engine-fleet.ts';
 import { createEngineWorld, type EngineWorld, type WorldHost } from '../../../support/engine-world.ts';
 
@@ -337,7 +336,7 @@ describe('a host that leaves its group and comes back', () => {
     const group = await world.database.query.selectFrom('deployment_groups').selectAll().executeTakeFirstOrThrow();
     for (const settings of [group.settings.replace('"web"', '"wbe"'), group.settings]) {
       await world.database.query.updateTable('deployment_groups').set({ settings }).execute();
-      await world.membership.groupChanged(group.id);
+      (await world.database.transaction((tx) => world.membership.groupChanged(tx, group.id)))();
       await world.run(1_000);
       expect(outOfService(hosts)).to.equal(0);
     }
@@ -502,8 +501,7 @@ describe('a host that leaves its group in the middle of a deployment and comes b
   it('is not brought in any more once it has left for good, also when the coordinator was restarted just then', async () => {
     const { host, id, waitingId } = await broughtInLater();
     await world.database.query.updateTable('hosts').set({ tags: '{"role":"db"}' }).execute();
-    const withoutWakes = createMembership({ database: world.database, wakeGroup: () => {} });
-    await withoutWakes.hostChanged(host.id);
+    await world.database.transaction((tx) => world.membership.hostChanged(tx, host.id));
     await world.run(11_000);
     world.finish(host, id, 'succeed');
     await world.run(30_000);

@@ -32,9 +32,10 @@ describe('an enrolment that is asked for again', () => {
       clock,
       randomness: seededRandomness(1),
       coordinatorId: 'c-1',
-      async hostChanged(hostId) {
+      async hostChanged(_tx, hostId) {
         if (isDiskFull) throw new Error('disk full');
         placed.push(hostId);
+        return () => {};
       },
     });
     const request = { joinToken: 'drover_join_x', publicKey: newKeys().publicKey, name: 'web-1', facts: {} };
