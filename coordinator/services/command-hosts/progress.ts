@@ -59,32 +59,35 @@ export async function loadWalk(query: Queryable, hostId: string, deploymentId: s
 }
 
 /**
- * What the last Install before has left on a host that was healthy with it when the deployment was made: the group has forgotten it
- * when it gave the host up. Null when that is unknown.
+ * What the last Install of the application before has left on a host that was healthy with it when the deployment was made: the group has
+ * forgotten it when it gave the host up. Null when that is unknown, or another group's.
  */
 async function installedBefore(
   query: Queryable,
   hostId: string,
-  { deploymentId, deploymentGroupId }: Assignment,
+  { deploymentId, deploymentGroupId, application }: Assignment,
 ): Promise<string | null> {
+  const now = await query
+    .selectFrom('targets')
+    .select(['was_healthy'])
+    .where('host_id', '=', hostId)
+    .where('deployment_id', '=', deploymentId)
+    .executeTakeFirst();
+  if (now?.was_healthy !== 1) return null;
   const last = await query
     .selectFrom('targets as t')
     .innerJoin('deployments as d', 'd.id', 't.deployment_id')
     .innerJoin('lifecycle_events as e', 'e.target_id', 't.id')
-    .innerJoin('targets as now', 'now.host_id', 't.host_id')
-    .innerJoin('deployments as made', 'made.id', 'now.deployment_id')
-    .select(['d.revision_id', 'e.status'])
+    .select(['d.group_id', 'd.revision_id', 'e.status'])
     .where('t.host_id', '=', hostId)
-    .where('d.group_id', '=', deploymentGroupId)
-    .where('now.deployment_id', '=', deploymentId)
-    .where('now.was_healthy', '=', 1)
-    .whereRef('d.number', '<', 'made.number')
+    .where('t.deployment_id', '<>', deploymentId)
+    .where('d.application', '=', application)
     .where('e.name', '=', 'Install')
     .where('e.status', '<>', 'Skipped')
-    .orderBy('d.number', 'desc')
+    .orderBy('t.started_at', 'desc')
     .limit(1)
     .executeTakeFirst();
-  return last?.status === 'Succeeded' ? last.revision_id : null;
+  return last?.status === 'Succeeded' && last.group_id === deploymentGroupId ? last.revision_id : null;
 }
 
 /** @param hasBegun a host that has begun goes on to its end, also after a stop (invariant I7 is about beginning) */

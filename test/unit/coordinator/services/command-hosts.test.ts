@@ -267,6 +267,20 @@ describe("hosts with AWS's agent", () => {
       expect((await eventsOf(id)).slice(0, 2)).to.deep.equal(['ApplicationStop Succeeded', 'DownloadBundle Skipped']);
     });
 
+    it('are as they were when they had not begun: they are lost, and back, and nothing is brought to them', async () => {
+      await deployed();
+      for (const _event of IN_PLACE_EVENTS) await host.carryOut();
+      const second = await deployed('v2');
+      await world.clock.advance(8 * MINUTE_MS);
+      expect(await world.target(second, host)).to.include({ status: 'Failed', errorCode: 'HOST_LOST' });
+      const poll = await world.online(host);
+      await world.clock.advance(2 * MINUTE_MS);
+      expect(poll.settled()).to.equal(null);
+      expect((await world.target(second, host)).message).to.contain('reported Skipped afterwards');
+      expect(await world.installed(host)).to.equal('r-v1');
+      expect((await world.core.services.readiness.of(host.id)).isReady).to.equal(true);
+    });
+
     it('get nothing new while the old command may still run', async () => {
       await deployed();
       const command = await host.take();
