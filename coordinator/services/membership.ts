@@ -92,6 +92,7 @@ const TAKE_UP = `INSERT INTO group_hosts (group_id, host_id, revision_id, instan
       WHERE t.host_id = l.host_id AND t.started_at IS NOT NULL AND t.change_sequence > l.change_sequence
         AND d.application = g.application)
   ON CONFLICT (group_id, host_id) DO NOTHING`;
+const IS_DEPLOYED_TO = 'SELECT id FROM deployments WHERE group_id = ? AND is_active = 1 LIMIT 1';
 /** A deployment that is under way has the host as healthy and still to come, and nothing is known of it any more. */
 const TAKEN_FOR_HEALTHY = `SELECT t.id FROM targets t JOIN deployments d ON d.id = t.deployment_id
     JOIN group_hosts m ON m.group_id = d.group_id AND m.host_id = t.host_id
@@ -114,6 +115,7 @@ async function enter(tx: DatabaseTransaction, group: DeploymentGroupRow, hostIds
      VALUES (?, ?, NULL, 'Unknown', NULL, ?) ON CONFLICT (group_id, host_id) DO NOTHING`,
     hostIds.map((hostId) => [group.id, hostId, converge]),
   );
+  if ((await tx.selectRaw(IS_DEPLOYED_TO, [group.id])).length === 0) return;
   for (const hostId of hostIds)
     if ((await tx.selectRaw(TAKEN_FOR_HEALTHY, [hostId, group.id])).length > 0)
       await updatePendingHealth(tx, group.id, [hostId], false);
