@@ -29,16 +29,21 @@ export function createCoalesced<Value>(parts: {
   function flush(): Promise<void> {
     timer?.cancel();
     timer = null;
-    if (gathered.size === 0) return running;
+    // Taken only when it is their turn: what is given back before that must not come after what is later.
+    running = running.then(handleGathered);
+    return running;
+  }
+
+  async function handleGathered(): Promise<void> {
+    if (gathered.size === 0) return;
     const values = gathered;
     gathered = new Map();
-    running = running
-      .then(() => parts.handle(values))
-      .catch((error) => {
-        parts.onError(error);
-        retryLater(values);
-      });
-    return running;
+    try {
+      await parts.handle(values);
+    } catch (error) {
+      parts.onError(error);
+      retryLater(values);
+    }
   }
 
   function retryLater(values: ReadonlyMap<string, Value>): void {

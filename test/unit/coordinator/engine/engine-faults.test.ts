@@ -74,6 +74,27 @@ describe('createCoalesced', () => {
     expect(handled).to.deep.equal([{ a: 1, b: 2 }]);
   });
 
+  it('never hands over an earlier value after a later one, also when that came while the earlier one was being dealt with', async () => {
+    const clock = createFakeClock();
+    const handled: number[] = [];
+    let failures = 1;
+    const gatherer = createCoalesced<number>({
+      clock,
+      windowMs: 4,
+      handle: async (values) => {
+        await new Promise<void>((resolve) => clock.setTimer(100, resolve));
+        if (failures-- > 0) throw new Error('not now');
+        handled.push(...values.values());
+      },
+      onError: () => {},
+    });
+    gatherer.add('a', 1);
+    await clock.advance(50);
+    gatherer.add('a', 2);
+    await clock.advance(2_000);
+    expect(handled).to.deep.equal([2]);
+  });
+
   it('gives up at the end', async () => {
     const { clock, gatherer, handled } = aGatherer(1);
     gatherer.add('a', 1);
