@@ -481,4 +481,22 @@ describe('drover watches deployments', function () {
     expect(exit).to.equal(0);
     expect(stdout).to.equal('one\ntwo\nthree\nfour\n');
   });
+
+  it('says that a script printed more than is kept, and shows the last lines of what is', async () => {
+    new FakeHerd(api).start('api-1').succeed('api-1').start('api-2').fail('api-2');
+    api.on('GET /v1/deployments/:deployment/targets/:host', { ...aFailedTarget('api-2'), lifecycleEvents: [] });
+    const kept = Buffer.from('one\ntwo\nthree\nfo');
+    api.on(
+      'GET /v1/deployments/:deployment/targets/:host/events/AfterInstall/output',
+      ({ query }: { query: Record<string, string> }) => {
+        const offset = Number(query['offset'] ?? 0);
+        const text = kept.subarray(offset, offset + 8).toString('utf8');
+        return { body: { offset, text, nextOffset: offset + text.length, length: 9_000_000, isTruncated: true } };
+      },
+    );
+    const { stdout, stderr } = await cli.run(['logs', ID, 'api-2', 'AfterInstall', '--tail', '2']);
+    expect(stdout).to.equal('three\nfo\n');
+    expect(stderr).to.contain('(api-2 AfterInstall printed more than the coordinator keeps)');
+    expect((await cli.run(['logs', ID, 'api-2', 'AfterInstall'])).stdout).to.equal('one\ntwo\nthree\nfo\n');
+  });
 });

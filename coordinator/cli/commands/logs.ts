@@ -128,8 +128,9 @@ async function printEvent(
   for (;;) {
     const offset = printer.offsetOf(place);
     const chunk = await outputOf(client, { ...place, offset, limitBytes: CHUNK_BYTES }, signal);
-    if (chunk === undefined || chunk.nextOffset <= offset) break;
-    const isLast = chunk.nextOffset >= chunk.length;
+    if (chunk === undefined) break;
+    // Nothing more comes of what the coordinator has not kept, though there was more.
+    const isLast = chunk.nextOffset >= chunk.length || chunk.nextOffset <= offset;
     printed += printer.take(place, chunk, { isLast, tail });
     if (isLast) break;
   }
@@ -156,6 +157,7 @@ class LogPrinter {
   readonly #options: { hasHosts: boolean; hasEvents: boolean; isRaw: boolean; grep: RegExp | undefined };
   readonly #offsets = new Map<string, number>();
   readonly #rests = new Map<string, string>();
+  readonly #toldOfMore = new Set<string>();
   /** While more may come, the beginning of a line waits for its end. */
   isMoreToCome = false;
 
@@ -189,8 +191,10 @@ class LogPrinter {
     const wanted = lines.filter((text) => this.#options.grep?.test(plainText(text)) ?? true);
     const shown = tail === undefined ? wanted : wanted.slice(-tail);
     for (const text of shown) this.#print(place, text);
-    if (options.isLast && chunk.isTruncated)
+    if (options.isLast && chunk.isTruncated && !this.#toldOfMore.has(key)) {
+      this.#toldOfMore.add(key);
       this.#cli.output.note(`(${place.host} ${place.event} printed more than the coordinator keeps)`);
+    }
     return shown.length;
   }
 
