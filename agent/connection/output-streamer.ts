@@ -56,6 +56,8 @@ interface Stream {
   finalBytes: number | null;
   sent: number;
   acknowledged: number;
+  /** On this connection. Before that the coordinator may have less than it acknowledged earlier: it was set back to a backup. */
+  isConfirmed: boolean;
   /** When something was last sent or acknowledged, epoch ms. */
   movedAt: number;
 }
@@ -146,7 +148,15 @@ export function createOutputStreamer(parts: OutputStreamerParts): OutputStreamer
     const key = keyOf(file);
     let stream = streams.get(key);
     if (stream === undefined) {
-      stream = { ...file, hasEnded: false, finalBytes: null, sent: 0, acknowledged: 0, movedAt: clock.now() };
+      stream = {
+        ...file,
+        hasEnded: false,
+        finalBytes: null,
+        sent: 0,
+        acknowledged: 0,
+        isConfirmed: false,
+        movedAt: clock.now(),
+      };
       streams.set(key, stream);
     }
     return stream;
@@ -155,7 +165,10 @@ export function createOutputStreamer(parts: OutputStreamerParts): OutputStreamer
   return {
     connected() {
       isConnected = true;
-      for (const stream of streams.values()) rewind(stream);
+      for (const stream of streams.values()) {
+        stream.isConfirmed = false;
+        rewind(stream);
+      }
       pump();
     },
     disconnected() {
@@ -184,10 +197,13 @@ export function createOutputStreamer(parts: OutputStreamerParts): OutputStreamer
     acknowledged(items) {
       for (const item of items) {
         const stream = streams.get(keyOf(item));
-        if (stream === undefined || item.length <= stream.acknowledged) continue;
+        if (stream === undefined) continue;
+        const isLess = item.length < stream.acknowledged;
+        if (item.length === stream.acknowledged || (isLess && stream.isConfirmed)) continue;
         stream.acknowledged = item.length;
         // It may have had more than we knew, from an earlier agent or connection.
-        stream.sent = Math.max(stream.sent, item.length);
+        stream.sent = isLess ? item.length : Math.max(stream.sent, item.length);
+        stream.isConfirmed = true;
         stream.movedAt = clock.now();
       }
       pump();

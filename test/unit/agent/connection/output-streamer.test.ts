@@ -20,8 +20,10 @@ function aStreamer() {
     logger: silentLogger,
     send(message: AgentMessage) {
       if (message.kind !== 'output') return true;
+      // What leaves a gap is not kept.
       for (const chunk of message.chunks)
-        received = received.slice(0, chunk.offset) + Buffer.from(chunk.data, 'base64').toString();
+        if (chunk.offset <= received.length)
+          received = received.slice(0, chunk.offset) + Buffer.from(chunk.data, 'base64').toString();
       clock.setTimer(1, () => streamer.acknowledged([{ ...FILE, length: received.length }]));
       return true;
     },
@@ -41,6 +43,9 @@ function aStreamer() {
       content = '';
     },
     received: () => received,
+    setBack: (to: number) => {
+      received = received.slice(0, to);
+    },
   };
 }
 
@@ -57,6 +62,23 @@ describe('the output streamer', () => {
     streamer.deploymentEnded('d-1');
     await clock.advance(1_000);
     expect(received()).to.equal('one\ntwo\n');
+    expect(completed).to.deep.equal(['d-1']);
+  });
+
+  it('sends once more what a coordinator that was set back to a backup has lost', async () => {
+    const { clock, streamer, print, received, setBack, completed } = aStreamer();
+    streamer.connected();
+    streamer.begin(FILE);
+    print('one\ntwo\n');
+    await clock.advance(1_000);
+    streamer.disconnected();
+    setBack(4);
+    streamer.connected();
+    print('three\n');
+    streamer.end(FILE);
+    streamer.deploymentEnded('d-1');
+    await clock.advance(1_000);
+    expect(received()).to.equal('one\ntwo\nthree\n');
     expect(completed).to.deep.equal(['d-1']);
   });
 
