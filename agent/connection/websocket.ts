@@ -1,4 +1,5 @@
 import { type RawData, WebSocket } from 'ws';
+import { keepHeadBytes } from '../../shared/core/bounded.ts';
 import { AppError } from '../../shared/core/errors.ts';
 import { MAX_FRAME_BYTES } from '../../shared/protocol/messages.ts';
 import { networkError } from '../../shared/sdk/network-errors.ts';
@@ -7,7 +8,7 @@ import type { Connection, ConnectionHandlers, Transport } from './transport.ts';
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 /** Frames that wait for the network, bytes. */
 const MAX_QUEUED_BYTES = 1_024 * 1_024;
-/** The closing handshake is not waited for longer than this, ms. */
+/** The longest reason that fits a close frame, bytes; a longer one is thrown back. */
 const CLOSE_REASON_BYTES = 120;
 
 export function createWebSocketTransport(parts: { coordinatorUrl: string; ca: string | null }): Transport {
@@ -73,7 +74,7 @@ function asConnection(socket: WebSocket, onOwnClose: (reason: string) => void): 
     },
     close(reason) {
       onOwnClose(reason);
-      socket.close(1000, reason.slice(0, CLOSE_REASON_BYTES));
+      socket.close(1000, keepHeadBytes(reason, CLOSE_REASON_BYTES));
     },
   };
 }

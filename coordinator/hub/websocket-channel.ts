@@ -1,6 +1,7 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocket, WebSocketServer } from 'ws';
+import { keepHeadBytes } from '../../shared/core/bounded.ts';
 import { MAX_FRAME_BYTES } from '../../shared/protocol/messages.ts';
 import type { Channel, ChannelReceiver } from './channel.ts';
 
@@ -105,6 +106,6 @@ class WebSocketChannel implements Channel {
   close(reason: string): void {
     // A paused socket would not see the answer to its close.
     this.#socket.resume();
-    this.#socket.close(CLOSE_CODE, reason.slice(0, MAX_REASON_BYTES));
+    this.#socket.close(CLOSE_CODE, keepHeadBytes(reason, MAX_REASON_BYTES));
   }
 }

@@ -7,6 +7,15 @@ export function keepTailBytes(text: string, maxBytes: number): string {
   return bytes.subarray(start).toString('utf8');
 }
 
+/** The same, keeping its beginning. */
+export function keepHeadBytes(text: string, maxBytes: number): string {
+  const bytes = Buffer.from(text, 'utf8');
+  if (bytes.length <= maxBytes) return text;
+  let end = maxBytes;
+  while (end > 0 && ((bytes[end] ?? 0) & 0xc0) === 0x80) end--;
+  return bytes.subarray(0, end).toString('utf8');
+}
+
 /** Cuts `text` to at most `maxLength` characters and says so with an ellipsis. */
 export function clip(text: string, maxLength: number): string {
   return text.length <= maxLength ? text : `${text.slice(0, Math.max(0, maxLength - 1))}…`;

@@ -141,6 +141,22 @@ describe('an agent and its connection', function () {
     expect(Number(/"retryInMs":(\d+)/.exec(agent.log)?.[1])).to.be.at.least(60_000);
   });
 
+  it('waits as well when that is said in a language with other letters', async () => {
+    coordinator.behaviour.problem = {
+      kind: 'problem',
+      code: 'host_unknown',
+      message:
+        'оператор велел координатору забыть этот хост, и координатор забыл его вместе со всеми его ключами и развёртываниями',
+      hint: '',
+      fatal: true,
+    };
+    agent.start();
+    while (!agent.log.includes('"retryInMs"') && !agent.log.includes('RangeError'))
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    expect(agent.log).not.to.contain('RangeError');
+    expect(Number(/"retryInMs":(\d+)/.exec(agent.log)?.[1])).to.be.at.least(60_000);
+  });
+
   it('tells in its status why it is refused, also when it was connected before', async () => {
     agent.start();
     await agent.connected();

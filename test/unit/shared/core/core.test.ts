@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { backoffMs } from '../../../../shared/core/backoff.ts';
-import { clip, keepTailBytes } from '../../../../shared/core/bounded.ts';
+import { clip, keepHeadBytes, keepTailBytes } from '../../../../shared/core/bounded.ts';
 import { sleep } from '../../../../shared/core/clock.ts';
 import { AppError, errorMessage, isAppError, wrapError } from '../../../../shared/core/errors.ts';
 import { newDeploymentGroupId, newDeploymentId, newHostId, newSecret } from '../../../../shared/core/ids.ts';
@@ -55,6 +55,24 @@ describe('keepTailBytes', () => {
         const tail = keepTailBytes(text, bytes);
         expect(Buffer.byteLength(tail)).to.be.at.most(bytes);
         expect(text.endsWith(tail)).to.equal(true);
+      }),
+    );
+  });
+});
+
+describe('keepHeadBytes', () => {
+  it('keeps the beginning, at the border of a character', () => {
+    expect(keepHeadBytes('abcdef', 3)).to.equal('abc');
+    expect(keepHeadBytes('éa', 2)).to.equal('é');
+    expect(keepHeadBytes('éa', 1)).to.equal('');
+  });
+
+  it('never gives more bytes than asked for', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme' }), fc.nat(40), (text, bytes) => {
+        const head = keepHeadBytes(text, bytes);
+        expect(Buffer.byteLength(head)).to.be.at.most(bytes);
+        expect(text.startsWith(head)).to.equal(true);
       }),
     );
   });
