@@ -17,6 +17,7 @@ import { createSession } from './connection/session.ts';
 import type { BundleDownload, Transport } from './connection/transport.ts';
 import { createDeployments } from './deployment/deployments.ts';
 import { eventOfLog, isPathSegment, type Layout } from './deployment/layout.ts';
+import { countedOn } from './deployment/retention.ts';
 import { unpackedDirectories } from './deployment/unpacked-directories.ts';
 import { collectDrift } from './drift.ts';
 import { driftAnswer } from './drift-answer.ts';
@@ -152,6 +153,10 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
         deploymentDirectory,
         signal,
         unpackedDirectories: () => unpackedDirectories(disk, layout, journal.state, assignment.deploymentGroupId),
+        neededDigests: () => {
+          const { current, previous } = countedOn(Object.values(journal.state.installed));
+          return [...current, ...previous];
+        },
       }),
     install: (request) =>
       install(installParts, {

@@ -7,8 +7,8 @@ import type { BundleDownload } from '../connection/transport.ts';
 import type { Disk } from '../host/disk.ts';
 import { MIN_DELTA_BYTES, prepareDelta } from './delta.ts';
 import { fetchBundle } from './fetch.ts';
-import { type CachedFile, planRetention } from './retention.ts';
-import { whyNoRoom } from './room.ts';
+import { planRetention } from './retention.ts';
+import { cachedFiles, removeCached, whyNoRoom } from './room.ts';
 import { adoptDirectory, type UnpackedBundle, unpackInto, unpackLimits } from './unpack.ts';
 
 export interface BundleRequest {
@@ -21,6 +21,8 @@ export interface BundleRequest {
   signal: AbortSignal;
   /** Other bundles that are unpacked on this host, the most alike first: what is in them need not be fetched. Default: none. */
   unpackedDirectories?(): Promise<readonly string[]>;
+  /** Of the cached bundles those that must stay where room is wanted for this one. Default: all of them. */
+  neededDigests?(): Iterable<string>;
   onProgress?(progress: BundleProgress): void;
 }
 
@@ -111,7 +113,7 @@ export function createBundles(parts: BundleParts): Bundles {
       if (!fetched.ok) return fetched;
       // What an agent that died has left of it gives room, too.
       await disk.removeTree(directory);
-      const noRoom = await whyNoRoom(parts, request.sizeBytes);
+      const noRoom = await whyNoRoom(parts, request, request.sizeBytes);
       if (noRoom !== null) return failed('disk_full', noRoom);
       return asOutcome(fetched.downloadedBytes, request.signal, () =>
         unpackInto(disk, {
@@ -138,15 +140,8 @@ export function createBundles(parts: BundleParts): Bundles {
     },
     async retain(keep) {
       if ((await disk.status(cacheDirectory)) === null) return new Set();
-      const files: CachedFile[] = [];
-      for (const name of await disk.list(cacheDirectory)) {
-        const status = await disk.status(join(cacheDirectory, name));
-        if (status?.kind === 'file') files.push({ name, sizeBytes: status.sizeBytes, modifiedAt: status.modifiedAt });
-      }
-      for (const name of planRetention(files, keep)) {
-        await disk.removeFile(join(cacheDirectory, name));
-        parts.logger.info({ file: name }, 'cached bundle removed');
-      }
+      const files = await cachedFiles(parts);
+      await removeCached(parts, planRetention(files, keep));
       const names = new Set(files.map(({ name }) => name));
       return new Set([...keep.digests].filter((digest) => names.has(`${digest}.manifest`) && !names.has(digest)));
     },

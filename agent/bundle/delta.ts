@@ -58,7 +58,7 @@ export async function prepareDelta(
       return { instead: `${missingBytes} of its ${totalBytes} bytes are not on this host` };
     await disk.removeTree(archiveDirectory);
     // What is fetched lies there unpacked once more.
-    const noRoom = await whyNoRoom(parts, totalBytes + missingBytes);
+    const noRoom = await whyNoRoom(parts, request, totalBytes + missingBytes);
     if (noRoom !== null) return { instead: noRoom };
     const fetchedBytes = missing.length === 0 ? 0 : await fetchFiles(parts, request, { missing, deltaDirectory });
     for (const { ordinal } of missing) contents.set(ordinal, join(deltaDirectory, String(ordinal)));

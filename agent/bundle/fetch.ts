@@ -99,7 +99,7 @@ async function tryOnce(parts: BundleParts, request: BundleRequest, state: FetchS
   try {
     const missingBytes = request.sizeBytes - ((await disk.status(path))?.sizeBytes ?? 0);
     // Unpacked it takes at least as much again.
-    const noRoom = await whyNoRoom(parts, Math.max(0, missingBytes) + request.sizeBytes);
+    const noRoom = await whyNoRoom(parts, request, Math.max(0, missingBytes) + request.sizeBytes);
     if (noRoom !== null) return { kind: 'failed', reason: 'disk_full', message: noRoom };
     const file = await disk.openAppend(path, 0o600);
     try {

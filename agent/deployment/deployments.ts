@@ -5,7 +5,7 @@ import { digestOfUnpacked } from '../bundle/delta.ts';
 import { findDeployment, installedRevisionId } from '../journal/state.ts';
 import { type DeploymentParts, runDeployment } from './deployment.ts';
 import { isPathSegment } from './layout.ts';
-import { outdatedDeployments } from './retention.ts';
+import { countedOn, outdatedDeployments } from './retention.ts';
 
 /** Deployments that may wait on one host. The coordinator gives one at a time to each; more than this is a fault. */
 const MAX_QUEUED = 64;
@@ -141,8 +141,7 @@ export function createDeployments(parts: DeploymentsParts): Deployments {
         ...installed.map((revision) => revision.deploymentId),
         ...state.deployments.map((deployment) => deployment.assignment.deploymentId),
       ]);
-      const current = new Set(installed.map(({ digest }) => digest));
-      const previous = new Set(installed.flatMap(({ previousDigest }) => previousDigest ?? []));
+      const { current, previous } = countedOn(installed);
       const unpackedOnly = await parts.retainBundles(new Set([...current, ...previous]));
       // What a rollback needs is in the cache, packed, or in its deployment's directory alone.
       if ([...previous].some((digest) => unpackedOnly.has(digest)))

@@ -1,3 +1,15 @@
+/** The bundles of what is installed, and of what was before: what a rollback goes back to. */
+export function countedOn(installed: Iterable<{ digest: string; previousDigest?: string | undefined }>): {
+  current: Set<string>;
+  previous: Set<string>;
+} {
+  const all = [...installed];
+  return {
+    current: new Set(all.map(({ digest }) => digest)),
+    previous: new Set(all.flatMap(({ previousDigest }) => previousDigest ?? [])),
+  };
+}
+
 /**
  * Deployment directories of a group that may be removed. Kept: the `maxRevisions` newest, and whatever is `needed` (installed, running
  * or waiting).

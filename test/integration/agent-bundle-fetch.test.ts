@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { type BundleOutcome, createBundles } from '../../agent/bundle/bundles.ts';
@@ -267,6 +267,25 @@ describe('bundles', () => {
     const { prepare } = bundlesWith(download, { disk: full });
     expect(reasonOf(await prepare({ deploymentDirectory: join(root, 'd-2') }))).to.equal('disk_full');
     expect(unpacked).to.deep.equal([]);
+  });
+
+  it('lets cached bundles give way that nobody counts on, where there is no room, the oldest first', async () => {
+    const [needed, old, older] = ['a', 'b', 'c'].map((letter) => letter.repeat(64));
+    const { download } = source((offset) => pieces(offset));
+    mkdirSync(join(root, 'cache'));
+    for (const [at, name] of [older, old, needed].entries()) {
+      writeFileSync(join(root, 'cache', name ?? ''), Buffer.alloc(50_000));
+      utimesSync(join(root, 'cache', name ?? ''), 1_000 + at, 1_000 + at);
+    }
+    // Twice the bundle fits once one of the two is gone.
+    const tight: Disk = {
+      ...disk,
+      freeBytes: async () => (existsSync(join(root, 'cache', older ?? '')) ? 30_000 : 80_000),
+    };
+    const { prepare } = bundlesWith(download, { disk: tight });
+    expect(reasonOf(await prepare()), 'of which none may go').to.equal('disk_full');
+    expect(reasonOf(await prepare({ neededDigests: () => [needed ?? ''] }))).to.equal('ok');
+    expect(cache()).to.have.members([needed, old, digest]);
   });
 
   it('is not put together from what is here on a disk that is too full either', async () => {
