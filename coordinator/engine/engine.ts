@@ -116,7 +116,10 @@ export function createEngine(parts: EngineParts): Engine {
       if (madeUp !== null) await madeUp;
       const round = await database.transaction(async (tx) => {
         const now = clock.now();
-        const loaded = await loadRolloutView(tx, id as DeploymentId, now, settings);
+        const loaded = await loadRolloutView(tx, id as DeploymentId, now, {
+          ...settings,
+          upSince: standstill.upSince(),
+        });
         if (loaded === null) return null;
         const decided = decide(loaded.view, now);
         parts.decided?.(loaded.view, now, decided);
@@ -247,6 +250,7 @@ export function createEngine(parts: EngineParts): Engine {
 
   const engine: Engine = {
     async start() {
+      standstill.started();
       await wakeAll();
       tick = clock.setTimer(TICK_MS, () => void onTick());
     },

@@ -13,6 +13,8 @@ interface Parts {
   hostLostAfterMs: number;
 }
 
+/** Connections that ended while nothing could run are found out within the time of a silence, ms. */
+const FOUND_OUT_MS = 15_000;
 /** A clock that is set back by less makes hosts wait for so much longer, ms; a deadline that presence gives has no more (services/presence.ts). */
 const SET_BACK_MS = 60_000;
 
@@ -24,6 +26,7 @@ const SET_BACK_MS = 60_000;
 export function createStandstill(parts: Parts) {
   const { database, changes, clock, logger } = parts;
   let lookedAt = clock.now();
+  let upSince = lookedAt;
   /** What was written later may be by the clock as it is since. */
   let lookedSequence = changes.last();
   let makingUp: Promise<void> | null = null;
@@ -42,6 +45,7 @@ export function createStandstill(parts: Parts) {
         [[lostMs, lookedAt]],
       );
     });
+    upSince = lookedAt + lostMs + FOUND_OUT_MS;
     logger.warn({ lostMs }, 'the coordinator stood still, or its clock was set forward: hosts get that time again');
   }
 
@@ -67,10 +71,17 @@ export function createStandstill(parts: Parts) {
         [now, now],
       ]);
     });
+    upSince = Math.min(upSince, now);
     logger.warn({ leapMs }, 'the clock was set back: hosts have no more time for that');
   }
 
   return {
+    /** The coordinator is there from now on. */
+    started(): void {
+      upSince = clock.now();
+    },
+    /** Who has been away since before may only have had no chance to come back. */
+    upSince: () => upSince,
     /** Before every decision, and at least as often as is tolerated. Null when there is nothing to wait for. */
     makeUp(): Promise<void> | null {
       if (makingUp !== null) return makingUp;

@@ -7,6 +7,9 @@ import { healthConstraints, healthConstraintsInvalid, manualStop, noInstances, t
 import { rollbackDecisions } from './rollback.ts';
 import type { PendingTarget, RolloutView } from './view.ts';
 
+/** Agents that could not connect for a while try again every half minute; and the attempt takes its time. */
+const RETURN_MS = 45_000;
+
 /**
  * The whole rollout of one deployment as one pure function: all facts in, all changes out. The engine calls it again after
  * every commit until it has nothing more to say, so each call may take just the next step of the story.
@@ -91,6 +94,7 @@ function startNext(view: RolloutView, now: number): Decision[] {
   for (const target of view.next) {
     if (forUnhealthy <= 0) break;
     if (target.wasHealthy && healthyWait) continue;
+    if (isOnItsWay(target, view, now)) continue;
     if (target.presence === 'Reconnecting') continue;
     if (target.presence === 'Offline') {
       // Its failure changes what else may start: the next round decides on the new counts.
@@ -117,12 +121,20 @@ function startNext(view: RolloutView, now: number): Decision[] {
 
 /** Only hosts that would cost too much service are left to start, since others are down: wait for those, then give up. */
 function holdForOfflineHosts(view: RolloutView, now: number): Decided {
-  const { offlineInService, counts, settings } = view;
-  const canStartNone = view.next.every((target) => target.presence !== 'Reconnecting') && view.next.length > 0;
+  const { offlineInService, counts, settings, next } = view;
+  const returnBy = settings.upSince + RETURN_MS;
+  if (next.some((target) => isOnItsWay(target, view, now)))
+    return { decisions: [], wakeAt: Math.min(returnBy, wait(view).wakeAt ?? returnBy) };
+  const canStartNone = next.every((target) => target.presence !== 'Reconnecting') && next.length > 0;
   if (counts.inProgress > 0 || !canStartNone || offlineInService.awaitedSince === null) return wait(view);
-  const giveUpAt = offlineInService.awaitedSince + settings.hostLostAfterMs;
+  const giveUpAt = Math.max(returnBy, offlineInService.awaitedSince + settings.hostLostAfterMs);
   if (now >= giveUpAt) return said([{ kind: 'begin-ending', as: 'Failed', error: healthConstraints(view) }]);
   return { decisions: [], wakeAt: Math.min(giveUpAt, wait(view).wakeAt ?? giveUpAt) };
+}
+
+/** The coordinator's own absence is nobody's failure: who has not been here since its start has a while for that. */
+function isOnItsWay({ presence, presenceSince }: PendingTarget, { settings }: RolloutView, now: number): boolean {
+  return presence === 'Offline' && presenceSince <= settings.upSince && now < settings.upSince + RETURN_MS;
 }
 
 function failOffline(target: PendingTarget): Decision {

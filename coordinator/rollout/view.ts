@@ -90,4 +90,6 @@ export interface RolloutSettings {
   acceptTimeoutMs: number;
   /** How long a host may stay away inside a deployment, or hosts that count as in service may be down. */
   hostLostAfterMs: number;
+  /** Since when the coordinator is there. Who has been away since before may only have had no chance to come back. */
+  upSince: number;
 }

@@ -125,7 +125,6 @@ export function createWatch(history: History): {
       coordinatorEnded(why) {
         trace.say('coordinator', `ends: ${why}`);
         notices.coordinatorEnded(why);
-        patience.coordinatorEnded();
         timeline.after(history.coordinatorDownMs, () => void coordinator.start());
         history.signal('coordinator-ended');
       },

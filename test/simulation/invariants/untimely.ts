@@ -3,6 +3,8 @@ import type { SeenDeployment } from '../observer.ts';
 
 /** Silence after which a host is offline, as the simulated coordinator is set up, ms (docs/rollout.md, Health). */
 const OFFLINE_AFTER_MS = 15_000;
+/** How long a host has to come back that has not been here since the coordinator's start, ms (docs/rollout.md, Time). */
+const RETURN_MS = 45_000;
 /** What is decided of a host's absence is decided later than it may be, never so much earlier, ms. */
 const SLACK_MS = 1_000;
 
@@ -24,8 +26,6 @@ interface GivenUp {
 export interface PatienceCheck {
   /** After every step: who is online. */
   look(): void;
-  /** The coordinator has ended: who is offline by now stays so. */
-  coordinatorEnded(): void;
   /** A deployment's row has changed: whether somebody was given up by it. */
   changed(deployment: SeenDeployment): void;
 }
@@ -40,9 +40,7 @@ export function createPatienceCheck({ world, violate }: History): PatienceCheck 
   let starts = 0;
   let commits = 0;
   let onlineNow: string[] = [];
-  let offlineBefore = new Set<string>();
   const online = world.database.look.prepare<[], { id: string }>(`SELECT id FROM hosts WHERE presence = 'Online'`);
-  const offline = world.database.look.prepare<[], { id: string }>(`SELECT id FROM hosts WHERE presence = 'Offline'`);
   const givenUp = world.database.look.prepare<[string], GivenUp>(
     `SELECT t.id, t.host_id AS hostId, t.host_name AS name, t.error_code AS errorCode FROM targets t
      WHERE t.deployment_id = ? AND t.status = 'Failed' AND t.error_code IN ('HOST_OFFLINE', 'HOST_LOST')`,
@@ -53,15 +51,15 @@ export function createPatienceCheck({ world, violate }: History): PatienceCheck 
       if (coordinator.starts !== starts) {
         starts = coordinator.starts;
         upSince = timeline.now;
+        // What the rows say is from before.
+        onlineNow = [];
       }
       if (commits === world.database.commits) return;
       commits = world.database.commits;
       const before = onlineNow;
-      onlineNow = online.all().map((host) => host.id);
+      const hub = coordinator.core?.hub;
+      onlineNow = online.all().flatMap((host) => (hub?.isConnected(host.id) === true ? [host.id] : []));
       for (const hostId of [...before, ...onlineNow]) lastOnline.set(hostId, timeline.now);
-    },
-    coordinatorEnded() {
-      offlineBefore = new Set(offline.all().map((host) => host.id));
     },
     changed({ id: deploymentId }) {
       if (daysPass) return;
@@ -69,11 +67,12 @@ export function createPatienceCheck({ world, violate }: History): PatienceCheck 
         if (judged.has(id)) continue;
         judged.add(id);
         if (errorCode === 'HOST_OFFLINE' && leaps > 0) continue;
-        const patienceMs = errorCode === 'HOST_LOST' ? plan.hostLostAfterMs : OFFLINE_AFTER_MS;
         // One that has never been here is offline from its enrolment on.
         const seen = lastOnline.get(hostId);
         if (seen === undefined) continue;
-        const since = errorCode === 'HOST_OFFLINE' && offlineBefore.has(hostId) ? seen : Math.max(seen, upSince);
+        const untilOfflineMs = seen > upSince ? OFFLINE_AFTER_MS : RETURN_MS;
+        const patienceMs = errorCode === 'HOST_LOST' ? plan.hostLostAfterMs : untilOfflineMs;
+        const since = Math.max(seen, upSince);
         if (timeline.now - since < patienceMs - SLACK_MS - leaps * LEAP_MS)
           violate('I4', `${deploymentId} gives ${name} up as ${errorCode} after ${timeline.now - since} ms`);
       }

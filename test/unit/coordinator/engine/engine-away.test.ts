@@ -92,3 +92,49 @@ describe('a deployment of which hosts in service are away', () => {
     expect(await world.get(id)).to.nested.include({ status: 'Succeeded' });
   });
 });
+
+describe('a coordinator that was away', () => {
+  let world: EngineWorld;
+  beforeEach(async () => {
+    world = await createEngineWorld();
+  });
+  afterEach(() => world.close());
+
+  /** OneAtATime, web-1 at work, when the coordinator ends; it is back after some minutes. */
+  async function aRestart() {
+    const hosts = await aFleet(world, 3);
+    await deployed(world, '1', ALL_AT_ONCE);
+    for (const host of hosts) host.behaviour = doing({ 2: 'hang' });
+    const { id } = await deployed(world, '2', ONE_AT_A_TIME);
+    for (const host of hosts) {
+      host.isConnected = false;
+      world.reports.closeJournal(host.id);
+    }
+    world.clock.standStill(180_000);
+    await world.presence.start();
+    await world.engine.start();
+    await world.run(1_000);
+    await world.connect(hosts[0]!);
+    world.finish(hosts[0]!, id, 'succeed');
+    return { hosts, id };
+  }
+
+  it('fails nobody at its turn who may just not have tried again: agents pause for half a minute after many failures', async () => {
+    const { hosts, id } = await aRestart();
+    await world.run(30_000);
+    expect((await world.get(id)).overview).to.include({ Pending: 2, Succeeded: 1 });
+    for (const host of hosts.slice(1)) await world.connect(host);
+    await world.run(200);
+    for (const host of hosts.slice(1)) {
+      world.finish(host, id, 'succeed');
+      await world.run(200);
+    }
+    expect(await world.get(id)).to.nested.include({ status: 'Succeeded', 'overview.Succeeded': 3 });
+  });
+
+  it('fails at its turn who is not back by then', async () => {
+    const { id } = await aRestart();
+    await world.run(60_000);
+    expect(await world.history.getTarget(id, 'web-2')).to.include({ errorCode: 'HOST_OFFLINE' });
+  });
+});

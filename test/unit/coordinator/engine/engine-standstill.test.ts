@@ -47,6 +47,23 @@ describe('a coordinator that stood still', () => {
     await world.run(310_000);
     expect(await statusOf('web-1')).to.deep.equal({ status: 'Failed', errorCode: 'HOST_LOST' });
   });
+
+  it('fails nobody at its turn who has lost the connection by that, and is not back yet', async () => {
+    const hosts = await aFleet(world, 3);
+    await deployed(world, '1', ALL_AT_ONCE);
+    for (const host of hosts) host.behaviour = doing({ 2: 'hang' });
+    const { id } = await deployed(world, '2', ONE_AT_A_TIME);
+    world.clock.standStill(120_000);
+    await world.run(1_000);
+    for (const host of hosts.slice(1)) world.disconnect(host);
+    await world.run(100);
+    world.finish(hosts[0]!, id, 'succeed');
+    await world.run(30_000);
+    expect((await world.get(id)).overview).to.include({ Pending: 2, Succeeded: 1 });
+    for (const host of hosts.slice(1)) await world.connect(host);
+    await world.run(200);
+    expect((await world.get(id)).overview).to.include({ Pending: 1, InProgress: 1 });
+  });
 });
 
 describe('a coordinator whose clock was set back', () => {

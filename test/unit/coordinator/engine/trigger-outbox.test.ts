@@ -79,6 +79,8 @@ describe('the outbox of triggers', () => {
     const offline = await world.addHost('web-2');
     await world.addRevision('1');
     await toldAll();
+    // Later than the coordinator's start, after which who is away has longer.
+    await world.run(1);
     world.disconnect(offline);
     await world.run(20_000);
     const { id } = await world.deploy('1', { deploymentConfigName: 'CodeDeployDefault.AllAtOnce' });
