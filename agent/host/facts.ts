@@ -7,7 +7,7 @@ import type { Disk } from './disk.ts';
 const MAX_FACT_FILE_BYTES = 16 * 1_024;
 /** Where .ci/package.mjs puts it. */
 const PACKAGED_NODE = '/usr/lib/drover-agent/node';
-/** There while dpkg knows the package. systemd/agent-update/place.sh looks at the same file. */
+/** There while dpkg knows the package. systemd/agent-update/place.sh asks dpkg itself, which also knows one that was removed. */
 const DPKG_LIST = '/var/lib/dpkg/info/drover-agent.list';
 
 /**

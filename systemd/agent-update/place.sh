@@ -13,7 +13,11 @@ case $(uname -m) in
   aarch64) architecture=arm64 ;;
   *) architecture=$(uname -m) ;;
 esac
-if [ -e /var/lib/dpkg/info/drover-agent.list ]; then kind=deb suffix=deb; else kind=archive suffix=tar.gz; fi
+# Of a package that was removed dpkg keeps a list of what is left, and what is here came from elsewhere since.
+case $(dpkg-query --show --showformat '${db:Status-Abbrev}' drover-agent 2> /dev/null) in
+  '' | ?n* | ?c*) kind=archive suffix=tar.gz ;;
+  *) kind=deb suffix=deb ;;
+esac
 package=packages/drover-agent_${version}_$architecture.$suffix
 
 # What is installed may be broken, and say anything.

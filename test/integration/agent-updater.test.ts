@@ -1,11 +1,46 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 
 const SCRIPT = readFileSync(new URL('../../systemd/agent-update/updater.sh', import.meta.url), 'utf8');
 const LOCKED = 'dpkg: error: dpkg frontend lock was locked by another process with pid 4711';
+
+describe('what an agent update finds on a host', () => {
+  const kindWhere = (status: string) => {
+    const directory = mkdtempSync(join(tmpdir(), 'drover-place-'));
+    try {
+      copyFileSync(new URL('../../systemd/agent-update/place.sh', import.meta.url), join(directory, 'place.sh'));
+      writeFileSync(join(directory, 'VERSION'), '0.2.0\n');
+      writeFileSync(join(directory, 'dpkg-query'), `#!/bin/sh\nprintf '${status}'\n`, { mode: 0o755 });
+      const { stdout } = spawnSync('sh', ['-c', '. ./place.sh; echo $kind $package'], {
+        cwd: directory,
+        encoding: 'utf8',
+        env: { PATH: `${directory}:${process.env.PATH}` },
+      });
+      return stdout.trim();
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  };
+
+  it('is a package only while dpkg has it installed: of one that was removed nothing could be kept', () => {
+    expect(kindWhere('ii ')).to.match(/^deb packages\/drover-agent_0\.2\.0_\w+\.deb$/);
+    expect(kindWhere('iF '), 'half configured').to.match(/^deb /);
+    expect(kindWhere('rc ')).to.match(/^archive packages\/drover-agent_0\.2\.0_\w+\.tar\.gz$/);
+    expect(kindWhere('')).to.match(/^archive /);
+  });
+});
 
 /** The real script, with tools that only write down how they were called; whole hosts are in test/e2e/agent-updates. */
 describe('the updater of an agent', () => {
