@@ -1,6 +1,7 @@
 import type { Core } from '../../coordinator/core.ts';
 import { errorMessage, isAppError } from '../../shared/core/errors.ts';
 import type { History } from './history.ts';
+import { checkMade } from './invariants/asked.ts';
 import { checkKept } from './invariants/kept.ts';
 import { noteLeaving } from './invariants/returns.ts';
 import { expectCancels } from './invariants/stops.ts';
@@ -131,6 +132,13 @@ export function createOperators(history: History): Operators {
       const what = `deploys ${revision.label} (${revision.flaw}) to ${group.application}/${group.name}`;
       const create = (core: Core) => core.services.deployments.create(body, OPERATOR);
       ask(what, create, (first) => {
+        checkMade(history, first.id, {
+          revision: body.revision,
+          configName: action.configName,
+          fileExistsBehavior: body.fileExistsBehavior,
+          onlyOutdated: action.onlyOutdated,
+          hostNames: body.onlyHostNames ?? null,
+        });
         if (action.part) notice('a part of a group is deployed to');
         if (!action.key) return;
         // The client believes that the answer got lost.

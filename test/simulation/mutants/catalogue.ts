@@ -1,3 +1,4 @@
+import { ASKED_MUTANTS } from './catalogue-asked.ts';
 import { GROUP_MUTANTS } from './catalogue-groups.ts';
 import { HOST_MUTANTS } from './catalogue-hosts.ts';
 import { JUDGEMENT_MUTANTS } from './catalogue-judgement.ts';
@@ -324,4 +325,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...OWED_MUTANTS,
   ...HOST_MUTANTS,
   ...GROUP_MUTANTS,
+  ...ASKED_MUTANTS,
 ];
