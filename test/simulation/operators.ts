@@ -4,7 +4,7 @@ import type { History } from './history.ts';
 import { checkMade } from './invariants/asked.ts';
 import { checkKept } from './invariants/kept.ts';
 import { noteLeaving } from './invariants/returns.ts';
-import { expectCancels } from './invariants/stops.ts';
+import { createStopCheck, expectCancels } from './invariants/stops.ts';
 import { type Action, type PlannedGroup, roleOfNumber } from './plan.ts';
 import { comesBack, goesOver, isLeftSmaller, isRunningOn, partOf } from './stored.ts';
 import type { Machine } from './world/machine.ts';
@@ -33,6 +33,7 @@ export interface Operators {
 export function createOperators(history: History): Operators {
   const { world, notice, stops, observer } = history;
   const { trace, plan, database } = world;
+  const stopCheck = createStopCheck(history);
   let keys = 0;
 
   /** Asks, and tells the answer when there is one: a coordinator that dies meanwhile never answers. */
@@ -75,6 +76,7 @@ export function createOperators(history: History): Operators {
     const deployment = observer.deployments.get(id);
     const { process } = world.coordinator;
     if (history.isStarting) notice('a stop in the moment in which hosts are started');
+    if (world.coordinator.core !== null) stopCheck.asked(id);
     ask(
       `stops ${id}${rollback === null ? '' : rollback ? ' and wants a rollback' : ' and wants no rollback'}`,
       (core) =>
@@ -92,6 +94,7 @@ export function createOperators(history: History): Operators {
         if (!stops.has(id)) stops.set(id, { allowed: new Set(allowed), at: world.timeline.now });
         expectCancels(history, id);
         trace.say('operator', `stop of ${id} answered: ${stopStatus}`);
+        stopCheck.answered(id, { rollback, stopStatus });
         if (rows.some((row) => row.status === 'InProgress' && row.acceptedAt === null))
           notice('a stop while assignments are under way');
         if (deployment?.creator === 'codeDeployRollback') notice('a stop during a rollback');

@@ -94,3 +94,47 @@ export function expectCancels({ world, cancels, letInAt, violate }: History, dep
     });
   lookLater(new Set(connected().map(({ hostId }) => hostId)));
 }
+
+interface Stopped {
+  word: number | null;
+  isBusy: number;
+  isAudited: number;
+}
+
+/**
+ * I5 and I7, of each stop that is answered: what it has said of a rollback is kept, also when a later one says nothing of that; it is answered as
+ * done only when nobody is in progress; and the audit record tells of it. Of stops that overlap, or were never answered, nobody knows which
+ * was the last.
+ */
+export function createStopCheck({ world, violate }: History): {
+  asked(deploymentId: string): void;
+  answered(deploymentId: string, stop: { rollback: boolean | null; stopStatus: string }): void;
+} {
+  const stops = new Map<string, { open: number; word: boolean | null }>();
+  const stopped = world.database.look.prepare<[string], Stopped>(
+    `SELECT d.stop_rollback AS word,
+       EXISTS (SELECT 1 FROM targets t WHERE t.deployment_id = d.id AND t.status = 'InProgress') AS isBusy,
+       EXISTS (SELECT 1 FROM audit a WHERE a.action = 'deployment.stop' AND a.subject = d.id) AS isAudited
+     FROM deployments d WHERE d.id = ?`,
+  );
+  return {
+    asked(id) {
+      const { open, word } = stops.get(id) ?? { open: 0, word: null };
+      stops.set(id, { open: open + 1, word });
+    },
+    answered(id, { rollback, stopStatus }) {
+      const before = stops.get(id) ?? { open: 1, word: null };
+      const now = { open: before.open - 1, word: rollback ?? before.word };
+      stops.set(id, now);
+      const stored = stopped.get(id);
+      if (stored === undefined) return;
+      const kept = stored.word === null ? null : stored.word === 1;
+      if (now.open === 0 && kept !== now.word)
+        violate('I5', `the stop of ${id} has said ${now.word} of a rollback, and ${kept} is kept of that`);
+      // Nobody starts after a stop: who is in progress now was when it was answered.
+      if (stopStatus === 'Succeeded' && stored.isBusy === 1)
+        violate('I7', `the stop of ${id} is answered as done, and hosts are in progress`);
+      if (stored.isAudited === 0) violate('I6', `the audit record does not tell who has stopped ${id}`);
+    },
+  };
+}

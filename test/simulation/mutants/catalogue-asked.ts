@@ -23,4 +23,36 @@ export const ASKED_MUTANTS: readonly Mutant[] = [
       "(!wanted.updateOutdatedInstancesOnly || host.revisionId !== null || host.instanceHealth === 'Unhealthy'),",
     ],
   ),
+  one(
+    'stop-word-turned-round',
+    'a stop that wants a rollback gets none, and the other way round',
+    'coordinator/services/deployments.ts',
+    ['body.rollback ? 1 : 0', 'body.rollback ? 0 : 1'],
+  ),
+  one(
+    'stop-word-erased',
+    'a second stop that says nothing of a rollback takes back what the first one has said',
+    'coordinator/services/deployments.ts',
+    [
+      'stop_rollback: body.rollback === undefined ? current.stop_rollback : body.rollback ? 1 : 0',
+      'stop_rollback: body.rollback === undefined ? null : body.rollback ? 1 : 0',
+    ],
+  ),
+  one(
+    'stop-said-done',
+    'a stop is answered as done while hosts are in progress',
+    'coordinator/services/deployments.ts',
+    ['deployment.overview.InProgress > 0', 'deployment.overview.Pending > 0'],
+  ),
+  one('stop-not-audited', 'nobody can see who has stopped a deployment', 'coordinator/services/deployments.ts', [
+    `      await insertAudit(tx.query, {
+        at: now,
+        caller,
+        action: 'deployment.stop',
+        subject: id,
+        details: { reason: body.reason, rollback: body.rollback ?? null },
+      });
+`,
+    '',
+  ]),
 ];
