@@ -2,6 +2,7 @@ import type { Core } from '../../coordinator/core.ts';
 import { errorMessage, isAppError } from '../../shared/core/errors.ts';
 import type { History } from './history.ts';
 import { checkMade } from './invariants/asked.ts';
+import { createMembersCheck } from './invariants/groups.ts';
 import { checkKept } from './invariants/kept.ts';
 import { noteLeaving } from './invariants/returns.ts';
 import { createStopCheck, expectCancels } from './invariants/stops.ts';
@@ -34,6 +35,7 @@ export function createOperators(history: History): Operators {
   const { world, notice, stops, observer } = history;
   const { trace, plan, database } = world;
   const stopCheck = createStopCheck(history);
+  const membersCheck = createMembersCheck(history);
   let keys = 0;
 
   /** Asks, and tells the answer when there is one: a coordinator that dies meanwhile never answers. */
@@ -189,8 +191,11 @@ export function createOperators(history: History): Operators {
         notice('a host goes over to another group in the middle of its deployment');
       history.retagged.add(hostId);
       noteLeaving(history, machine);
-      ask(`gives ${machine.name} the role ${role}`, (core) =>
-        core.services.hosts.update(hostId, { tags: { role } }, OPERATOR),
+      if (world.coordinator.core !== null) membersCheck.asked(hostId);
+      ask(
+        `gives ${machine.name} the role ${role}`,
+        (core) => core.services.hosts.update(hostId, { tags: { role } }, OPERATOR),
+        () => membersCheck.answered(hostId),
       );
     },
 

@@ -14,6 +14,48 @@ export function lastGroupOn({ truth, observer }: History, machine: Machine, appl
   return observer.deployments.get(deploymentId ?? '')?.groupName ?? null;
 }
 
+interface Membership {
+  name: string;
+  role: string | null;
+  application: string;
+  groupName: string;
+  isMember: number;
+}
+
+/**
+ * I6, whenever it is answered that a host has another role: it is in the groups that this makes it one of, and in no other. Of requests that
+ * overlap, or were never answered, nobody knows which was the last.
+ */
+export function createMembersCheck({ world, violate }: History): {
+  asked(hostId: string): void;
+  answered(hostId: string): void;
+} {
+  const open = new Map<string, number>();
+  const memberships = world.database.look.prepare<[string], Membership>(
+    `SELECT h.name, json_extract(h.tags, '$.role') AS role, g.application, g.name AS groupName, EXISTS (
+       SELECT 1 FROM group_hosts m WHERE m.group_id = g.id AND m.host_id = h.id) AS isMember
+     FROM hosts h CROSS JOIN deployment_groups g WHERE h.id = ?`,
+  );
+  const count = (hostId: string, more: number) => {
+    const requests = (open.get(hostId) ?? 0) + more;
+    open.set(hostId, requests);
+    return requests;
+  };
+  return {
+    asked: (hostId) => void count(hostId, 1),
+    answered(hostId) {
+      if (count(hostId, -1) > 0) return;
+      for (const { name, role, application, groupName, isMember } of memberships.all(hostId)) {
+        const group = world.plan.groups.find((each) => each.application === application && each.name === groupName);
+        if (group === undefined || role === null) continue;
+        const isSelected = group.role === role || group.alsoRoles?.includes(role) === true;
+        if (isSelected !== (isMember === 1))
+          violate('I6', `${name} is ${role} and is ${isMember === 1 ? '' : 'not '}of ${application}/${groupName}`);
+      }
+    },
+  };
+}
+
 /** What the application's service is on the machine was brought about by another group of it. */
 export function isAnothers(history: History, machine: Machine, { application, groupName }: NamedGroup): boolean {
   const last = lastGroupOn(history, machine, application);

@@ -55,4 +55,13 @@ export const ASKED_MUTANTS: readonly Mutant[] = [
 `,
     '',
   ]),
+  one(
+    'idle-is-member',
+    'a host that is of no group any more stays in its last one',
+    'coordinator/services/membership.ts',
+    [
+      'const left = rows.map((row) => row.group_id).filter((groupId) => !stays.has(groupId));',
+      'const left = rows.map((row) => row.group_id).filter((groupId) => stays.size > 0 && !stays.has(groupId));',
+    ],
+  ),
 ];
