@@ -1,6 +1,7 @@
 import type { Core } from '../../coordinator/core.ts';
 import { errorMessage, isAppError } from '../../shared/core/errors.ts';
 import type { History } from './history.ts';
+import { checkForgotten } from './invariants/agents.ts';
 import { checkMade } from './invariants/asked.ts';
 import { createMembersCheck } from './invariants/groups.ts';
 import { checkKept } from './invariants/kept.ts';
@@ -208,6 +209,7 @@ export function createOperators(history: History): Operators {
         `forgets ${machine.name}`,
         (core) => core.services.hosts.forget(hostId, OPERATOR),
         () => {
+          checkForgotten(history, hostId);
           if (isInProgress) notice('a host is forgotten in the middle of its deployment');
           if (fleets.some(({ id }) => isLeftSmaller(history, id)))
             notice('a host that has the revision is forgotten before the deployment has ended');

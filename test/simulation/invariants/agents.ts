@@ -10,3 +10,9 @@ export function checkMayFail({ violate }: History, machine: Machine, error: unkn
   if (machine.files.isFull) return;
   violate('I4', `the agent of ${machine.name} ends, and its journal can be written: ${errorMessage(error)}`);
 }
+
+/** When it is answered that a host was forgotten: nobody speaks with it any more. */
+export function checkForgotten({ world, violate }: History, hostId: string): void {
+  if (world.coordinator.core?.hub.isConnected(hostId) !== true) return;
+  violate('clones', `${world.machineOfHost(hostId)?.name ?? hostId} is forgotten, and still connected`);
+}

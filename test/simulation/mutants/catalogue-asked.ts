@@ -64,4 +64,8 @@ export const ASKED_MUTANTS: readonly Mutant[] = [
       'const left = rows.map((row) => row.group_id).filter((groupId) => stays.size > 0 && !stays.has(groupId));',
     ],
   ),
+  one('forgotten-stays-connected', 'a host that was forgotten goes on speaking', 'coordinator/services/hosts.ts', [
+    '      parts.disconnect(row.id);\n',
+    '',
+  ]),
 ];
