@@ -5,7 +5,7 @@ import { checkLeftAlone, checkStopsItsOwn, noteShared } from './invariants/group
 import { checkTakenOut } from './invariants/in-service.ts';
 import { checkMinimum } from './invariants/minimum.ts';
 import { checkRolledBack } from './invariants/rollback.ts';
-import { checkInstalledFiles, checkScriptStart, noteUnstopped } from './invariants/scripts.ts';
+import { checkGoesOn, checkInstalledFiles, checkScriptStart, noteUnstopped } from './invariants/scripts.ts';
 import {
   checkBeginAfterStop,
   checkBeginGivenUp,
@@ -60,6 +60,7 @@ export function createWatch(history: History): {
         trace.say(machine.name, `runs ${event}-${script.index} of ${script.revision} for ${deploymentId}`);
         notices.scriptBegan(machine);
         checkScriptStart(history, machine, run);
+        checkGoesOn(history, machine, run);
         checkInstalledFiles(history, machine, run);
         checkStopsItsOwn(history, machine, run);
         checkLeftAlone(history, machine, run);

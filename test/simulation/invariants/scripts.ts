@@ -22,6 +22,29 @@ export function checkScriptStart({ truth, violate }: History, machine: Machine, 
 }
 
 /**
+ * I6 at the start of each script: none of its deployment has failed on the machine before, but for ApplicationStop where that may fail. And I2:
+ * none of them still runs.
+ */
+export function checkGoesOn({ world, truth, violate }: History, machine: Machine, run: ScriptRun): void {
+  const { deploymentId, event } = run;
+  // The last one is this script's own.
+  const earlier = truth.runsOf(machine.name, deploymentId).slice(0, -1);
+  const running = earlier.find((each) => each.end === null);
+  if (running !== undefined)
+    violate('I2', `${machine.name} runs ${event} of ${deploymentId} while its own ${running.event} still runs`);
+  const failed = earlier.filter((each) => each.end !== null && each.end !== 'succeeded');
+  if (failed.length === 0) return;
+  const { mayStopFail } = world.database.look
+    .prepare<[string], { mayStopFail: number }>(
+      'SELECT ignore_application_stop_failures AS mayStopFail FROM deployments WHERE id = ?',
+    )
+    .get(deploymentId) ?? { mayStopFail: 1 };
+  const first = failed.find((each) => each.event !== 'ApplicationStop' || mayStopFail === 0);
+  if (first !== undefined)
+    violate('I6', `${machine.name} goes on with ${event} of ${deploymentId}, of which ${first.event} has ${first.end}`);
+}
+
+/**
  * Of the first script of a deployment on a machine that serves: what serves is to be stopped first, by the script that came with it. That
  * of another group is nothing that this group's deployments know of.
  */

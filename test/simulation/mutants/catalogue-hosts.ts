@@ -52,4 +52,13 @@ export const HOST_MUTANTS: readonly Mutant[] = [
     'agent/deployment/deployment.ts',
     ['return `the directory of', 'throw error;\n    return `the directory of'],
   ),
+  one(
+    'failing-stops-never-mind',
+    'a deployment goes on where what it replaces could not be stopped',
+    'agent/deployment/recovery.ts',
+    [
+      'return deployment.assignment.ignoreApplicationStopFailures && IGNORABLE.has(event);',
+      'return IGNORABLE.has(event);',
+    ],
+  ),
 ];
