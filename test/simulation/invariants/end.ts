@@ -61,8 +61,11 @@ function checkNeverContradicted({ world, clones, setBack, violate }: History): v
 }
 
 /** Every event that is told as Succeeded or Failed, against what its scripts did. */
-function checkEvents({ world, truth, unstopped, violate }: History): void {
-  const forgets = world.plan.items.some(({ action }) => action.kind === 'remove-journal');
+function checkEvents({ world, truth, unstopped, clones, violate }: History): void {
+  const { items } = world.plan;
+  const forgets = items.some(({ action }) => action.kind === 'remove-journal');
+  // A copy tells of scripts that run on the original; a status that cannot be written, or is lost with a boot, is nobody's to know.
+  const mayLoseStatus = clones.size > 0 || items.some(({ action }) => LOSES_STATUS.has(action.kind));
   const rows = world.database.look
     .prepare<
       [],
@@ -94,6 +97,18 @@ function checkEvents({ world, truth, unstopped, violate }: History): void {
       notBegun(diagnostics) === null
     )
       violate('I6', `${what} is Failed (${diagnostics ?? ''}), but all of its scripts succeeded`);
+    if (status === 'Failed' && diagnostics === null) violate('I6', `${what} is Failed, and nothing tells why`);
+    if (
+      status === 'Failed' &&
+      diagnostics?.includes('the outcome is unknown') === true &&
+      !mayLoseStatus &&
+      machine.processes.bootId === FIRST_BOOT &&
+      runs.every((run) => run.end !== 'lost')
+    )
+      violate(
+        'I6',
+        `${what} is told as unknown, and its scripts ended so: ${runs.map((run) => run.end).join(', ') || 'none ran'}`,
+      );
     // The script for it lies in the bundle that was installed last, which only a journal knows.
     const isUnstopped = !forgets && unstopped.has(`${deploymentId} ${machine.name}`);
     if (name === 'ApplicationStop' && status === 'Succeeded' && isUnstopped)
@@ -104,6 +119,10 @@ function checkEvents({ world, truth, unstopped, violate }: History): void {
     if (status === 'Skipped' && runs.length > 0) violate('I6', `${what} is Skipped, but its scripts ran`);
   }
 }
+
+const LOSES_STATUS: ReadonlySet<string> = new Set(['disk-full', 'no-inodes']);
+/** Of a machine that has never gone down. */
+const FIRST_BOOT = 'boot-1';
 
 /** A script whose end nobody could know is told as failed, in these words. */
 function mayBeUnknown(diagnostics: string | null): boolean {

@@ -61,4 +61,22 @@ export const HOST_MUTANTS: readonly Mutant[] = [
       'return IGNORABLE.has(event);',
     ],
   ),
+  one(
+    'never-begun-is-unknown',
+    'a script whose start an agent did not live to make fails the deployment',
+    'agent/hooks/hook-runner.ts',
+    [
+      "case 'never':\n      return startAndFollow(parts, run, attempt + 1);",
+      "case 'never':\n      return unknownOutcome(run);",
+    ],
+  ),
+  one(
+    'status-file-not-read',
+    'a script that has ended well under another agent fails the deployment',
+    'agent/hooks/hook-runner.ts',
+    [
+      'const status = end.status ?? (await readStatus(parts.disk, run.statusPathOf(following.attempt)));',
+      'const status = end.status;',
+    ],
+  ),
 ];
