@@ -1,11 +1,13 @@
 import type { History } from '../history.ts';
 import { isShared } from './groups.ts';
+import { checkStopIsNoObstacle } from './rollback.ts';
 
 /** What must hold once all is quiet: the history says what the hosts did (I6), and readiness what they serve. */
 export async function checkEnd(history: History): Promise<void> {
   checkTargets(history);
   checkEvents(history);
   checkNeverContradicted(history);
+  checkStopIsNoObstacle(history);
   await checkReadiness(history);
 }
 

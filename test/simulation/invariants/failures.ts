@@ -11,6 +11,8 @@ interface Counts {
 const COUNTS = `SELECT coalesce(sum(t.status = 'Failed'), 0) AS failed, coalesce(sum(t.status = 'Succeeded'), 0) AS succeeded,
     coalesce(sum(t.status = 'Skipped'), 0) AS skipped
   FROM targets t WHERE t.deployment_id = ?`;
+const BROKEN_AND_SKIPPED = `SELECT count(*) AS count FROM targets
+  WHERE deployment_id = ? AND status = 'Skipped' AND was_healthy = 0`;
 const AWAY = `SELECT count(DISTINCT h.id) AS count FROM hosts h JOIN targets t ON t.host_id = h.id
   WHERE t.deployment_id IN (?, ?) AND h.presence = 'Offline'`;
 
@@ -20,7 +22,7 @@ const AWAY = `SELECT count(DISTINCT h.id) AS count FROM hosts h JOIN targets t O
  */
 export function checkBeginsToFail({ world, observer, violate }: History, deployment: SeenDeployment): void {
   const find = (id: string) => observer.deployments.get(id);
-  const { id, errorCode, total, triggeredBy } = deployment;
+  const { id, creator, errorCode, total, triggeredBy } = deployment;
   if (errorCode === 'HEALTH_CONSTRAINTS_INVALID') {
     const minimum = promisedMinimum(world.plan, deployment, find);
     if (total > minimum) violate('I6', `${id} cannot begin, it says: ${minimum} of ${total} are to stay`);
@@ -31,6 +33,11 @@ export function checkBeginsToFail({ world, observer, violate }: History, deploym
   const away = world.database.look.prepare<[string, string | null], { count: number }>(AWAY).get(id, triggeredBy);
   if (counts.skipped > 0 && left - minimum - counts.failed > 0 && away?.count === 0)
     violate('I6', `${id} gives up, and ${counts.failed} of ${left} hosts have failed: it promises to leave ${minimum}`);
+  if (creator !== 'codeDeployRollback' || away?.count !== 0) return;
+  // It heals: those that it could not heal keep no other one from it.
+  const broken = world.database.look.prepare<[string], { count: number }>(BROKEN_AND_SKIPPED).get(id);
+  if (broken !== undefined && broken.count > 0)
+    violate('I5', `${id} gives up, and ${broken.count} hosts that are down have not had their turn`);
 }
 
 /** I6, when a deployment has failed without having given up: too few hosts run it. A rollback has to heal all that it can reach. */

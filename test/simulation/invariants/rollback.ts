@@ -34,6 +34,21 @@ export function checkRolledBack(history: History, rollback: SeenDeployment): voi
   }
 }
 
+/** I5: a rollback heals. That what it replaces cannot be stopped fails it on no host. */
+export function checkStopIsNoObstacle({ world, violate }: History): void {
+  const rows = world.database.look
+    .prepare<[], { deploymentId: string; name: string }>(
+      `SELECT t.deployment_id AS deploymentId, t.host_name AS name FROM targets t
+       JOIN deployments d ON d.id = t.deployment_id AND d.creator = 'codeDeployRollback'
+       WHERE t.status = 'Failed' AND t.error_code = 'HOOK_FAILED'
+         AND EXISTS (SELECT 1 FROM lifecycle_events e WHERE e.target_id = t.id AND e.status = 'Failed' AND e.name = 'ApplicationStop')
+         AND NOT EXISTS (SELECT 1 FROM lifecycle_events e WHERE e.target_id = t.id AND e.status = 'Failed' AND e.name <> 'ApplicationStop')`,
+    )
+    .all();
+  for (const { deploymentId, name } of rows)
+    violate('I5', `${deploymentId} fails on ${name}, since what it replaces could not be stopped`);
+}
+
 function isReached(world: History['world'], machine: string, hostId: string): boolean {
   return !world.network.isCut(machine) && world.coordinator.core?.hub.isConnected(hostId) === true;
 }

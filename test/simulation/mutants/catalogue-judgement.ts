@@ -116,4 +116,16 @@ export const JUDGEMENT_MUTANTS: readonly Mutant[] = [
       '    bytes = checkpointBytes;',
     ],
   ),
+  one(
+    'rollback-minds-failing-stops',
+    'a rollback fails where what it replaces cannot be stopped',
+    'coordinator/engine/rollback-deployment.ts',
+    ['ignoreApplicationStopFailures: true,', 'ignoreApplicationStopFailures: false,'],
+  ),
+  one(
+    'rollback-gives-up-on-the-broken',
+    'a rollback that has failed on some hosts leaves others broken',
+    'coordinator/rollout/capacity.ts',
+    ['  if (isRollback(view) && counts.pendingUnhealthy > 0) return true;\n', ''],
+  ),
 ];
