@@ -82,17 +82,20 @@ interface Outcome {
   message: string | null;
   good: string | null;
   stopWord: number | null;
+  isBegun: number;
 }
 
 /**
  * I5, when a deployment has failed or was stopped: it is rolled back if that is wanted, a host was touched and there is something to go back
- * to, and not when it is not wanted. What the one who stopped it has said goes before what the group says.
+ * to, and not when it is not wanted; where it is wanted and not made, the reason is told. What the one who stopped it has said goes before what
+ * the group says.
  */
 export function checkRollbackOf({ world, truth, violate }: History, ended: SeenDeployment): void {
   const { id, status, creator } = ended;
   const row = world.database.look
     .prepare<[string], Outcome>(
-      `SELECT d.rollback_deployment_id AS rollback, d.rollback_message AS message, r.label AS good, d.stop_rollback AS stopWord
+      `SELECT d.rollback_deployment_id AS rollback, d.rollback_message AS message, r.label AS good, d.stop_rollback AS stopWord, EXISTS (
+         SELECT 1 FROM targets t WHERE t.deployment_id = d.id AND t.started_at IS NOT NULL AND t.status <> 'Skipped') AS isBegun
        FROM deployments d LEFT JOIN deployment_groups g ON g.id = d.group_id
        LEFT JOIN revisions r ON r.id = g.last_good_revision_id WHERE d.id = ?`,
     )
@@ -106,6 +109,10 @@ export function checkRollbackOf({ world, truth, violate }: History, ended: SeenD
   const isWanted = row.stopWord === null ? isGroups : row.stopWord === 1;
   if (!isWanted && row.rollback !== null)
     violate('I5', `${id} is rolled back by ${row.rollback}, and nobody wants that`);
+  if (row.rollback !== null && row.isBegun === 0)
+    violate('I5', `${id} is rolled back by ${row.rollback}, and has begun on no host`);
+  if (isWanted && row.rollback === null && row.message === null)
+    violate('I5', `${id} is not rolled back although that is wanted, and nothing tells why`);
   if (creator !== 'user' || !isWanted) return;
   const isTouched = ended.fleet.some((hostId) => {
     const machine = world.machineOfHost(hostId);

@@ -68,4 +68,8 @@ export const ASKED_MUTANTS: readonly Mutant[] = [
     '      parts.disconnect(row.id);\n',
     '',
   ]),
+  one('not-told-why-not', 'nobody is told why nothing is rolled back', 'coordinator/rollout/rollback.ts', [
+    "return [{ kind: 'no-rollback', message }];",
+    "return message === '' ? [{ kind: 'no-rollback', message }] : [];",
+  ]),
 ];

@@ -128,4 +128,10 @@ export const JUDGEMENT_MUTANTS: readonly Mutant[] = [
     'coordinator/rollout/capacity.ts',
     ['  if (isRollback(view) && counts.pendingUnhealthy > 0) return true;\n', ''],
   ),
+  one(
+    'rolled-back-untouched',
+    'a deployment that has touched nobody is rolled back',
+    'coordinator/rollout/rollback.ts',
+    ["  if (!view.hasTouchedHosts) return no('No host was touched: there is nothing to roll back.');\n", ''],
+  ),
 ];
