@@ -324,6 +324,6 @@ export const MUTANTS: readonly Mutant[] = [
   ...JUDGEMENT_MUTANTS,
   ...OWED_MUTANTS,
   ...HOST_MUTANTS,
-  ...GROUP_MUTANTS,
   ...ASKED_MUTANTS,
+  ...GROUP_MUTANTS,
 ];
