@@ -226,6 +226,7 @@ export function createEngine(parts: EngineParts): Engine {
 
   /** The assignment once more, or, after a stop, the word to leave it. */
   async function tellUnaccepted(): Promise<void> {
+    const now = clock.now();
     const rows = await database.query
       .selectFrom('targets as t')
       .innerJoin('hosts as h', 'h.id', 't.host_id')
@@ -233,7 +234,8 @@ export function createEngine(parts: EngineParts): Engine {
       .select(['t.deployment_id', 't.host_id', 'd.group_id', 'd.stop_requested_at'])
       .where('t.status', '=', 'InProgress')
       .where('t.accepted_at', 'is', null)
-      .where('t.started_at', '<', clock.now() - TICK_MS)
+      // An instant to come is one from before the clock was set back.
+      .where((e) => e.or([e('t.started_at', '<', now - TICK_MS), e('t.started_at', '>', now)]))
       .where('d.is_active', '=', 1)
       .where('h.presence', '=', 'Online')
       .limit(RESEND_LIMIT)

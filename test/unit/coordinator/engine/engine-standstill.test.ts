@@ -95,6 +95,14 @@ describe('a coordinator whose clock was set back', () => {
     expect(await errorCode()).to.equal('NOT_ACCEPTED');
   });
 
+  it('tells a host once more what it has not heard of, as it did before', async () => {
+    const { host, id } = await atWork('ignore');
+    host.behaviour = doing({ 2: 'hang' });
+    world.clock.setBack(HOUR_MS);
+    await world.run(12_000);
+    expect(host.started).to.include(id);
+  });
+
   it('waits no longer for a host that says nothing more of an event, and no shorter for one that has begun one since', async () => {
     const { host, id, errorCode } = await atWork('hang');
     world.running(host, id, 'BeforeInstall', 60_000);
