@@ -12,7 +12,8 @@ import type { Database } from '../../coordinator/storage/database.ts';
 import { openSqlite } from '../../coordinator/storage/sqlite.ts';
 import { deploymentGroupRoutes } from '../../shared/api/deployment-groups.ts';
 import { createDeploymentBody } from '../../shared/api/deployments.ts';
-import { silentLogger } from '../../shared/core/logger.ts';
+import type { Clock } from '../../shared/core/clock.ts';
+import { type Logger, silentLogger } from '../../shared/core/logger.ts';
 import type { Randomness } from '../../shared/core/randomness.ts';
 import type { Deployment } from '../../shared/model/deployment.ts';
 import type { Host } from '../../shared/model/host.ts';
@@ -30,6 +31,13 @@ export interface PollUnderTest {
   /** Undefined while it is held. */
   settled(): HostCommand | null | undefined;
   abort(): void;
+}
+
+/** What one coordinator process runs on. */
+export interface Ground {
+  database: Database;
+  clock: Clock;
+  logger: Logger;
 }
 
 /** A host with AWS's agent, played request by request. */
@@ -55,22 +63,33 @@ export class CommandWorld {
   readonly clock: FakeClock;
   readonly database: Database;
   core: Core;
-  readonly #randomness: Randomness;
+  readonly #startCore: () => Promise<Core>;
 
-  private constructor(clock: FakeClock, database: Database, core: Core, randomness: Randomness) {
+  private constructor(clock: FakeClock, database: Database, core: Core, startCore: () => Promise<Core>) {
     this.clock = clock;
     this.database = database;
     this.core = core;
-    this.#randomness = randomness;
+    this.#startCore = startCore;
   }
 
-  static async start(options: { clock?: FakeClock; randomness?: Randomness; group?: object } = {}) {
+  /** @param options.ground makes one for each coordinator process that starts; by default they share the world's own */
+  static async start(
+    options: {
+      clock?: FakeClock;
+      randomness?: Randomness;
+      group?: object;
+      database?: Database;
+      ground?: () => Ground;
+    } = {},
+  ) {
     const clock = options.clock ?? createFakeClock();
     const randomness = options.randomness ?? seededRandomness(11);
-    const database = openSqlite(':memory:');
+    const database = options.database ?? openSqlite(':memory:');
     await database.migrate();
-    const core = await startCore(clock, database, randomness);
-    const world = new CommandWorld(clock, database, core, randomness);
+    const ground = options.ground ?? (() => ({ database, clock, logger: silentLogger }));
+    const startNext = () => startCore(ground(), randomness);
+    const core = await startNext();
+    const world = new CommandWorld(clock, database, core, startNext);
     await world.until(core.services.applications.create({ name: 'app', description: '' }, ADMIN));
     await world.until(
       core.services.deploymentGroups.create(
@@ -220,7 +239,12 @@ export class CommandWorld {
 
   async restart(): Promise<void> {
     await this.until(this.core.stop());
-    this.core = await startCore(this.clock, this.database, this.#randomness);
+    await this.startAnew();
+  }
+
+  /** The next coordinator process; the one before has stopped, or has died. */
+  async startAnew(): Promise<void> {
+    this.core = await this.#startCore();
     await this.settle();
   }
 
@@ -253,7 +277,7 @@ function startPoll(commandHosts: CommandHosts, contact: Contact): PollUnderTest 
   return { answer, settled: () => settled, abort: () => controller.abort() };
 }
 
-async function startCore(clock: FakeClock, database: Database, randomness: Randomness): Promise<Core> {
+async function startCore({ database, clock, logger }: Ground, randomness: Randomness): Promise<Core> {
   const core = await createCore({
     config: testConfig('/nowhere'),
     database,
@@ -262,7 +286,7 @@ async function startCore(clock: FakeClock, database: Database, randomness: Rando
     accessKeyMaster: new Uint8Array(32),
     clock,
     randomness,
-    logger: silentLogger,
+    logger,
     fetchBundle: () => Promise.reject(new Error('there is nothing to fetch from')),
     locateRevision: () => Promise.reject(new Error('there is nowhere to look')),
     notifier: { send: () => Promise.reject(new Error('there is nobody to tell')) },
