@@ -2,6 +2,7 @@ import type { Caller } from '../../coordinator/auth/caller.ts';
 import { createEngine, type Engine } from '../../coordinator/engine/engine.ts';
 import { createFeed, type Feed } from '../../coordinator/engine/feed.ts';
 import { createTriggerOutbox } from '../../coordinator/engine/trigger-outbox.ts';
+import { createDeploymentGroups, type DeploymentGroups } from '../../coordinator/services/deployment-groups.ts';
 import { createDeploymentHistory, type DeploymentHistory } from '../../coordinator/services/deployment-history.ts';
 import { createDeployments, type Deployments } from '../../coordinator/services/deployments.ts';
 import { createHosts } from '../../coordinator/services/hosts.ts';
@@ -63,6 +64,7 @@ export interface EngineWorld {
   database: Database;
   engine: Engine;
   deployments: Deployments;
+  groups: DeploymentGroups;
   history: DeploymentHistory;
   membership: Membership;
   presence: Presence;
@@ -278,6 +280,7 @@ export async function createEngineWorld(seed = 7): Promise<EngineWorld> {
     database,
     engine,
     deployments,
+    groups: createDeploymentGroups({ database, clock, randomness, groupChanged: membership.groupChanged }),
     history: createDeploymentHistory({ database }),
     membership,
     presence,
