@@ -41,11 +41,9 @@ export const JUDGEMENT_MUTANTS: readonly Mutant[] = [
     '[[at + settings.hostLostAfterMs, hostId]]',
     '[[at + settings.offlineAfterMs, hostId]]',
   ]),
-  one('own-absence-counts', 'hosts are offline since the coordinator was away', 'coordinator/services/presence.ts', [
-    `SET presence = 'Reconnecting', presence_since = ? WHERE presence IN ('Online', 'Reconnecting')\`,
-          [[now]],`,
-    `SET presence = 'Reconnecting' WHERE presence IN ('Online', 'Reconnecting')\`,
-          [[]],`,
+  one('own-absence-counts', 'hosts are offline since the coordinator was away', 'coordinator/rollout/rollout.ts', [
+    'now < settings.upSince + RETURN_MS;',
+    'now < settings.upSince;',
   ]),
   one(
     'reconnecting-is-offline',
@@ -67,12 +65,23 @@ export const JUDGEMENT_MUTANTS: readonly Mutant[] = [
     'if (row.is_partial === 1 && (await runsSomethingElse(tx, row))) return;',
     '',
   ]),
-  one(
-    'ignored-hosts-updated',
-    'hosts follow on in a group that wants them left alone',
-    'coordinator/engine/settle-group.ts',
-    ["if (settingsOf(group).outdatedInstancesStrategy === 'IGNORE') return;", ''],
-  ),
+  {
+    name: 'ignored-hosts-updated',
+    harm: 'hosts follow on in a group that wants them left alone',
+    // Asked when they are noted, and again when they would follow on.
+    edits: [
+      {
+        file: 'coordinator/engine/settle-group.ts',
+        find: "if (settingsOf(group).outdatedInstancesStrategy === 'IGNORE') return;",
+        replace: '',
+      },
+      {
+        file: 'coordinator/engine/converge-group.ts',
+        find: "leavesOutdatedAlone: settingsOf(group).outdatedInstancesStrategy === 'IGNORE',",
+        replace: 'leavesOutdatedAlone: false,',
+      },
+    ],
+  },
   one(
     'brought-in-beside',
     'a host that serves is taken out beside a deployment that counts on it',
