@@ -22,6 +22,8 @@ export interface EngineSettings {
   acceptTimeoutMs: number;
   hostLostAfterMs: number;
   deploymentTimeoutMs: number;
+  /** How long a connection may be silent. */
+  silenceLimitMs: number;
 }
 
 export interface EngineParts {
@@ -101,6 +103,7 @@ export function createEngine(parts: EngineParts): Engine {
     logger,
     toleratedMs: STANDSTILL_MS,
     hostLostAfterMs: settings.hostLostAfterMs,
+    silenceLimitMs: settings.silenceLimitMs,
   });
   const timers = new Map<string, Timer>();
   let tick: Timer | null = null;

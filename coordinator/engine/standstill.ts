@@ -11,10 +11,10 @@ interface Parts {
   logger: Logger;
   toleratedMs: number;
   hostLostAfterMs: number;
+  /** A connection that ended while nothing could run is found out within that time. */
+  silenceLimitMs: number;
 }
 
-/** Connections that ended while nothing could run are found out within the time of a silence, ms. */
-const FOUND_OUT_MS = 15_000;
 /** A clock that is set back by less makes hosts wait for so much longer, ms; a deadline that presence gives has no more (services/presence.ts). */
 const SET_BACK_MS = 60_000;
 
@@ -45,7 +45,7 @@ export function createStandstill(parts: Parts) {
         [[lostMs, lookedAt]],
       );
     });
-    upSince = lookedAt + lostMs + FOUND_OUT_MS;
+    upSince = lookedAt + lostMs + parts.silenceLimitMs;
     logger.warn({ lostMs }, 'the coordinator stood still, or its clock was set forward: hosts get that time again');
   }
 

@@ -121,6 +121,7 @@ export async function createEngineWorld(seed = 7): Promise<EngineWorld> {
     hostLostAfterMs: 300_000,
     deploymentTimeoutMs: 43_200_000,
     offlineAfterMs: 15_000,
+    silenceLimitMs: 15_000,
     eventTimeoutMs: 3_600_000,
     reportSlackMs: 60_000,
     commitWindowMs: 3,

@@ -1,4 +1,6 @@
 import { expect } from 'chai';
+import { createStandstill } from '../../../../coordinator/engine/standstill.ts';
+import { silentLogger } from '../../../../shared/core/logger.ts';
 import { ALL_AT_ONCE, aFleet, deployed, doing, ONE_AT_A_TIME } from '../../../support/engine-fleet.ts';
 import { createEngineWorld, type EngineWorld } from '../../../support/engine-world.ts';
 
@@ -46,6 +48,21 @@ describe('a coordinator that stood still', () => {
     expect(await statusOf('web-1')).to.include({ status: 'InProgress' });
     await world.run(310_000);
     expect(await statusOf('web-1')).to.deep.equal({ status: 'Failed', errorCode: 'HOST_LOST' });
+  });
+
+  it('counts as there again once it has found out which connections have ended', async () => {
+    const standstill = createStandstill({
+      database: world.database,
+      changes: { last: () => 0 },
+      clock: world.clock,
+      logger: silentLogger,
+      toleratedMs: 20_000,
+      hostLostAfterMs: 300_000,
+      silenceLimitMs: 60_000,
+    });
+    world.clock.standStill(600_000);
+    await standstill.makeUp();
+    expect(standstill.upSince()).to.equal(world.clock.now() + 60_000);
   });
 
   it('fails nobody at its turn who has lost the connection by that, and is not back yet', async () => {
