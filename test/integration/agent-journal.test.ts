@@ -2,6 +2,7 @@ import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import type { AppendFile, Disk } from '../../agent/host/disk.ts';
 import { createNodeDisk } from '../../agent/host/node-disk.ts';
 import { type Journal, openJournal, readJournal } from '../../agent/journal/journal.ts';
 import { systemRandomness } from '../../shared/core/system-randomness.ts';
@@ -28,22 +29,26 @@ describe('the journal on a disk', () => {
   });
   afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
-  /** The disk, but for the syncs of opened files, which go through `around`. */
-  const syncedBy = (around: (sync: () => Promise<void>) => Promise<void>) => ({
+  /** The disk, but for what is told of the files that it opens. */
+  const opening = (change: (file: AppendFile) => Partial<AppendFile>): Disk => ({
     ...disk,
-    openAppend: async (...args: Parameters<typeof disk.openAppend>) => {
+    openAppend: async (...args) => {
       const file = await disk.openAppend(...args);
       return {
         get length() {
           return file.length;
         },
-        append: (data: string | Uint8Array) => file.append(data),
-        truncate: (length: number) => file.truncate(length),
+        append: (data) => file.append(data),
+        truncate: (length) => file.truncate(length),
         close: () => file.close(),
-        sync: () => around(() => file.sync()),
+        sync: () => file.sync(),
+        ...change(file),
       };
     },
   });
+  /** The syncs of opened files go through `around`. */
+  const syncedBy = (around: (sync: () => Promise<void>) => Promise<void>) =>
+    opening((file) => ({ sync: () => around(() => file.sync()) }));
 
   const tick = () => new Promise<boolean>((resolve) => setImmediate(resolve, false));
 
@@ -211,25 +216,14 @@ describe('the journal on a disk', () => {
   });
 
   /** A disk that takes half of what is appended, and then nothing, while it is full. */
-  const fullWhile = (isFull: () => boolean) => ({
-    ...disk,
-    openAppend: async (...args: Parameters<typeof disk.openAppend>) => {
-      const file = await disk.openAppend(...args);
-      return {
-        get length() {
-          return file.length;
-        },
-        async append(data: string | Uint8Array) {
-          if (!isFull()) return file.append(data);
-          await file.append(Buffer.from(data).subarray(0, Math.ceil(data.length / 2)));
-          throw systemError('ENOSPC');
-        },
-        sync: () => file.sync(),
-        truncate: (length: number) => file.truncate(length),
-        close: () => file.close(),
-      };
-    },
-  });
+  const fullWhile = (isFull: () => boolean) =>
+    opening((file) => ({
+      async append(data) {
+        if (!isFull()) return file.append(data);
+        await file.append(Buffer.from(data).subarray(0, Math.ceil(data.length / 2)));
+        throw systemError('ENOSPC');
+      },
+    }));
 
   it('rejects commits while the disk is full, and writes what waits when there is room again, each once', async () => {
     let isFull = true;
