@@ -50,16 +50,22 @@ async function showOverview(cli: Cli, client: DroverClient): Promise<void> {
   });
 }
 
-/** The last word of each group, where that is a failure. A new host that was brought in says nothing of the others. */
+/**
+ * The last word of each group, where that is a failure, and hosts that could not be brought in since. A host that was brought in says
+ * nothing of the others.
+ */
 export function notMended(recent: readonly Deployment[]): Deployment[] {
+  const ended = recent.filter((one) => isTerminal(one.status));
   const latest = new Map<string, Deployment>();
-  for (const one of recent) {
+  for (const one of ended) {
     if (one.creator === 'autoscaling') continue;
     const before = latest.get(one.deploymentGroupId);
-    if (isTerminal(one.status) && (before === undefined || before.createdAt < one.createdAt))
-      latest.set(one.deploymentGroupId, one);
+    if (before === undefined || before.createdAt < one.createdAt) latest.set(one.deploymentGroupId, one);
   }
-  return [...latest.values()].filter((one) => one.status !== 'Succeeded');
+  const notBroughtIn = ended.filter(
+    (one) => one.creator === 'autoscaling' && one.createdAt > (latest.get(one.deploymentGroupId)?.createdAt ?? 0),
+  );
+  return [...latest.values(), ...notBroughtIn].filter((one) => one.status !== 'Succeeded');
 }
 
 async function showDeployment(cli: Cli, client: DroverClient, reference: string): Promise<void> {

@@ -8,10 +8,10 @@ import { ago, duration, plural } from './units.ts';
 
 export interface Overview {
   running: readonly Deployment[];
-  /** Of each group whose last deployment of the last day did not go well, that one. */
+  /** Of each group whose last deployment of the last day did not go well, that one; and what did not bring a host in since. */
   failed: readonly Deployment[];
   offline: readonly Host[];
-  /** Failures of the last day that a later deployment of the whole group has mended. */
+  /** Failures of the last day that a later deployment of the group has mended. */
   mended: number;
   now: number;
 }

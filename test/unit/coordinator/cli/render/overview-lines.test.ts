@@ -29,4 +29,17 @@ describe('notMended', () => {
     const scaleOut = aDeployment({ status: 'Succeeded', creator: 'autoscaling', createdAt: T0 + 2_000 });
     expect(notMended([scaleOut, failed])).to.deep.equal([failed]);
   });
+
+  it('keeps a host that could not be brought in until its group was deployed to again', () => {
+    const notBroughtIn = aDeployment({ ...failed, creator: 'autoscaling' });
+    const broughtIn = aDeployment({
+      id: 'd-ANOTHER01',
+      status: 'Succeeded',
+      creator: 'autoscaling',
+      createdAt: T0 + 1_000,
+    });
+    expect(notMended([broughtIn, notBroughtIn])).to.deep.equal([notBroughtIn]);
+    const deployed = aDeployment({ id: 'd-DEPLOYED1', status: 'Succeeded', createdAt: T0 + 2_000 });
+    expect(notMended([deployed, broughtIn, notBroughtIn])).to.deep.equal([]);
+  });
 });
