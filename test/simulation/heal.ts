@@ -10,6 +10,9 @@ export type Until = (isIt: () => boolean, limitMs: number) => Promise<boolean>;
 /** Time beyond a deployment's own deadline for what follows it: a rollback, hosts that are brought in, hosts that follow on. */
 const ROUNDS = 4;
 
+/** What a host tells of itself once it is let in is stored within this, when nothing is broken, ms. */
+const TELLS_WITHIN_MS = 1_000;
+
 /** Beyond the limit of silence, until somebody looks, and until the host is back, ms. */
 const SWEEP_MS = 30_000;
 
@@ -116,7 +119,9 @@ function isOnline(world: History['world'], hostId: string): boolean {
 }
 
 function isWhole(history: History): boolean {
-  return missing(history).length === 0;
+  const { letInAt, world } = history;
+  const isLetIn = (at: number | null) => at === null || at + TELLS_WITHIN_MS < world.timeline.now;
+  return missing(history).length === 0 && [...letInAt.values()].every(isLetIn);
 }
 
 /** Hosts that are here and to which a group still owes its revision. */
