@@ -57,6 +57,8 @@ export interface AgentParts {
   ownProcess: ProcessHandle | null;
   /** See the journal's own. */
   compactJournalAboveBytes?: number | undefined;
+  /** See the bundles' own. */
+  minDeltaBytes?: number | undefined;
   /** The journal cannot be written, or an invariant is broken: the process must end, and recovers when started again. */
   onFailure(error: unknown): void;
 }
@@ -97,6 +99,7 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
       maxEntries: config.limits.maxBundleEntries,
       maxAttempts: config.limits.maxDownloadAttempts,
       reserveBytes: config.limits.reserveBytes,
+      minDeltaBytes: parts.minDeltaBytes,
     },
   });
 

@@ -55,6 +55,8 @@ interface BundleLimits {
   maxAttempts: number;
   /** Bytes of the file system that must stay free. */
   reserveBytes: number;
+  /** A smaller bundle is fetched whole, bytes. Default: 1 MiB. */
+  minDeltaBytes?: number | undefined;
 }
 
 export interface Bundles {
@@ -150,7 +152,7 @@ export function createBundles(parts: BundleParts): Bundles {
   /** Null when the bundle has to be fetched whole, or is here packed. */
   async function tryDelta(request: BundleRequest, archiveDirectory: string): Promise<BundleOutcome | null> {
     const { digest, sizeBytes, deploymentDirectory, signal, unpackedDirectories } = request;
-    if (sizeBytes < MIN_DELTA_BYTES || unpackedDirectories === undefined) return null;
+    if (sizeBytes < (limits.minDeltaBytes ?? MIN_DELTA_BYTES) || unpackedDirectories === undefined) return null;
     const archive = join(cacheDirectory, digest);
     // A whole one, or the beginning of one.
     if ((await disk.status(archive)) !== null || (await disk.status(`${archive}.part`)) !== null) return null;
