@@ -2,6 +2,7 @@ import type { History } from './history.ts';
 import type { Operators } from './operators.ts';
 import type { Action } from './plan.ts';
 import { isRunningOn } from './stored.ts';
+import { assetNames } from './world/bundle.ts';
 import { FileSystem } from './world/file-system.ts';
 import { LAYOUT, type Machine } from './world/machine.ts';
 
@@ -192,6 +193,15 @@ const ACTIONS: Actions = {
     snapshot.files.copyTo(machine.files);
     truth.setBack(machine.name, snapshot.services);
     world.timeline.after(action.ms, () => machine.powerOn());
+  }),
+  'spoil-unpacked': onMachine(({ history, say }, machine) => {
+    // What is being deployed may be changed by its own hooks, and is installed so: that one is left as it is.
+    const deploymentId = machine.deploymentUnderWay();
+    if (!machine.isOn || (deploymentId === null && hasToDo(history, machine))) return;
+    const changed = machine.spoilUnpacked(assetNames(1)[0] ?? '', deploymentId);
+    if (changed === 0) return;
+    say(`a file of ${changed} bundles that are unpacked on ${machine.name} is changed`);
+    history.notice('what is unpacked on a host is changed');
   }),
   'disk-full': onMachine(({ history, say }, machine, action: Extract<Action, { kind: 'disk-full' }>) => {
     if (isDeploying(history, machine)) history.notice('a disk is full in the middle of a deployment');

@@ -132,6 +132,7 @@ export function createNotices(history: History) {
         if (world.coordinator.core === null) notice('an agent dies inside a hook while its coordinator is down');
       } else if (hasDecidedToStart(machine)) notice('an agent dies between deciding and starting a hook');
       if (why.startsWith('after it has named')) notice('an agent dies in the middle of an install');
+      if (why.startsWith('in the middle of putting')) notice('an agent dies while it puts a bundle together');
       if (why.startsWith('in the middle of a write')) notice('an agent dies in the middle of a journal write');
       if (why.includes('not synced')) notice('an agent dies before it has synced');
     },

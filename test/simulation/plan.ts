@@ -28,6 +28,8 @@ export interface Plan {
   compactJournalAboveBytes?: number;
   /** Retention removes all that is not needed and older than a day. */
   keepsLittle?: true;
+  /** Revisions have most of their files in common, and agents fetch what they lack of them, however small it is. */
+  hasDeltas?: true;
   /** Groups have a trigger for everything that happens. */
   hasTriggers?: true;
   groups: PlannedGroup[];
@@ -136,6 +138,8 @@ export type Action =
   | { kind: 'snapshot'; machine: number }
   /** To its snapshot, also while it has nothing to do. It is back so much later. */
   | { kind: 'set-back'; machine: number; ms: number }
+  /** A file of each bundle that lies unpacked on it is changed, as a hook may do. */
+  | { kind: 'spoil-unpacked'; machine: number }
   | { kind: 'disk-full'; machine: number; ms: number }
   /** Its file system can make no file more. */
   | { kind: 'no-inodes'; machine: number; ms: number }

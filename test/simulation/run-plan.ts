@@ -60,6 +60,7 @@ export async function runPlan(plan: Plan, options: RunOptions = { keepsLines: fa
       frameSent: (machine, direction, frame) => events().frameSent(machine, direction, frame),
       agentStarted: (machine) => events().agentStarted(machine),
       agentEnded: (machine, why) => events().agentEnded(machine, why),
+      bundleAssembled: (machine) => events().bundleAssembled(machine),
       agentFailed: (machine, error) => events().agentFailed(machine, error),
       coordinatorEnded: (why) => events().coordinatorEnded(why),
       assertionFailed: (who, error) => events().assertionFailed(who, error),

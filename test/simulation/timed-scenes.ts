@@ -1,3 +1,4 @@
+import { DELTA_SCENES } from './delta-scenes.ts';
 import { GROUP_SCENES } from './group-scenes.ts';
 import { HOST_SCENES } from './host-scenes.ts';
 import { OPERATOR_SCENES } from './operator-scenes.ts';
@@ -161,6 +162,7 @@ export const TIMED_SCENES: Readonly<Record<string, Scene>> = {
   ...OWED_SCENES,
   ...HOST_SCENES,
   ...GROUP_SCENES,
+  ...DELTA_SCENES,
 };
 
 /** These take long, change much of a plan, or lead to what few of them have to show. */
@@ -168,6 +170,7 @@ const RATES: Readonly<Record<string, number>> = {
   ...Object.fromEntries(Object.keys(OWED_SCENES).map((name) => [name, 0.05])),
   ...Object.fromEntries(Object.keys(HOST_SCENES).map((name) => [name, 0.04])),
   ...Object.fromEntries(Object.keys(GROUP_SCENES).map((name) => [name, 0.01])),
+  ...Object.fromEntries(Object.keys(DELTA_SCENES).map((name) => [name, 0.04])),
 };
 
 /** The share of plans that have this timed scene, 0 to 1. */

@@ -1,5 +1,6 @@
 import type { History } from './history.ts';
 import { checkMayFail } from './invariants/agents.ts';
+import { checkKeepsWayBack } from './invariants/bundles.ts';
 import { checkBeginsToFail, checkFailure } from './invariants/failures.ts';
 import { checkLeftAlone, checkStopsItsOwn, noteShared } from './invariants/groups.ts';
 import { checkTakenOut } from './invariants/in-service.ts';
@@ -65,6 +66,7 @@ export function createWatch(history: History): {
         checkStopsItsOwn(history, machine, run);
         checkLeftAlone(history, machine, run);
         if (isFirst) {
+          checkKeepsWayBack(history, machine);
           history.begun.push(machine);
           notices.hostBegan(machine, deploymentId);
           noteShared(history, machine, deploymentId);
@@ -118,6 +120,10 @@ export function createWatch(history: History): {
         trace.say(machine.name, `agent ends: ${why}`);
         notices.agentEnded(machine, why);
         history.signal('agent-ended', machine);
+      },
+      bundleAssembled(machine) {
+        trace.say(machine.name, 'has put a bundle together');
+        notice('a bundle is put together from what is on its host');
       },
       agentFailed(machine, error) {
         trace.say(machine.name, `agent fails: ${String(error)}`);

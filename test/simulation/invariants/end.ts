@@ -1,4 +1,5 @@
 import type { History } from '../history.ts';
+import { checkBundleFailure } from './bundles.ts';
 import { isShared } from './groups.ts';
 import { checkStopIsNoObstacle } from './rollback.ts';
 
@@ -63,7 +64,8 @@ function checkNeverContradicted({ world, clones, setBack, violate }: History): v
 }
 
 /** Every event that is told as Succeeded or Failed, against what its scripts did. */
-function checkEvents({ world, truth, unstopped, clones, violate }: History): void {
+function checkEvents(history: History): void {
+  const { world, truth, unstopped, clones, violate } = history;
   const { items } = world.plan;
   const forgets = items.some(({ action }) => action.kind === 'remove-journal');
   // A copy tells of scripts that run on the original; a status that cannot be written, or is lost with a boot, is nobody's to know.
@@ -100,6 +102,7 @@ function checkEvents({ world, truth, unstopped, clones, violate }: History): voi
     )
       violate('I6', `${what} is Failed (${diagnostics ?? ''}), but all of its scripts succeeded`);
     if (status === 'Failed' && diagnostics === null) violate('I6', `${what} is Failed, and nothing tells why`);
+    if (status === 'Failed') checkBundleFailure(history, what, diagnostics ?? '');
     if (
       status === 'Failed' &&
       diagnostics?.includes('the outcome is unknown') === true &&

@@ -1,6 +1,6 @@
 import type { History } from '../history.ts';
 import { installedOn } from '../truth.ts';
-import { installedDirectory, ownFile } from '../world/bundle.ts';
+import { ASSETS, assetNames, assetText, filesOf, installedDirectory } from '../world/bundle.ts';
 import type { Machine } from '../world/machine.ts';
 import type { ScriptRun } from '../world/processes.ts';
 
@@ -69,9 +69,13 @@ export function checkInstalledFiles({ world, violate }: History, machine: Machin
   const { application, revision } = run.script;
   const directory = installedDirectory(application);
   const found = machine.files.find(directory) === null ? [] : machine.files.list(directory).sort();
-  const expected = ['REVISION', ownFile(revision)].sort();
+  const assets = world.plan.hasDeltas ? ASSETS : 0;
+  const expected = filesOf({ label: revision, assets }).sort();
   if (found.join() !== expected.join())
     violate('I6', `${machine.name} validates ${revision} of ${application} with the files ${found.join(', ')}`);
+  for (const name of assetNames(assets))
+    if (machine.files.read(`${directory}/${name}`).toString('utf8') !== assetText(application, name))
+      violate('I6', `${machine.name} validates ${revision} of ${application}, and ${name} is not as it was sent`);
 }
 
 /** What belonged to a group that was deleted, or to another host's time in it, is left where it is. */

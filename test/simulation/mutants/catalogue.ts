@@ -1,4 +1,5 @@
 import { ASKED_MUTANTS } from './catalogue-asked.ts';
+import { BUNDLE_MUTANTS } from './catalogue-bundles.ts';
 import { GROUP_MUTANTS } from './catalogue-groups.ts';
 import { HOST_MUTANTS } from './catalogue-hosts.ts';
 import { JUDGEMENT_MUTANTS } from './catalogue-judgement.ts';
@@ -326,4 +327,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...HOST_MUTANTS,
   ...ASKED_MUTANTS,
   ...GROUP_MUTANTS,
+  ...BUNDLE_MUTANTS,
 ];

@@ -34,12 +34,29 @@ export function installedDirectory(application: string): string {
   return `${INSTALLED}${application}`;
 }
 
+/** So many of such files the revisions of a history with deltas have: three quarters of their bytes. */
+export const ASSETS = 5;
+
+/** Files that all revisions of an application have, as large programs have most of theirs. */
+export function assetNames(count: number): string[] {
+  return Array.from({ length: count }, (_, index) => `asset-${index}`);
+}
+
+export function assetText(application: string, name: string): string {
+  return `${name} of ${application}, `.repeat(60);
+}
+
 /** A file that no other revision has. */
 export function ownFile(label: string): string {
   return `only-${label}`;
 }
 
-export function makeBundle(revision: { application: string; label: string; scriptsPerEvent: number }): {
+/** What a revision installs. */
+export function filesOf({ label, assets }: { label: string; assets: number }): string[] {
+  return ['REVISION', ownFile(label), ...assetNames(assets)];
+}
+
+export function makeBundle(revision: { application: string; label: string; scriptsPerEvent: number; assets: number }): {
   bytes: Buffer;
   digest: string;
 } {
@@ -62,7 +79,7 @@ export function makeBundle(revision: { application: string; label: string; scrip
       ...indexes.map((index) => `    - { location: ${event}-${index}.sh, timeout: ${SCRIPT_TIMEOUT_SECONDS} }`),
     ].join('\n'),
   );
-  const files = ['REVISION', ownFile(label)].map(
+  const files = filesOf(revision).map(
     (source) => `  - { source: ${source}, destination: ${installedDirectory(application)} }`,
   );
   const appSpec = `version: 0.0\nos: linux\nfiles:\n${files.join('\n')}\nhooks:\n${hooks.join('\n')}\n`;
@@ -70,6 +87,7 @@ export function makeBundle(revision: { application: string; label: string; scrip
     { path: 'appspec.yml', mode: 0o644, text: appSpec },
     { path: 'REVISION', mode: 0o644, text: label },
     { path: ownFile(label), mode: 0o644, text: label },
+    ...assetNames(revision.assets).map((path) => ({ path, mode: 0o644, text: assetText(application, path) })),
     ...scripts.map((script) => ({
       path: `${script.event}-${script.index}.sh`,
       mode: 0o755,

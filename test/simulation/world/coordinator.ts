@@ -8,6 +8,7 @@ import { AppError } from '../../../shared/core/errors.ts';
 import type { InvariantViolation } from '../../../shared/core/invariant.ts';
 import type { Logger } from '../../../shared/core/logger.ts';
 import { createMemoryStore, type MemoryPlace } from '../../support/memory-store.ts';
+import { BundleParts } from './bundle-parts.ts';
 import type { Chance } from './chance.ts';
 import type { DurableDatabase } from './durable-database.ts';
 import type { Network } from './network.ts';
@@ -52,7 +53,13 @@ const KEEPS_LITTLE = {
 export class CoordinatorMachine {
   readonly config: ReturnType<typeof coordinatorConfig.parse>;
   readonly #parts: CoordinatorParts;
-  #running: { core: Core; process: SimulatedProcess; clock: Clock; longPoll: LongPoll | null } | null = null;
+  #running: {
+    core: Core;
+    process: SimulatedProcess;
+    clock: Clock;
+    longPoll: LongPoll | null;
+    bundleParts: BundleParts;
+  } | null = null;
   #starting: SimulatedProcess | null = null;
   clockOffsetMs = 0;
   failpoint: CoordinatorFailpoint | null = null;
@@ -107,7 +114,7 @@ export class CoordinatorMachine {
       await core.start();
       if (!process.isAlive) return;
       this.#starting = null;
-      this.#running = { core, process, clock, longPoll: null };
+      this.#running = { core, process, clock, longPoll: null, bundleParts: new BundleParts() };
       network.listener = { process, accept: core.hub.accept };
     } catch (error) {
       if (process.isAlive) throw error;
@@ -125,14 +132,24 @@ export class CoordinatorMachine {
 
   /** The long poll of the process that runs now. */
   longPoll(core: Core): LongPoll {
-    const running = this.#running;
-    if (running === null || running.core !== core) throw new AppError('unavailable', 'connection refused');
+    const running = this.#runningOf(core);
     running.longPoll ??= createLongPoll({
       clock: running.clock,
       randomness: this.#parts.chance,
       accept: core.hub.accept,
     });
     return running.longPoll;
+  }
+
+  /** Of the process that runs now. */
+  bundleParts(core: Core): BundleParts {
+    return this.#runningOf(core).bundleParts;
+  }
+
+  #runningOf(core: Core) {
+    const running = this.#running;
+    if (running === null || running.core !== core) throw new AppError('unavailable', 'connection refused');
+    return running;
   }
 
   kill(why: string): void {

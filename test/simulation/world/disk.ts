@@ -2,24 +2,32 @@ import { posix } from 'node:path';
 import type { AppendFile, Disk, FileStatus, UnpackRequest } from '../../../agent/host/disk.ts';
 import { syncEach } from '../../../agent/host/sync-tree.ts';
 import { systemError } from '../../support/faulty-disk.ts';
+import { assemble, findFiles } from './assembly.ts';
 import { readBundle } from './bundle.ts';
 import type { FileSystem } from './file-system.ts';
 import type { SimulatedProcess } from './process.ts';
 
 const FREE_BYTES = 64 * 1_024 ** 3;
 
-/** Where a process may be ended: at an append to a file, in the moments of the real failpoints, or after a file got its name. */
-export type DiskMoment = 'before' | 'torn' | 'written' | 'synced' | 'named';
+/** Where a process may be ended: at an append to a file, in the moments of the real failpoints, after a file got its name, or while a bundle is put together. */
+export type DiskMoment = 'before' | 'torn' | 'written' | 'synced' | 'named' | 'assembled';
+
+export type DiskStep = 'append' | 'sync' | 'name' | 'assembly';
 
 export interface DiskParts {
   files: FileSystem;
   process: SimulatedProcess;
-  /** Asked at every append, every sync of an appended file and every new name: a moment at which the process ends now, or null. */
-  failpoint(path: string, at: 'append' | 'sync' | 'name'): DiskMoment | null;
+  /**
+   * Asked at every append, every sync of an appended file, every new name and every file of a bundle that is put together: a moment at
+   * which the process ends now, or null.
+   */
+  failpoint(path: string, at: DiskStep): DiskMoment | null;
   /** Asked before a name is given, changed or taken away: whether the file system there has become read-only. Absent: never. */
   isReadOnly?(path: string, change: 'new' | 'other'): boolean;
   /** How long a sync takes, ms; 0 for none. */
   syncDelay(): Promise<void> | null;
+  /** A bundle was put together from files that are here. Absent: nobody wants to know. */
+  assembled?(): void;
 }
 
 /** PORT Disk: one process's way to the files of its machine. */
@@ -155,15 +163,17 @@ export function createSimulatedDisk(parts: DiskParts): Disk {
     syncTree: (directory) => syncEach(disk, directory),
     freeBytes: () => answer(() => (files.isFull ? 0 : FREE_BYTES)),
     unpack: (request) => answer(() => unpack(files, request)),
-    // Bundles of the simulation are far too small for deltas.
-    findFiles: () => answer(() => noDeltas()),
-    assemble: () => answer(() => noDeltas()),
+    findFiles: (request) => answer(() => findFiles(files, request)),
+    assemble: (request) =>
+      answer(() => {
+        const outcome = assemble(files, request, (path) => {
+          if (parts.failpoint(path, 'assembly') === 'assembled') process.end(`in the middle of putting ${path} there`);
+        });
+        if (outcome.ok) parts.assembled?.();
+        return outcome;
+      }),
   };
   return disk;
-}
-
-function noDeltas(): never {
-  throw systemError('EOPNOTSUPP');
 }
 
 /** No bundle of the simulation has a link in it. */

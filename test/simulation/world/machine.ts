@@ -16,7 +16,7 @@ import { INSTALLED } from './bundle.ts';
 import { bundleDownload } from './bundle-download.ts';
 import type { Chance } from './chance.ts';
 import { aliveOnly, type CoordinatorMachine } from './coordinator.ts';
-import { createSimulatedDisk, type DiskMoment } from './disk.ts';
+import { createSimulatedDisk, type DiskMoment, type DiskStep } from './disk.ts';
 import { FileSystem } from './file-system.ts';
 import type { Network } from './network.ts';
 import { createProcess, type SimulatedProcess } from './process.ts';
@@ -41,6 +41,7 @@ export interface MachineParts {
   events: ProcessEvents & {
     agentEnded(why: string): void;
     agentStarted(): void;
+    bundleAssembled(): void;
     invariantBroken(error: InvariantViolation): void;
     /** An agent that the disk does not let live, or that cannot read what is on it. */
     agentFailed(error: unknown): void;
@@ -48,6 +49,7 @@ export interface MachineParts {
   /** After the end of an agent, its supervisor starts it again so much later, ms. */
   restartAfterMs: number;
   compactJournalAboveBytes: number | undefined;
+  minDeltaBytes: number | undefined;
   clockOffsetMs: number;
   /** Whether WebSockets do not get through to here. */
   refusesWebSockets: boolean;
@@ -73,7 +75,7 @@ export class Machine {
   syncDelayMs: number;
   /** On the timeline: no sync returns before. */
   syncHangsUntil = 0;
-  /** The agent ends at the so-many-th append to its journal, or name that it gives to what it installs. */
+  /** The agent ends at the so-many-th append to its journal, name that it gives to what it installs, or file of a bundle that it puts together. */
   failpoint: { countdown: number; moment: DiskMoment } | null = null;
   /** So many more names are given in what is installed, and from then on it is read-only; null: it is well. */
   namesUntilReadOnly: number | null = null;
@@ -233,6 +235,7 @@ export class Machine {
       ownAccount: ROOT,
       ownProcess: null,
       compactJournalAboveBytes: this.#parts.compactJournalAboveBytes,
+      minDeltaBytes: this.#parts.minDeltaBytes,
       onFailure: (error) => this.#agentFailed(process, error),
     });
     if (this.#agent?.process === process) this.#agent.running = agent;
@@ -274,6 +277,7 @@ export class Machine {
       process,
       failpoint: (path, at) => this.#failpointAt(path, at),
       isReadOnly: (path, change) => this.#isReadOnly(path, change),
+      assembled: this.#parts.events.bundleAssembled,
       syncDelay: () => {
         const hangsMs = this.syncHangsUntil - timeline.now;
         if (hangsMs <= 0 && this.syncDelayMs === 0) return null;
@@ -290,6 +294,38 @@ export class Machine {
     });
   }
 
+  /** Directories of deployments in which a bundle lies unpacked. */
+  unpackedBundles(): string[] {
+    const listed = (path: string) => (this.files.find(path)?.kind === 'directory' ? this.files.list(path) : []);
+    return listed(LAYOUT.deployments)
+      .flatMap((group) => listed(LAYOUT.groupDeployments(group)).map((id) => LAYOUT.deployment(group, id).directory))
+      .filter((directory) => listed(`${directory}/deployment-archive`).length > 0);
+  }
+
+  /** What its journal tells of as begun last, unless it tells of the end, too. */
+  deploymentUnderWay(): string | null {
+    if (this.files.find(LAYOUT.journal) === null) return null;
+    const text = this.files.read(LAYOUT.journal).toString('utf8');
+    const rest = text.slice(text.lastIndexOf('{"kind":"begun"'));
+    return rest.includes('{"kind":"finished"')
+      ? null
+      : (/^\{"kind":"begun","deploymentId":"([^"]+)"/.exec(rest)?.[1] ?? null);
+  }
+
+  /** A hook that writes into the bundle it came with: of each that lies unpacked here, but for one, a file. Returns how many those are. */
+  spoilUnpacked(name: string, butFor: string | null): number {
+    const paths = this.unpackedBundles()
+      .filter((directory) => !directory.endsWith(`/${butFor}`))
+      .map((directory) => `${directory}/deployment-archive/${name}`)
+      .filter((path) => this.files.find(path)?.kind === 'file');
+    for (const path of paths) {
+      const text = this.files.read(path);
+      text[0] = 'X'.charCodeAt(0);
+      this.files.append(this.files.create(path, 0o644), text);
+    }
+    return paths.length;
+  }
+
   /** The disk is as good as new: what hangs goes on as well. */
   mendDisk(): void {
     this.files.isFull = false;
@@ -300,11 +336,12 @@ export class Machine {
     for (const goOn of [...this.#waitingForSync]) goOn();
   }
 
-  #failpointAt(path: string, at: 'append' | 'sync' | 'name'): DiskMoment | null {
+  #failpointAt(path: string, at: DiskStep): DiskMoment | null {
     const { failpoint } = this;
     if (failpoint === null) return null;
-    const counts = failpoint.moment === 'named' ? 'name' : 'append';
-    if (counts === 'name' ? !path.startsWith(INSTALLED) : path !== LAYOUT.journal) return null;
+    const counts = STEP_OF[failpoint.moment];
+    if (counts === 'name' && !path.startsWith(INSTALLED)) return null;
+    if (counts === 'append' && path !== LAYOUT.journal) return null;
     if (at === counts) failpoint.countdown--;
     const ends = failpoint.moment === 'synced' ? 'sync' : counts;
     return failpoint.countdown > 0 || at !== ends ? null : failpoint.moment;
@@ -347,5 +384,15 @@ export class Machine {
     };
   }
 }
+
+/** What a failpoint counts. */
+const STEP_OF: Readonly<Record<DiskMoment, DiskStep>> = {
+  before: 'append',
+  torn: 'append',
+  written: 'append',
+  synced: 'append',
+  named: 'name',
+  assembled: 'assembly',
+};
 
 const CONFIG = parseConfig({ limits: { drainMs: 2_000 } }, 'the simulation');

@@ -8,7 +8,7 @@ import { once } from '../../../shared/core/once.ts';
 import { triggerEvent } from '../../../shared/model/trigger.ts';
 import type { MemoryPlace } from '../../support/memory-store.ts';
 import type { Plan, PlannedGroup } from '../plan.ts';
-import { makeBundle, type Script } from './bundle.ts';
+import { ASSETS, makeBundle, type Script } from './bundle.ts';
 import { type Chance, chanceOf } from './chance.ts';
 import { CoordinatorMachine, type CoordinatorParts } from './coordinator.ts';
 import { createSimulatedDisk } from './disk.ts';
@@ -32,6 +32,7 @@ export interface WorldEvents {
   frameSent(machine: string, direction: 'up' | 'down', frame: string): void;
   agentStarted(machine: Machine): void;
   agentEnded(machine: Machine, why: string): void;
+  bundleAssembled(machine: Machine): void;
   agentFailed(machine: Machine, error: unknown): void;
   coordinatorEnded(why: string): void;
   /** An assertion of the production code does not hold. */
@@ -129,6 +130,7 @@ export async function createWorld(
       logger: tracingLogger(trace, name),
       restartAfterMs: plan.restartAfterMs,
       compactJournalAboveBytes: plan.compactJournalAboveBytes,
+      minDeltaBytes: plan.hasDeltas ? 0 : undefined,
       clockOffsetMs: plan.clockOffsetsMs[number] ?? 0,
       refusesWebSockets: plan.refusingWebSockets.includes(number),
       syncDelayMs: plan.syncDelayMs,
@@ -146,6 +148,7 @@ export async function createWorld(
         ended: (run, how) => events.scriptEnded(machine, run, how),
         agentStarted: () => events.agentStarted(machine),
         agentEnded: (why) => events.agentEnded(machine, why),
+        bundleAssembled: () => events.bundleAssembled(machine),
         agentFailed: (error) => events.agentFailed(machine, error),
         invariantBroken: (error) => events.assertionFailed(name, error),
       },
@@ -191,7 +194,7 @@ export async function createWorld(
     },
     async upload(core, revision) {
       flaws.set(`${revision.application} ${revision.label}`, revision.flaw);
-      const { bytes, digest } = makeBundle(revision);
+      const { bytes, digest } = makeBundle({ ...revision, assets: plan.hasDeltas ? ASSETS : 0 });
       const upload = core.services.revisions.upload(
         revision.application,
         { digest, bundleType: 'tar', label: revision.label, description: '' },

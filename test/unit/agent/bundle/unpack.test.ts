@@ -15,7 +15,7 @@ describe('unpackInto', () => {
       failpoint: () => null,
       syncDelay: () => null,
     });
-    const { bytes } = makeBundle({ application: 'app', label: '1', scriptsPerEvent: 1 });
+    const { bytes } = makeBundle({ application: 'app', label: '1', scriptsPerEvent: 1, assets: 0 });
     await disk.makeDirectory('/state/d-1', { recursive: true });
     await disk.writeFileDurably('/state/archive', bytes, 0o600);
     await disk.sync('/state');
