@@ -36,6 +36,23 @@ export const OPERATOR_SCENES: Readonly<Record<string, Scene>> = {
       })),
     ];
   },
+  /** Two good revisions and one that fails, which is rolled back by itself or left as it is; an operator rolls back by hand, and once more. */
+  'rolled-back-by-hand'(chance, plan) {
+    const [group] = plan.groups;
+    if (group !== undefined)
+      group.autoRollback = chance.is(0.5)
+        ? { enabled: true, events: ['DEPLOYMENT_FAILURE'] }
+        : { enabled: false, events: [] };
+    const revisions = [extraRevision(plan, 'none'), extraRevision(plan, 'none'), extraRevision(plan, 'everywhere')];
+    const ms = atTheEnd(plan, 160_000);
+    return [
+      ...revisions.map((revision, index) =>
+        at(ms + index * 30_000, { ...deploy(chance), revision, configName: 'CodeDeployDefault.AllAtOnce' }),
+      ),
+      at(ms + 95_000, { kind: 'rollback', group: 0 }),
+      at(ms + 130_000, { kind: 'rollback', group: 0 }),
+    ];
+  },
   /** Hosts that a rollback has left alone leave the group and come back while it has hosts to take out. */
   'left-alone-and-back'(chance, plan) {
     largeFleet(chance, plan, 'none');

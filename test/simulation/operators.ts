@@ -2,7 +2,7 @@ import type { Core } from '../../coordinator/core.ts';
 import { errorMessage, isAppError } from '../../shared/core/errors.ts';
 import type { History } from './history.ts';
 import { checkForgotten } from './invariants/agents.ts';
-import { checkMade } from './invariants/asked.ts';
+import { checkByHand, checkMade } from './invariants/asked.ts';
 import { createMembersCheck } from './invariants/groups.ts';
 import { checkKept } from './invariants/kept.ts';
 import { noteLeaving } from './invariants/returns.ts';
@@ -177,7 +177,11 @@ export function createOperators(history: History): Operators {
             { description: '' },
             OPERATOR,
           ),
-        () => notice('a rollback by hand'),
+        ({ id }) => {
+          notice('a rollback by hand');
+          // Retention may have removed what succeeded.
+          if (!plan.keepsLittle) checkByHand(history, id);
+        },
       );
     },
 

@@ -167,6 +167,7 @@ export const TIMED_SCENES: Readonly<Record<string, Scene>> = {
 
 /** These take long, change much of a plan, or lead to what few of them have to show. */
 const RATES: Readonly<Record<string, number>> = {
+  'rolled-back-by-hand': 0.04,
   ...Object.fromEntries(Object.keys(OWED_SCENES).map((name) => [name, 0.05])),
   ...Object.fromEntries(Object.keys(HOST_SCENES).map((name) => [name, 0.04])),
   ...Object.fromEntries(Object.keys(GROUP_SCENES).map((name) => [name, 0.01])),

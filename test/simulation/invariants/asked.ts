@@ -58,3 +58,36 @@ export function checkMade({ world, violate }: History, id: string, asked: Asked)
       violate('I1', `${id} was asked for outdated hosts only, and takes ${name} out of service, which serves that`);
   }
 }
+
+interface Earlier {
+  revision: string;
+  status: string;
+  isPart: number;
+}
+
+/**
+ * I5, when a rollback by hand is answered: behind what has failed or was stopped it brings back what succeeded in the whole group last, behind a
+ * success the last other revision that did. Parts may make a revision good together, which is not told here.
+ */
+export function checkByHand({ world, violate }: History, id: string): void {
+  const { look } = world.database;
+  const made = look
+    .prepare<[string], { revision: string }>('SELECT revision_label AS revision FROM deployments WHERE id = ?')
+    .get(id);
+  const earlier = look
+    .prepare<[string], Earlier>(
+      `SELECT d.revision_label AS revision, d.status, d.is_partial AS isPart FROM deployments d
+       JOIN deployments r ON r.group_id = d.group_id AND r.number > d.number
+       WHERE r.id = ? AND d.is_active = 0 AND d.creator IN ('user', 'codeDeployRollback') ORDER BY d.number DESC`,
+    )
+    .all(id);
+  const [last] = earlier;
+  if (made === undefined || last === undefined || earlier.some(({ isPart }) => isPart === 1)) return;
+  const good = earlier.filter(({ status }) => status === 'Succeeded').map(({ revision }) => revision);
+  const wanted = last.status === 'Succeeded' ? good.find((revision) => revision !== last.revision) : good[0];
+  if (wanted !== undefined && made.revision !== wanted)
+    violate(
+      'I5',
+      `${id}, a rollback by hand behind ${last.revision} (${last.status}), brings back ${made.revision} and not ${wanted}`,
+    );
+}

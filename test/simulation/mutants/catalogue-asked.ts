@@ -3,6 +3,24 @@ import { type Mutant, one } from './mutant.ts';
 /** Bugs in what becomes of an operator's word, and in what an operator is told. */
 export const ASKED_MUTANTS: readonly Mutant[] = [
   one(
+    'back-behind-the-good-one',
+    'a rollback by hand behind a failure goes one good revision too far',
+    'coordinator/services/way-back.ts',
+    ['(group.last_good_revision_id ?? good[0])', '(good.find((id) => id !== group.last_good_revision_id) ?? good[0])'],
+  ),
+  one(
+    'back-to-what-runs',
+    'a rollback by hand behind a success brings what is there',
+    'coordinator/services/way-back.ts',
+    ["const runsGood = runs?.status === 'Succeeded' && isOnGood;", 'const runsGood = false;'],
+  ),
+  one(
+    'back-to-what-failed',
+    'a rollback by hand brings back what has never succeeded',
+    'coordinator/services/way-back.ts',
+    ["...(d.status === 'Succeeded' && d.is_partial === 0 &&", '...('],
+  ),
+  one(
     'part-is-the-whole',
     'a deployment to two hosts goes to all of the group',
     'coordinator/services/target-plan.ts',

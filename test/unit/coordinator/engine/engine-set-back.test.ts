@@ -56,6 +56,16 @@ describe('a host that runs something else than is known', () => {
     expect(world.faults).to.deep.equal([]);
   });
 
+  it('was set back beyond what is kept of deployments, and is brought the good revision all the same', async () => {
+    const [host] = hosts as [WorldHost];
+    await world.database.query.deleteFrom('targets').where('deployment_id', '=', first).execute();
+    await world.database.query.deleteFrom('deployments').where('id', '=', first).execute();
+    await isBackWith(host, { deploymentId: first, revisionId: 'r-1' });
+    await world.run(200);
+    expect(host.started).to.have.length(3);
+    expect(await known(host)).to.deep.equal({ revision_id: 'r-2', instance_health: 'Healthy', converge: null });
+  });
+
   it('is left alone in a group that wants outdated hosts left alone', async () => {
     const [host] = hosts as [WorldHost];
     const { id } = await world.database.query.selectFrom('deployment_groups').select('id').executeTakeFirstOrThrow();
