@@ -121,7 +121,7 @@ export function createEngine(parts: EngineParts): Engine {
         const now = clock.now();
         const loaded = await loadRolloutView(tx, id as DeploymentId, now, {
           ...settings,
-          upSince: standstill.upSince(),
+          ...standstill.present(),
         });
         if (loaded === null) return null;
         const decided = decide(loaded.view, now);

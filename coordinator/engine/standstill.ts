@@ -1,5 +1,6 @@
 import type { Clock } from '../../shared/core/clock.ts';
 import type { Logger } from '../../shared/core/logger.ts';
+import type { RolloutSettings } from '../rollout/view.ts';
 import type { ChangeSequence } from '../storage/change-sequence.ts';
 import type { Database } from '../storage/database.ts';
 import { LATE_END_WAIT_MS } from './commit.ts';
@@ -27,6 +28,7 @@ export function createStandstill(parts: Parts) {
   const { database, changes, clock, logger } = parts;
   let lookedAt = clock.now();
   let upSince = lookedAt;
+  let missedUntil = lookedAt;
   /** What was written later may be by the clock as it is since. */
   let lookedSequence = changes.last();
   let makingUp: Promise<void> | null = null;
@@ -45,7 +47,8 @@ export function createStandstill(parts: Parts) {
         [[lostMs, lookedAt]],
       );
     });
-    upSince = lookedAt + lostMs + parts.silenceLimitMs;
+    upSince = lookedAt + lostMs;
+    missedUntil = upSince + parts.silenceLimitMs;
     logger.warn({ lostMs }, 'the coordinator stood still, or its clock was set forward: hosts get that time again');
   }
 
@@ -72,6 +75,7 @@ export function createStandstill(parts: Parts) {
       ]);
     });
     upSince = Math.min(upSince, now);
+    missedUntil = Math.min(missedUntil, now);
     logger.warn({ leapMs }, 'the clock was set back: hosts have no more time for that');
   }
 
@@ -79,9 +83,10 @@ export function createStandstill(parts: Parts) {
     /** The coordinator is there from now on. */
     started(): void {
       upSince = clock.now();
+      missedUntil = upSince;
     },
-    /** Who has been away since before may only have had no chance to come back. */
-    upSince: () => upSince,
+    /** See {@link RolloutSettings}. */
+    present: (): Pick<RolloutSettings, 'upSince' | 'missedUntil'> => ({ upSince, missedUntil }),
     /** Before every decision, and at least as often as is tolerated. Null when there is nothing to wait for. */
     makeUp(): Promise<void> | null {
       if (makingUp !== null) return makingUp;

@@ -122,19 +122,26 @@ function startNext(view: RolloutView, now: number): Decision[] {
 /** Only hosts that would cost too much service are left to start, since others are down: wait for those, then give up. */
 function holdForOfflineHosts(view: RolloutView, now: number): Decided {
   const { offlineInService, counts, settings, next } = view;
-  const returnBy = settings.upSince + RETURN_MS;
-  if (next.some((target) => isOnItsWay(target, view, now)))
-    return { decisions: [], wakeAt: Math.min(returnBy, wait(view).wakeAt ?? returnBy) };
+  const onTheirWay = next.filter((target) => isOnItsWay(target, view, now));
+  if (onTheirWay.length > 0) {
+    const lookAt = Math.min(...onTheirWay.map((target) => returnBy(target, view)));
+    return { decisions: [], wakeAt: Math.min(lookAt, wait(view).wakeAt ?? lookAt) };
+  }
   const canStartNone = next.every((target) => target.presence !== 'Reconnecting') && next.length > 0;
   if (counts.inProgress > 0 || !canStartNone || offlineInService.awaitedSince === null) return wait(view);
-  const giveUpAt = Math.max(returnBy, offlineInService.awaitedSince + settings.hostLostAfterMs);
+  const giveUpAt = Math.max(settings.upSince + RETURN_MS, offlineInService.awaitedSince + settings.hostLostAfterMs);
   if (now >= giveUpAt) return said([{ kind: 'begin-ending', as: 'Failed', error: healthConstraints(view) }]);
   return { decisions: [], wakeAt: Math.min(giveUpAt, wait(view).wakeAt ?? giveUpAt) };
 }
 
-/** The coordinator's own absence is nobody's failure: who has not been here since its start has a while for that. */
-function isOnItsWay({ presence, presenceSince }: PendingTarget, { settings }: RolloutView, now: number): boolean {
-  return presence === 'Offline' && presenceSince <= settings.upSince && now < settings.upSince + RETURN_MS;
+/** The coordinator's own absence is nobody's failure: who was away by then, or was lost by it, has a while to be here. */
+function isOnItsWay(target: PendingTarget, view: RolloutView, now: number): boolean {
+  const isMissed = target.presence === 'Offline' && target.presenceSince <= view.settings.missedUntil;
+  return isMissed && now < returnBy(target, view);
+}
+
+function returnBy({ presenceSince }: PendingTarget, { settings }: RolloutView): number {
+  return Math.max(settings.upSince, presenceSince) + RETURN_MS;
 }
 
 function failOffline(target: PendingTarget): Decision {

@@ -90,6 +90,8 @@ export interface RolloutSettings {
   acceptTimeoutMs: number;
   /** How long a host may stay away inside a deployment, or hosts that count as in service may be down. */
   hostLostAfterMs: number;
-  /** Since when the coordinator is there. Who has been away since before may only have had no chance to come back. */
+  /** Since when the coordinator is there, or goes on. Who has been away since before may only have had no chance to come back. */
   upSince: number;
+  /** Who goes offline until then may have been lost before: it takes a while to find out which connections ended while the coordinator stood still. */
+  missedUntil: number;
 }

@@ -60,7 +60,7 @@ export function aView(options: ViewOptions = {}): RolloutView {
     hasTouchedHosts: ended > 0,
     hasReachableFailures: counts.failed > 0,
     lastGoodRevisionId: 'r-old' as RevisionId,
-    settings: { acceptTimeoutMs: 300_000, hostLostAfterMs: 300_000, upSince: 0 },
+    settings: { acceptTimeoutMs: 300_000, hostLostAfterMs: 300_000, upSince: 0, missedUntil: 0 },
     ...options.view,
   };
 }

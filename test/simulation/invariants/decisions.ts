@@ -12,7 +12,11 @@ export async function checkDecisions({ world, observer, violate }: History): Pro
     const decisions: string[] = [];
     for (let round = 0; round < 2; round++) {
       const loaded = await database.transaction((tx) =>
-        loadRolloutView(tx, id as DeploymentId, now, { ...world.coordinator.config.timings, upSince: 0 }),
+        loadRolloutView(tx, id as DeploymentId, now, {
+          ...world.coordinator.config.timings,
+          upSince: 0,
+          missedUntil: 0,
+        }),
       );
       if (loaded === null) return;
       decisions.push(

@@ -42,8 +42,8 @@ export const JUDGEMENT_MUTANTS: readonly Mutant[] = [
     '[[at + settings.offlineAfterMs, hostId]]',
   ]),
   one('own-absence-counts', 'hosts are offline since the coordinator was away', 'coordinator/rollout/rollout.ts', [
-    'now < settings.upSince + RETURN_MS;',
-    'now < settings.upSince;',
+    'Math.max(settings.upSince, presenceSince) + RETURN_MS;',
+    'Math.max(settings.upSince, presenceSince);',
   ]),
   one(
     'reconnecting-is-offline',

@@ -50,7 +50,7 @@ describe('a coordinator that stood still', () => {
     expect(await statusOf('web-1')).to.deep.equal({ status: 'Failed', errorCode: 'HOST_LOST' });
   });
 
-  it('counts as there again once it has found out which connections have ended', async () => {
+  it('finds out which connections have ended only after it is there again', async () => {
     const standstill = createStandstill({
       database: world.database,
       changes: { last: () => 0 },
@@ -62,7 +62,24 @@ describe('a coordinator that stood still', () => {
     });
     world.clock.standStill(600_000);
     await standstill.makeUp();
-    expect(standstill.upSince()).to.equal(world.clock.now() + 60_000);
+    expect(standstill.present()).to.deep.equal({
+      upSince: world.clock.now(),
+      missedUntil: world.clock.now() + 60_000,
+    });
+  });
+
+  it('waits for a host that was away long before that no longer than one that is back would take', async () => {
+    const hosts = await aFleet(world, 3);
+    await deployed(world, '1', ALL_AT_ONCE);
+    world.disconnect(hosts[0]!);
+    await world.run(600_000);
+    world.clock.standStill(120_000);
+    const { id } = await world.deploy('2', ALL_AT_ONCE);
+    const statusOf = async () => (await world.history.getTarget(id, 'web-1')).status;
+    await world.run(30_000);
+    expect(await statusOf()).to.equal('Pending');
+    await world.run(20_000);
+    expect(await statusOf()).to.equal('Failed');
   });
 
   it('fails nobody at its turn who has lost the connection by that, and is not back yet', async () => {
