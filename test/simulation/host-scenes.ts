@@ -1,4 +1,4 @@
-import type { Trigger } from './plan.ts';
+import type { Action, Trigger } from './plan.ts';
 import { atTheEnd, cut, extraRevision, since, times } from './scene-parts.ts';
 import { at, deploy, type Scene } from './scenes.ts';
 
@@ -102,6 +102,23 @@ export const HOST_SCENES: Readonly<Record<string, Scene>> = {
       ...machines.map((machine) =>
         at(ms + 75_000 + chance.whole(0, 5_000), { kind: 'set-back', machine, ms: chance.pick([100, 5_000, 40_000]) }),
       ),
+    ];
+  },
+  /** Scripts take their time and print all along, while connections break, agents die and the coordinator is started again. */
+  'printed-while-cut'(chance, plan) {
+    plan.printsInParts = true;
+    plan.deploymentTimeoutMs = Math.max(plan.deploymentTimeoutMs, 600_000);
+    const slow = extraRevision(plan, 'slow');
+    const ms = atTheEnd(plan, 120_000);
+    const breaks = (action: Action) => ({
+      trigger: since(ms, 'script-began', chance.whole(1, 3 * plan.machines), chance.whole(100, 6_000)),
+      action,
+    });
+    return [
+      at(ms, { ...deploy(chance), revision: slow, configName: 'CodeDeployDefault.AllAtOnce' }),
+      ...times(4, () => breaks({ kind: chance.pick(['reset', 'half-open', 'kill-agent', 'stop-agent']), machine: -1 })),
+      ...times(3, () => breaks(cut([-1], chance.pick([300, 3_000, 12_000])))),
+      breaks({ kind: chance.pick(['kill-coordinator', 'restart-coordinator']), ms: 400 }),
     ];
   },
   /** The good revision is deployed once more and breaks hosts that served it: they have it, and are down. */

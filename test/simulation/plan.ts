@@ -30,6 +30,8 @@ export interface Plan {
   keepsLittle?: true;
   /** Revisions have most of their files in common, and agents fetch what they lack of them, however small it is. */
   hasDeltas?: true;
+  /** Scripts print all along, and not only at their beginning. */
+  printsInParts?: true;
   /** Groups have a trigger for everything that happens. */
   hasTriggers?: true;
   groups: PlannedGroup[];

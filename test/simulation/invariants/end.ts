@@ -1,6 +1,7 @@
 import type { History } from '../history.ts';
 import { checkBundleFailure } from './bundles.ts';
 import { isShared } from './groups.ts';
+import { checkOutput } from './output.ts';
 import { checkStopIsNoObstacle } from './rollback.ts';
 
 /** What must hold once all is quiet: the history says what the hosts did (I6), and readiness what they serve. */
@@ -9,6 +10,7 @@ export async function checkEnd(history: History): Promise<void> {
   checkEvents(history);
   checkNeverContradicted(history);
   checkStopIsNoObstacle(history);
+  checkOutput(history);
   await checkReadiness(history);
 }
 

@@ -3,6 +3,7 @@ import { BUNDLE_MUTANTS } from './catalogue-bundles.ts';
 import { GROUP_MUTANTS } from './catalogue-groups.ts';
 import { HOST_MUTANTS } from './catalogue-hosts.ts';
 import { JUDGEMENT_MUTANTS } from './catalogue-judgement.ts';
+import { OUTPUT_MUTANTS } from './catalogue-output.ts';
 import { OWED_MUTANTS } from './catalogue-owed.ts';
 import { type Mutant, one } from './mutant.ts';
 
@@ -328,4 +329,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...ASKED_MUTANTS,
   ...GROUP_MUTANTS,
   ...BUNDLE_MUTANTS,
+  ...OUTPUT_MUTANTS,
 ];

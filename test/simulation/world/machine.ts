@@ -50,6 +50,7 @@ export interface MachineParts {
   restartAfterMs: number;
   compactJournalAboveBytes: number | undefined;
   minDeltaBytes: number | undefined;
+  printsInParts: boolean;
   clockOffsetMs: number;
   /** Whether WebSockets do not get through to here. */
   refusesWebSockets: boolean;

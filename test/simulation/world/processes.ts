@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import { claimPathOf, NEVER_STARTED } from '../../../agent/host/hook-wrapper.ts';
 import type { ExitStatus, ProcessHandle, ProcessRunner, StartRequest } from '../../../agent/host/process-runner.ts';
 import type { Timer } from '../../../shared/core/clock.ts';
@@ -40,6 +41,7 @@ interface HookProcess {
 /** Between the start of the wrapper and its claim of the start, ms. */
 const CLAIM_MS = 2;
 const POLL_MS = 120;
+const PRINTED_PARTS = 8;
 
 export interface ProcessTableParts {
   timeline: Timeline;
@@ -48,6 +50,8 @@ export interface ProcessTableParts {
   events: ProcessEvents;
   /** Sabotage, to see that it is noticed: says of every start that it never happened. */
   forgetsStarts: boolean;
+  /** Scripts print all along, and not only at their beginning. */
+  printsInParts: boolean;
 }
 
 /** All hooks of one machine: they outlive agents and end with the boot. */
@@ -176,7 +180,12 @@ export class ProcessTable {
       if (run === null) return finish(null);
       const behaviour = this.#parts.events.began(run);
       ignoresTerm = behaviour.ignoresTerm;
-      this.#print(request, behaviour.outputBytes);
+      const parts = this.#parts.printsInParts ? PRINTED_PARTS : 1;
+      this.#print(request, 0, behaviour.outputBytes);
+      for (let part = 1; part < parts; part++)
+        timeline.after((behaviour.durationMs * part) / parts, () => {
+          if (process.isRunning) this.#print(request, part * behaviour.outputBytes, behaviour.outputBytes);
+        });
       end = (how, status) => {
         if (status !== null) this.#writeStatus(request.statusPath, status);
         this.#parts.events.ended(run, how);
@@ -212,10 +221,10 @@ export class ProcessTable {
     }
   }
 
-  #print(request: StartRequest, bytes: number): void {
+  #print(request: StartRequest, offset: number, bytes: number): void {
     try {
       const output = this.#parts.files.find(request.outputPath) ?? this.#parts.files.create(request.outputPath, 0o600);
-      this.#parts.files.append(output, Buffer.alloc(bytes, 'o'));
+      this.#parts.files.append(output, printed(request, offset + bytes).subarray(offset));
     } catch {
       // A full disk: the script's echo fails, and it does not look.
     }
@@ -228,4 +237,11 @@ export class ProcessTable {
       // A full disk: how it ended is told to nobody but a parent.
     }
   }
+}
+
+/** Other bytes at each place, and of each script. */
+function printed({ environment, file }: StartRequest, bytes: number): Buffer {
+  let text = `${environment['DEPLOYMENT_ID']} ${posix.basename(file)}`;
+  for (let place = 0; text.length < bytes; place++) text += ` ${place}`;
+  return Buffer.from(text.slice(0, bytes));
 }

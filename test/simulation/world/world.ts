@@ -131,6 +131,7 @@ export async function createWorld(
       restartAfterMs: plan.restartAfterMs,
       compactJournalAboveBytes: plan.compactJournalAboveBytes,
       minDeltaBytes: plan.hasDeltas ? 0 : undefined,
+      printsInParts: plan.printsInParts === true,
       clockOffsetMs: plan.clockOffsetsMs[number] ?? 0,
       refusesWebSockets: plan.refusingWebSockets.includes(number),
       syncDelayMs: plan.syncDelayMs,
