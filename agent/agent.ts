@@ -7,7 +7,6 @@ import type { Logger } from '../shared/core/logger.ts';
 import type { Randomness } from '../shared/core/randomness.ts';
 import type { HostFacts } from '../shared/model/host.ts';
 import type { Assignment } from '../shared/protocol/messages.ts';
-import { PROGRAM_VERSION } from '../shared/protocol/versions.ts';
 import { createBundles } from './bundle/bundles.ts';
 import type { AgentConfig } from './config.ts';
 import { type Enrolment, type Identity, proveHost } from './connection/identity.ts';
@@ -38,6 +37,8 @@ const SESSION_LOOK_MS = 50;
 const MAX_FAILURE_LENGTH = 1_024;
 
 export interface AgentParts {
+  /** Of this program, as the coordinator and the status file are told. */
+  version: string;
   config: AgentConfig;
   layout: Layout;
   identity: Identity;
@@ -186,6 +187,7 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
     clock,
     randomness: parts.randomness,
     logger,
+    agentVersion: parts.version,
     processId: newUuid(parts.randomness),
     hostId: parts.enrolment.hostId,
     prove: (challenge) => proveHost(parts.identity, { ...challenge, hostId: parts.enrolment.hostId }),
@@ -218,7 +220,7 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
 
   const statusFile = createStatusFile({ disk, clock, logger }, layout.status, () => ({
     process: parts.ownProcess,
-    version: PROGRAM_VERSION,
+    version: parts.version,
     at: clock.now(),
     connection: session.status,
     running: deployments.running(),

@@ -175,6 +175,7 @@ async function runAgent(global: GlobalOptions): Promise<number> {
   const systemd = systemdOf(logger);
   const ended = whenAskedToEnd(logger);
   const agent = await startAgent({
+    version: PROGRAM_VERSION,
     config,
     layout,
     identity,

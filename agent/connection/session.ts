@@ -13,7 +13,7 @@ import {
   coordinatorMessage,
   type Hello,
 } from '../../shared/protocol/messages.ts';
-import { PROGRAM_VERSION, PROTOCOL_VERSION } from '../../shared/protocol/versions.ts';
+import { PROTOCOL_VERSION } from '../../shared/protocol/versions.ts';
 import type { Connection, Transport } from './transport.ts';
 import { type Attempt, afterAttempt, FRESH_CHOICE, nextTransport, ONE_MORE_CHANCE } from './transport-choice.ts';
 
@@ -35,6 +35,7 @@ export interface SessionParts {
   clock: Clock;
   randomness: Randomness;
   logger: Logger;
+  agentVersion: string;
   /** Random per process: tells a reconnection from a second process with the same key. */
   processId: string;
   hostId: string;
@@ -207,7 +208,7 @@ export function createSession(parts: SessionParts): Session {
     const hello: Hello = {
       kind: 'hello',
       protocol: PROTOCOL_VERSION,
-      agentVersion: PROGRAM_VERSION,
+      agentVersion: parts.agentVersion,
       hostId: parts.hostId,
       signature: parts.prove(challenge),
       journalId,

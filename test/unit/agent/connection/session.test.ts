@@ -130,6 +130,7 @@ function aSession(clock: Clock, transports: SessionParts['transports']) {
     clock,
     randomness: seededRandomness(),
     logger: silentLogger,
+    agentVersion: '0',
     processId: 'p-12345678',
     hostId: 'h-1',
     prove: () => 'AAAA',
