@@ -9,6 +9,8 @@ export interface Director {
   stop(): void;
 }
 
+const INNER: ReadonlySet<string> = new Set<InnerSignal>(['starts-committed', 'wave-end-committed']);
+
 export function createDirector(
   plan: Plan,
   timeline: Timeline,
@@ -37,7 +39,7 @@ export function createDirector(
       counts.set(signal, count);
       for (const item of waiting.get(`${signal} ${count}`) ?? []) {
         if (item.trigger.kind !== 'on' || isStopped) continue;
-        if (signal === 'starts-committed' && item.trigger.delayMs === 0) perform(item, machine);
+        if (INNER.has(signal) && item.trigger.delayMs === 0) perform(item, machine);
         else later(item.trigger.delayMs, () => perform(item, machine));
       }
     },

@@ -81,6 +81,8 @@ const ACTIONS: Actions = {
     }
   },
   retention: ({ operators }) => operators.retention(),
+  'update-agents': ({ operators }, action) => operators.updateAgents(action),
+  'stop-agent-update': ({ operators }) => operators.stopAgentUpdate(),
 
   partition({ history, say, machineOf }, action) {
     const { network, timeline } = history.world;
@@ -125,11 +127,15 @@ const ACTIONS: Actions = {
     history.notice('a hook is killed with its wrapper');
     say(`kills a hook of ${machine.name}`);
   }),
+  'kill-updater': onMachine(({ say }, machine) => {
+    if (machine.updater.kill()) say(`kills the updater of ${machine.name}`);
+  }),
   power: onMachine(({ history, say }, machine, action: Extract<Action, { kind: 'power' }>) => {
     if (!machine.isOn) return;
     say(`${machine.name}: ${action.how}, back in ${action.ms} ms`);
     if (machine.processes.running > 0) history.notice('a host loses its power inside a hook');
     if (hasInstallJournal(machine)) history.notice('a host loses its power during an install');
+    if (machine.updater.isAtWork) history.notice('a host reboots while its agent is replaced');
     machine.powerOff(action.how);
     history.world.timeline.after(action.ms, () => {
       if (machine.isOn || machine.isGone) return;
@@ -261,7 +267,7 @@ const ACTIONS: Actions = {
 
 /** A script that runs, a deployment, or the end of one that was given up. */
 function hasToDo({ world }: History, machine: Machine): boolean {
-  if (machine.processes.running > 0) return true;
+  if (machine.processes.running > 0 || machine.updater.isAtWork) return true;
   const waits = world.database.look.prepare<[string | null], { one: number }>(
     `SELECT 1 AS one FROM targets WHERE host_id = ? AND (status = 'InProgress' OR late_end_until IS NOT NULL)`,
   );

@@ -1,7 +1,10 @@
 import type { History } from './history.ts';
+import { checkVersionsTold } from './invariants/agent-versions.ts';
 import { checkConverged, checkReadyServes } from './invariants/converged.ts';
 import { checkInstalled } from './invariants/told.ts';
 import { checkUnreached } from './invariants/unreached.ts';
+import { updateAgentsLast } from './last-agent-update.ts';
+import { agentUpdateUnderWay } from './stored.ts';
 import { OPERATOR } from './world/world.ts';
 
 /** Runs the world until the condition holds; false when it does not within this many simulated ms. */
@@ -34,18 +37,22 @@ export async function healAndFinish(history: History, until: Until): Promise<voi
   if (!(await until(() => isQuiet(history), limitMs))) {
     if (history.violations.length > 0) return;
     const active = observer.active().map((deployment) => `${deployment.id} (${deployment.status})`);
+    const update = agentUpdateUnderWay(history);
+    const updates = update === undefined ? [] : [`agent update ${update.id}`];
     violate(
       'I4',
-      `nothing is broken any more, and after ${limitMs} ms there is no end: ${[...active, ...owed(history)].join(', ')}`,
+      `nothing is broken any more, and after ${limitMs} ms there is no end: ${[...active, ...owed(history), ...updates].join(', ')}`,
     );
     return;
   }
+  checkVersionsTold(history);
   checkConverged(history);
   checkUnreached(history);
   checkInstalled(history);
   await checkReadyServes(history);
   await remakeGroups(history, until);
   await deployLastRevision(history, until, limitMs);
+  await updateAgentsLast(history, until, () => isQuiet(history));
   await untilTold(history, until);
 }
 
@@ -136,7 +143,13 @@ function owed({ world }: History): string[] {
 }
 
 function isQuiet(history: History): boolean {
-  return history.observer.active().length === 0 && owed(history).length === 0 && isWhole(history);
+  return (
+    history.observer.active().length === 0 &&
+    owed(history).length === 0 &&
+    agentUpdateUnderWay(history) === undefined &&
+    history.world.machines.every(({ isGone, updater }) => isGone || !updater.isAtWork) &&
+    isWhole(history)
+  );
 }
 
 /** A group that was deleted by a coordinator that died before it was made again: its operator comes back to it. */

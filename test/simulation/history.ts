@@ -6,7 +6,7 @@ import type { FileSystem } from './world/file-system.ts';
 import type { Machine } from './world/machine.ts';
 import type { World } from './world/world.ts';
 
-/** The promises of docs/architecture.md, and two that stand beside them. */
+/** The promises of docs/architecture.md, and some that stand beside them. */
 export type Invariant =
   | 'I1'
   | 'I2'
@@ -19,6 +19,7 @@ export type Invariant =
   | 'assertion'
   | 'readiness'
   | 'clones'
+  | 'agents'
   | 'triggers';
 
 export interface Violation {
@@ -51,6 +52,8 @@ export interface History {
   violations: Violation[];
   /** Stops that were answered, and the hosts that were in progress or done by then. */
   stops: Map<string, { allowed: ReadonlySet<string>; at: number }>;
+  /** Agent updates that an operator has asked to stop, and those of which that was answered. */
+  agentStops: { asked: Set<string>; answered: Set<string> };
   /** Deployment and machine that was told to leave it. */
   cancels: Set<string>;
   /** Hosts that an operator has given a role: they may have left their group and entered it again. */

@@ -1,7 +1,8 @@
+import { AGENT_APPLICATION } from '../../shared/model/agent-update.ts';
 import type { History } from './history.ts';
 import { isAnothers } from './invariants/groups.ts';
 import type { SeenDeployment } from './observer.ts';
-import { hasGoneOver, refusedForAnothers } from './stored.ts';
+import { hasGoneOver, isBetweenWaves, refusedForAnothers } from './stored.ts';
 import { LAYOUT, type Machine } from './world/machine.ts';
 
 interface Target {
@@ -37,6 +38,11 @@ export function createNotices(history: History) {
   return {
     created(deployment: SeenDeployment): void {
       const others = history.observer.active().filter((other) => other.id !== deployment.id);
+      if (deployment.application === AGENT_APPLICATION) {
+        if (others.some((other) => other.fleet.some((hostId) => deployment.fleet.includes(hostId))))
+          notice('an agent update takes hosts that are deployed to');
+        return;
+      }
       const sameGroup = others.filter((other) => other.groupId === deployment.groupId && other.occupiesGroup);
       if (deployment.creator === 'CodeDeployAutoUpdate') notice('hosts follow on after a deployment');
       if (deployment.creator === 'autoscaling') {
@@ -138,6 +144,7 @@ export function createNotices(history: History) {
     },
 
     coordinatorEnded(why: string): void {
+      if (isBetweenWaves(history)) notice('a coordinator dies between two waves of an agent update');
       if (why.startsWith('after "commit')) notice('a coordinator dies between commit and perform');
       if (why.startsWith('before "commit')) notice('a coordinator dies before a commit');
       if (why.includes('lifecycle_events') || why.includes('UPDATE targets SET'))

@@ -1,5 +1,6 @@
 import type { Core } from '../../coordinator/core.ts';
 import { errorMessage, isAppError } from '../../shared/core/errors.ts';
+import { createAgentOperators } from './agent-operators.ts';
 import type { History } from './history.ts';
 import { checkForgotten } from './invariants/agents.ts';
 import { checkByHand, checkMade } from './invariants/asked.ts';
@@ -28,6 +29,8 @@ export interface Operators {
   changeConfig(group: PlannedGroup, configName: string): void;
   scaleOut(count: number, role: string): void;
   retention(): void;
+  updateAgents(action: Extract<Action, { kind: 'update-agents' }>): void;
+  stopAgentUpdate(): void;
   /** Of a group of the plan by its number, counted round. */
   group(number: number): PlannedGroup;
 }
@@ -60,6 +63,8 @@ export function createOperators(history: History): Operators {
         trace.say('operator', `${what}: ${errorMessage(error)}`);
         if (isAppError(error) && error.details['reason'] === 'active_deployment')
           notice('a deployment is refused since another one runs');
+        else if (isAppError(error) && error.details['reason'] === 'active_agent_update')
+          notice('an agent update is refused since another one is under way');
         else if (!isAppError(error)) history.violate('assertion', `${what} failed: ${errorMessage(error)}`);
       },
     );
@@ -112,6 +117,8 @@ export function createOperators(history: History): Operators {
   }
 
   const operators: Operators = {
+    ...createAgentOperators(history, ask),
+
     group(number) {
       const group = plan.groups[number % plan.groups.length];
       if (group === undefined) throw new Error('the plan has no group');
@@ -214,6 +221,7 @@ export function createOperators(history: History): Operators {
         (core) => core.services.hosts.forget(hostId, OPERATOR),
         () => {
           checkForgotten(history, hostId);
+          if (machine.updater.isAtWork) notice('a host is forgotten while its agent is replaced');
           if (isInProgress) notice('a host is forgotten in the middle of its deployment');
           if (fleets.some(({ id }) => isLeftSmaller(history, id)))
             notice('a host that has the revision is forgotten before the deployment has ended');

@@ -1,3 +1,4 @@
+import type { AgentFlaw } from './world/agent-updater.ts';
 import type { CoordinatorFailpoint } from './world/coordinator.ts';
 import type { DiskMoment } from './world/disk.ts';
 import type { Flaw } from './world/hooks.ts';
@@ -34,11 +35,24 @@ export interface Plan {
   printsInParts?: true;
   /** Groups have a trigger for everything that happens. */
   hasTriggers?: true;
+  agentUpdates?: PlannedAgentUpdates;
   groups: PlannedGroup[];
   revisions: { application: string; label: string; flaw: Flaw; scriptsPerEvent: number }[];
   items: PlanItem[];
   /** When faults and operators end, ms. */
   horizonMs: number;
+}
+
+/** Versions of the agent that the coordinator offers, and how operators bring them to the hosts. */
+export interface PlannedAgentUpdates {
+  offered: { version: string; flaw: AgentFlaw; isSomewhere: boolean }[];
+  /** What machines begin with, by number, counted round. */
+  installed: string[];
+  /** Of each machine, by number, counted round. */
+  packages: ('deb' | 'archive' | null)[];
+  waves: string[];
+  budget: string;
+  healthyWithinSeconds: number;
 }
 
 export interface PlannedGroup {
@@ -88,12 +102,18 @@ export const SIGNALS = [
 ] as const;
 export type Signal = (typeof SIGNALS)[number];
 /**
- * Given in the middle of a step of the coordinator's: it has committed that hosts start, and nobody has heard of it. What waits for it
+ * Given in the middle of a step of the coordinator's: it has committed that hosts start, or that a wave of an agent update has ended, and nobody has heard of it. What waits for it
  * without a delay is carried out in that very moment, as a request is that comes in just then.
  */
-export type InnerSignal = 'starts-committed';
+export type InnerSignal = 'starts-committed' | 'wave-end-committed';
 /** What scenes alone wait for: beside {@link SIGNALS}, of which chance picks. */
-export type SceneSignal = 'follow-on-created';
+export type SceneSignal =
+  | 'follow-on-created'
+  | 'wave-created'
+  | 'updater-begins'
+  | 'agent-replaced'
+  | 'agent-put-back'
+  | 'updater-ended';
 
 /** Machines and groups are numbers: what is too large is counted round. */
 export type Action =
@@ -121,6 +141,9 @@ export type Action =
   | { kind: 'scale-out'; count: number; role: string }
   | { kind: 'scale-in'; count: number }
   | { kind: 'retention' }
+  /** To one of the versions that are offered, by its number. */
+  | { kind: 'update-agents'; version: number; downgrade: boolean }
+  | { kind: 'stop-agent-update' }
   // What goes wrong.
   | { kind: 'partition'; machines: number[]; direction: 'both' | 'up' | 'down'; isNoticed: boolean; ms: number }
   /** No sync returns: the agent is there, and cannot accept anything. */
@@ -131,6 +154,7 @@ export type Action =
   | { kind: 'stop-agent'; machine: number }
   | { kind: 'agent-failpoint'; machine: number; countdown: number; moment: DiskMoment }
   | { kind: 'kill-hook'; machine: number }
+  | { kind: 'kill-updater'; machine: number }
   | { kind: 'power'; machine: number; how: 'power-cut' | 'shutdown'; ms: number }
   | { kind: 'gone'; machine: number }
   | { kind: 'clone'; machine: number; hasOwnMachineId: boolean }

@@ -3,6 +3,7 @@ import { createDirector } from './director.ts';
 import { perform } from './faults.ts';
 import { healAndFinish } from './heal.ts';
 import type { History, Violation } from './history.ts';
+import { createAgentUpdateCheck } from './invariants/agent-updates.ts';
 import { checkNotReady } from './invariants/converged.ts';
 import { checkDecisions } from './invariants/decisions.ts';
 import { checkEnd } from './invariants/end.ts';
@@ -62,6 +63,7 @@ export async function runPlan(plan: Plan, options: RunOptions = { keepsLines: fa
       agentEnded: (machine, why) => events().agentEnded(machine, why),
       bundleAssembled: (machine) => events().bundleAssembled(machine),
       agentFailed: (machine, error) => events().agentFailed(machine, error),
+      updaterSaid: (machine, news) => events().updaterSaid(machine, news),
       coordinatorEnded: (why) => events().coordinatorEnded(why),
       assertionFailed: (who, error) => events().assertionFailed(who, error),
     },
@@ -79,6 +81,7 @@ export async function runPlan(plan: Plan, options: RunOptions = { keepsLines: fa
     situations: noSituations(),
     violations: [],
     stops: new Map(),
+    agentStops: { asked: new Set(), answered: new Set() },
     cancels: new Set(),
     retagged: new Set(),
     leftInService: new Map(),
@@ -104,7 +107,12 @@ export async function runPlan(plan: Plan, options: RunOptions = { keepsLines: fa
   let director: ReturnType<typeof createDirector> | null = null;
   const { worldEvents, observed, stepped } = createWatch(history);
   watch = worldEvents;
-  database.committed = createStartCheck(history);
+  const checkStarts = createStartCheck(history);
+  const checkAgentUpdates = plan.agentUpdates === undefined ? null : createAgentUpdateCheck(history, plan.agentUpdates);
+  database.committed = () => {
+    checkStarts();
+    checkAgentUpdates?.();
+  };
   const checkProgress = createProgressCheck(history);
 
   const onRejection = (error: unknown) => {

@@ -76,3 +76,26 @@ export function isLeftSmaller({ world }: History, deploymentId: string): boolean
       .get(deploymentId) !== undefined
   );
 }
+
+/** An agent update is under way, all of whose waves so far have ended, and nothing has begun after that. */
+export function isBetweenWaves({ world }: History): boolean {
+  const { waves } = world.database.look
+    .prepare<[], { waves: number }>(
+      `SELECT count(*) AS waves FROM agent_updates u WHERE u.status = 'InProgress'
+         AND EXISTS (SELECT 1 FROM agent_update_waves w WHERE w.update_id = u.id)
+         AND NOT EXISTS (SELECT 1 FROM agent_update_waves w JOIN deployments d ON d.id = w.deployment_id
+           WHERE w.update_id = u.id AND d.is_active = 1)`,
+    )
+    .get() ?? { waves: 0 };
+  return waves > 0;
+}
+
+/** The agent update that is under way, if one is. */
+export function agentUpdateUnderWay({ world }: History): { id: string; hasWave: number } | undefined {
+  return world.database.look
+    .prepare<[], { id: string; hasWave: number }>(
+      `SELECT u.id, EXISTS (SELECT 1 FROM agent_update_waves w JOIN deployments d ON d.id = w.deployment_id
+         WHERE w.update_id = u.id AND d.is_active = 1) AS hasWave FROM agent_updates u WHERE u.status = 'InProgress'`,
+    )
+    .get();
+}

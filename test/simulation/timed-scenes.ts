@@ -1,3 +1,4 @@
+import { AGENT_SCENES } from './agent-scenes.ts';
 import { DELTA_SCENES } from './delta-scenes.ts';
 import { GROUP_SCENES } from './group-scenes.ts';
 import { HOST_SCENES } from './host-scenes.ts';
@@ -163,6 +164,7 @@ export const TIMED_SCENES: Readonly<Record<string, Scene>> = {
   ...HOST_SCENES,
   ...GROUP_SCENES,
   ...DELTA_SCENES,
+  ...AGENT_SCENES,
 };
 
 /** These take long, change much of a plan, or lead to what few of them have to show. */
@@ -172,6 +174,7 @@ const RATES: Readonly<Record<string, number>> = {
   ...Object.fromEntries(Object.keys(HOST_SCENES).map((name) => [name, 0.04])),
   ...Object.fromEntries(Object.keys(GROUP_SCENES).map((name) => [name, 0.01])),
   ...Object.fromEntries(Object.keys(DELTA_SCENES).map((name) => [name, 0.04])),
+  ...Object.fromEntries(Object.keys(AGENT_SCENES).map((name) => [name, 0.01])),
 };
 
 /** The share of plans that have this timed scene, 0 to 1. */

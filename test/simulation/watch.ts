@@ -1,3 +1,4 @@
+import { AGENT_APPLICATION } from '../../shared/model/agent-update.ts';
 import type { History } from './history.ts';
 import { checkMayFail } from './invariants/agents.ts';
 import { checkKeepsWayBack } from './invariants/bundles.ts';
@@ -26,7 +27,17 @@ import {
 } from './invariants/verdict.ts';
 import { createNotices } from './notices.ts';
 import type { ObserverEvents } from './observer.ts';
+import type { SceneSignal } from './plan.ts';
+import type { UpdaterNews } from './world/agent-updater.ts';
 import type { WorldEvents } from './world/world.ts';
+
+const UPDATER_SIGNALS = {
+  begins: 'updater-begins',
+  'goes on': null,
+  replaced: 'agent-replaced',
+  'putting back': 'agent-put-back',
+  ended: 'updater-ended',
+} as const satisfies Record<UpdaterNews['what'], SceneSignal | null>;
 
 /** Listens to the world and to what is stored: writes down what is true, checks what must hold, counts what was visited. */
 export function createWatch(history: History): {
@@ -129,6 +140,16 @@ export function createWatch(history: History): {
         trace.say(machine.name, `agent fails: ${String(error)}`);
         checkMayFail(history, machine, error);
       },
+      updaterSaid(machine, { what, job }) {
+        const { version, previous, verdict } = job;
+        trace.say(
+          machine.name,
+          `updater ${what}: ${version} instead of ${previous}${verdict === null ? '' : `, ${verdict}`}`,
+        );
+        if (what === 'ended' && verdict === 'put-back') notice('an agent that does not connect is put back');
+        const signal = UPDATER_SIGNALS[what];
+        if (signal !== null) history.signal(signal, machine);
+      },
       coordinatorEnded(why) {
         trace.say('coordinator', `ends: ${why}`);
         notices.coordinatorEnded(why);
@@ -149,6 +170,7 @@ export function createWatch(history: History): {
         if (creator === 'CodeDeployAutoUpdate') checkMayFollowOn(history, deployment);
         if (creator === 'autoscaling' || creator === 'CodeDeployAutoUpdate') checkStoppedStays(history, deployment);
         history.signal('deployment-created');
+        if (deployment.application === AGENT_APPLICATION) history.signal('wave-created');
         if (creator === 'codeDeployRollback') history.signal('rollback-created');
         if (creator === 'autoscaling') history.signal('scale-out-created');
         if (creator === 'CodeDeployAutoUpdate') history.signal('follow-on-created');

@@ -1,3 +1,4 @@
+import { AGENT_APPLICATION } from '../../../shared/model/agent-update.ts';
 import type { History } from '../history.ts';
 import type { Plan } from '../plan.ts';
 import type { DurableDatabase } from '../world/durable-database.ts';
@@ -8,6 +9,7 @@ type Promised = { type: 'HOST_COUNT' | 'FLEET_PERCENT'; value: number } | { type
 /** What is stored of the deployment, as far as its promise depends on it. */
 interface Deployment {
   id: string;
+  application: string;
   creator: string;
   configName: string;
   total: number;
@@ -23,7 +25,8 @@ export function promisedMinimum(
   deployment: Deployment,
   find: (id: string) => Deployment | undefined,
 ): number {
-  const { creator, total } = deployment;
+  const { creator, total, application } = deployment;
+  if (application === AGENT_APPLICATION) return total - agentBudget(plan, total);
   if (creator === 'autoscaling') return 0;
   const answered = deployment.triggeredBy === null ? undefined : find(deployment.triggeredBy);
   // The same minimum of the same fleet; of those that are left when hosts were forgotten meanwhile, of whom one may be out as before.
@@ -62,10 +65,26 @@ export function promisedOfThoseLeft(
   const forgotten = (own?.forgotten ?? 0) + (total - targets) - (total === targets ? 0 : (leftAlone?.here ?? 0));
   if (forgotten === 0) return { left: total, minimum: promisedMinimum(plan, deployment, find) };
   const left = total - forgotten;
+  if (deployment.application === AGENT_APPLICATION)
+    return { left, minimum: Math.max(0, left - agentBudget(plan, total)) };
   const config = promisedMinimum(plan, { ...deployment, total: left, triggeredBy: null }, find);
   // A count of hosts is one whatever the fleet; of a part of it, one host may be out as long as one could be before.
   const isCount = promisedBy(plan, deployment.configName).type === 'HOST_COUNT';
   return { left, minimum: isCount ? config : Math.min(config, Math.max(0, left - 1)) };
+}
+
+/** How many hosts of a wave of an agent update may be out at once, or have failed (docs/operations.md, Updating the agents). */
+export function agentBudget({ agentUpdates }: Plan, hosts: number): number {
+  if (agentUpdates === undefined) throw new Error('the plan updates no agents');
+  return hostsInShare(agentUpdates.budget, hosts);
+}
+
+/** Of `10%` or `5`: found by counting, one at least, and all at most. */
+export function hostsInShare(share: string, hosts: number): number {
+  const value = Number.parseInt(share, 10);
+  let count = 1;
+  while (count < hosts && (share.endsWith('%') ? 100 * count < value * hosts : count < value)) count++;
+  return count;
 }
 
 /** The stored minimum is the promised one, when a deployment is seen for the first time. */

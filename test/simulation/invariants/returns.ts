@@ -1,3 +1,4 @@
+import { AGENT_APPLICATION } from '../../../shared/model/agent-update.ts';
 import type { History } from '../history.ts';
 import type { Machine } from '../world/machine.ts';
 
@@ -29,6 +30,8 @@ export function checkReturned(
   hostId: string,
   taker: { id: string; creator: string; groupId: string; application: string; revision: string } | undefined,
 ): void {
+  // Another agent changes nothing of what the host serves.
+  if (taker?.application === AGENT_APPLICATION) return;
   const machine = world.machineOfHost(hostId);
   if (taker?.creator === 'autoscaling' && machine !== undefined) {
     const revision = leftInService.get(`${hostId} ${taker.groupId}`);

@@ -1,3 +1,4 @@
+import { AGENT_APPLICATION } from '../../../shared/model/agent-update.ts';
 import type { History } from '../history.ts';
 import { installedOn } from '../truth.ts';
 import { ASSETS, assetNames, assetText, filesOf, installedDirectory } from '../world/bundle.ts';
@@ -62,6 +63,15 @@ export function noteUnstopped(
 /** I6 when what was installed is tried: the revision's own files are there, and none of another one. */
 export function checkInstalledFiles({ world, violate }: History, machine: Machine, run: ScriptRun): void {
   if (run.event !== 'ValidateService') return;
+  if (run.script.application === AGENT_APPLICATION) {
+    const { installedVersion } = machine.updater;
+    if (installedVersion !== run.script.revision)
+      violate(
+        'agents',
+        `${machine.name} validates the agent ${run.script.revision}, and ${installedVersion} is installed`,
+      );
+    return;
+  }
   const content = installedOn(machine, run.script.application);
   if (content !== run.script.revision)
     violate('I6', `${machine.name} validates ${run.script.revision}, and what is installed says ${content}`);

@@ -1,3 +1,4 @@
+import { AGENT_APPLICATION } from '../../../shared/model/agent-update.ts';
 import type { History } from '../history.ts';
 
 interface DeploymentRow {
@@ -95,20 +96,24 @@ function keyOf(event: string, body: string): string {
 }
 
 function deploymentsOf({ database }: History['world']): DeploymentRow[] {
-  return database.look
-    .prepare<[], DeploymentRow>(
-      `SELECT id, status, rollback_triggering_deployment_id AS triggeredBy,
+  return (
+    database.look
+      .prepare<[string], DeploymentRow>(
+        `SELECT id, status, rollback_triggering_deployment_id AS triggeredBy,
          json_object('Succeeded', count_succeeded, 'Failed', count_failed, 'Skipped', count_skipped,
            'InProgress', count_in_progress, 'Pending', count_pending) AS overview
-       FROM deployments`,
-    )
-    .all();
+       FROM deployments WHERE application <> ?`,
+      )
+      // Their group is the coordinator's own, and has no trigger.
+      .all(AGENT_APPLICATION)
+  );
 }
 
 function targetsOf({ database }: History['world']): TargetRow[] {
   return database.look
-    .prepare<[], TargetRow>(
-      `SELECT deployment_id AS deploymentId, host_name AS hostName, status, started_at IS NOT NULL AS isStarted FROM targets`,
+    .prepare<[string], TargetRow>(
+      `SELECT t.deployment_id AS deploymentId, t.host_name AS hostName, t.status, t.started_at IS NOT NULL AS isStarted
+       FROM targets t JOIN deployments d ON d.id = t.deployment_id WHERE d.application <> ?`,
     )
-    .all();
+    .all(AGENT_APPLICATION);
 }

@@ -94,6 +94,10 @@ export function makeBundle(revision: { application: string; label: string; scrip
       text: JSON.stringify(script),
     })),
   ];
+  return packBundle(bundle);
+}
+
+export function packBundle(bundle: Bundle): { bytes: Buffer; digest: string } {
   const bytes = Buffer.from(JSON.stringify(bundle));
   return { bytes, digest: createHash('sha256').update(bytes).digest('hex') };
 }

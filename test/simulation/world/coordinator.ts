@@ -25,6 +25,8 @@ export interface CoordinatorParts {
   bundles: MemoryPlace;
   chance: Chance;
   receiver: Receiver;
+  /** Of the agent, that it offers; absent: none. */
+  agentPackages: CoreParts['agentPackages'];
   logger: Logger;
   timings: Partial<ReturnType<typeof coordinatorConfig.parse>['timings']>;
   /** Retention leaves nothing that it may remove. */
@@ -87,7 +89,7 @@ export class CoordinatorMachine {
   /** Begins a process; it listens once it has looked at what is stored. */
   async start(): Promise<void> {
     if (this.#running !== null || this.#starting !== null) return;
-    const { timeline, network, database, logger, chance } = this.#parts;
+    const { timeline, network, database, logger, chance, agentPackages } = this.#parts;
     this.starts++;
     const process = createProcess((why) => this.#ended(process, why));
     this.#starting = process;
@@ -105,6 +107,7 @@ export class CoordinatorMachine {
         fetchBundle: () => Promise.reject(new Error('no revision of the simulation has a URL')),
         locateRevision: () => Promise.reject(new Error('no revision of the simulation has a location')),
         notifier: this.#parts.receiver.notifierFor(clock),
+        ...(agentPackages === undefined ? {} : { agentPackages }),
         metrics: { hubEvent() {}, reportsCommitted() {}, triggerMessages() {} },
         fatal: (error) => {
           if (process.isAlive) this.#parts.fatal(error);

@@ -8,6 +8,8 @@ export interface ScriptBehaviour {
   durationMs: number;
   /** `hang`: runs until it is stopped. */
   outcome: 'succeed' | 'fail' | 'hang';
+  /** What it waits for, and looks at each second: true when it has succeeded, null while there is nothing yet. Absent: for its time only. */
+  look?: () => boolean | null;
   /** A script that hangs may also not care about TERM. */
   ignoresTerm: boolean;
   outputBytes: number;

@@ -12,6 +12,7 @@ import { agentRoutes } from '../../../shared/api/agents.ts';
 import { AppError, errorMessage } from '../../../shared/core/errors.ts';
 import { InvariantViolation } from '../../../shared/core/invariant.ts';
 import type { Logger } from '../../../shared/core/logger.ts';
+import { type AgentFlaw, AgentUpdater, type UpdaterNews } from './agent-updater.ts';
 import { INSTALLED } from './bundle.ts';
 import { bundleDownload } from './bundle-download.ts';
 import type { Chance } from './chance.ts';
@@ -25,6 +26,12 @@ import { processClock, type Timeline } from './timeline.ts';
 
 const STATE_DIRECTORY = '/var/lib/drover-agent';
 export const LAYOUT = layoutOf(STATE_DIRECTORY);
+/** As Node calls it. */
+const ARCHITECTURE = 'x64';
+/** A supervisor waits so long for an agent that it stops, ms. */
+const STOP_TIMEOUT_MS = 10_000;
+/** An agent that crashes is connected by then, but never for as long as an updater wants it to be, ms. */
+const CRASHES_AFTER_MS = 3_000;
 const ROOT = { uid: 0, name: 'root', home: '/root' };
 /** Hooks of the simulation run as the agent's own user, and no file has another owner. */
 const accounts: Accounts = { user: async () => null, group: async () => null };
@@ -45,7 +52,13 @@ export interface MachineParts {
     invariantBroken(error: InvariantViolation): void;
     /** An agent that the disk does not let live, or that cannot read what is on it. */
     agentFailed(error: unknown): void;
+    updaterSaid(news: UpdaterNews): void;
   };
+  /** What installed its agent, as its facts say it; null: no package. */
+  agentPackage: 'deb' | 'archive' | null;
+  agentFlawOf(version: string): AgentFlaw;
+  /** For what the updater of its agent takes its time with. */
+  updaterChance: Chance;
   /** After the end of an agent, its supervisor starts it again so much later, ms. */
   restartAfterMs: number;
   compactJournalAboveBytes: number | undefined;
@@ -65,8 +78,11 @@ export class Machine {
   readonly files: FileSystem;
   readonly processes: ProcessTable;
   readonly #parts: MachineParts;
+  readonly updater: AgentUpdater;
   readonly #waitingForSync = new Set<() => void>();
-  #agent: { process: SimulatedProcess; running: Agent | null } | null = null;
+  #agent: { process: SimulatedProcess; running: Agent | null; version: string } | null = null;
+  /** Its supervisor was asked to restart the agent, and starts it as soon as this one has ended. */
+  #isRestarting = false;
   /** The command that enrols it, while it runs. */
   #enrolling: SimulatedProcess | null = null;
   #isOn = true;
@@ -98,6 +114,21 @@ export class Machine {
       files: this.files,
       forgetsStarts: parts.sabotage === 'forgotten-starts',
     });
+    this.updater = new AgentUpdater({
+      timeline: parts.timeline,
+      files: this.files,
+      chance: parts.updaterChance,
+      agentPackage: parts.agentPackage,
+      statusPath: LAYOUT.status,
+      agentPid: () => (this.#agent === null ? null : this.agentStarts),
+      restartAgent: () => this.restartAgent(),
+      said: parts.events.updaterSaid,
+    });
+  }
+
+  /** Of the agent that runs; null while none does. */
+  get agentVersion(): string | null {
+    return this.#agent?.version ?? null;
   }
 
   get refusesWebSockets(): boolean {
@@ -139,7 +170,7 @@ export class Machine {
   startAgent(): void {
     if (this.#agent !== null || !this.#isOn || this.isGone) return;
     const process = createProcess((why) => this.#agentEnded(process, why));
-    this.#agent = { process, running: null };
+    this.#agent = { process, running: null, version: this.updater.installedVersion };
     this.agentStarts++;
     this.#parts.events.agentStarted();
     this.#run(process).catch((error: unknown) => this.#agentFailed(process, error));
@@ -170,9 +201,24 @@ export class Machine {
     agent.process.kill('stopped in good order');
   }
 
+  /** As a package's scripts ask systemd for it: it is stopped in good order, or killed when that takes too long, and started at once. */
+  restartAgent(): void {
+    const agent = this.#agent;
+    if (agent === null) {
+      this.startAgent();
+      return;
+    }
+    this.#isRestarting = true;
+    if (agent.running === null) agent.process.kill('restarted before it was up');
+    else void this.stopAgent();
+    this.#parts.timeline.after(STOP_TIMEOUT_MS, () => agent.process.kill('did not stop in time'));
+  }
+
   powerOff(how: 'power-cut' | 'shutdown'): void {
     if (!this.#isOn) return;
     this.#isOn = false;
+    this.#isRestarting = false;
+    this.updater.hostWentDown();
     const agent = this.#agent?.process;
     if (agent !== undefined) {
       this.#agent = null;
@@ -192,25 +238,33 @@ export class Machine {
     if (this.#isOn || this.isGone) return;
     this.#isOn = true;
     this.startAgent();
+    this.updater.goOn();
   }
 
   async #run(process: SimulatedProcess): Promise<void> {
     const { timeline, network, logger, chance } = this.#parts;
+    const version = this.updater.installedVersion;
+    const flaw = this.#parts.agentFlawOf(version);
+    if (flaw === 'ends-at-once' || flaw === 'crashes')
+      timeline.after(flaw === 'crashes' ? CRASHES_AFTER_MS : 0, () => process.kill(`crashes, as ${version} does`));
+    if (flaw === 'ends-at-once') return;
+    const refusesWebSockets = this.#parts.refusesWebSockets || flaw === 'never-connects';
     const disk = this.#disk(process);
     const identity = this.#sameIdentity(await loadIdentity(disk, LAYOUT.identity));
     if (identity === null || identity.enrolment === null) throw new AppError('invalid', 'this host is not enrolled');
     const clock = this.#clock(process);
-    const http = this.#http(process);
+    const http = this.#http(process, flaw !== 'never-connects');
     const websocket: Transport = {
       name: 'websocket',
       connect: (handlers) =>
-        this.#parts.refusesWebSockets
+        refusesWebSockets
           ? network.request(this.name, process, () =>
               Promise.reject(new AppError('unavailable', 'upgrade refused', { details: { upgradeStatus: 403 } })),
             )
           : network.connect(this.name, process, handlers),
     };
     const agent = await startAgent({
+      version,
       config: CONFIG,
       layout: LAYOUT,
       identity,
@@ -234,7 +288,7 @@ export class Machine {
       facts: async () => this.#facts(),
       loadOfLastMinute: () => 0,
       ownAccount: ROOT,
-      ownProcess: null,
+      ownProcess: { pid: this.agentStarts, startTime: this.processes.bootId },
       compactJournalAboveBytes: this.#parts.compactJournalAboveBytes,
       minDeltaBytes: this.#parts.minDeltaBytes,
       onFailure: (error) => this.#agentFailed(process, error),
@@ -261,7 +315,9 @@ export class Machine {
     this.#agent = null;
     this.failpoint = null;
     this.#parts.events.agentEnded(why);
-    this.#parts.timeline.after(this.#parts.restartAfterMs, () => this.startAgent());
+    const afterMs = this.#isRestarting ? 0 : this.#parts.restartAfterMs;
+    this.#isRestarting = false;
+    this.#parts.timeline.after(afterMs, () => this.startAgent());
   }
 
   #clock(process: SimulatedProcess) {
@@ -356,11 +412,18 @@ export class Machine {
   }
 
   #facts() {
-    return { hostname: this.name, machineId: this.machineId, bootId: this.processes.bootId };
+    const { agentPackage } = this.#parts;
+    return {
+      hostname: this.name,
+      machineId: this.machineId,
+      bootId: this.processes.bootId,
+      architecture: ARCHITECTURE,
+      ...(agentPackage === null ? {} : { agentPackage }),
+    };
   }
 
   /** What an agent asks by HTTPS. The server's part of it, routes to services, is repeated here in two lines. */
-  #http(process: SimulatedProcess): HttpClient {
+  #http(process: SimulatedProcess, getsThrough = true): HttpClient {
     const { network, coordinator } = this.#parts;
     return {
       json: ({ path, body, signal }) =>
@@ -369,7 +432,7 @@ export class Machine {
           process,
           async () => {
             const { core } = coordinator;
-            if (core === null) throw new AppError('unavailable', 'connection refused');
+            if (core === null || !getsThrough) throw new AppError('unavailable', 'connection refused');
             if (path === agentRoutes.enrol.path)
               return core.services.enrolment.enrol(agentRoutes.enrol.body.parse(body), this.name);
             if (path === agentRoutes.exchange.path)

@@ -16,6 +16,7 @@ export interface ScriptRun {
   deploymentGroupId: string;
   event: string;
   statusPath: string;
+  environment: Readonly<Record<string, string>>;
 }
 
 /** `killed`: by a TERM, and its wrapper tells; `lost`: the wrapper went too, and nobody tells; `overdue`: so by its agent. */
@@ -42,6 +43,8 @@ interface HookProcess {
 const CLAIM_MS = 2;
 const POLL_MS = 120;
 const PRINTED_PARTS = 8;
+/** Between two looks of a script at what it waits for, ms. */
+const LOOK_MS = 1_000;
 
 export interface ProcessTableParts {
   timeline: Timeline;
@@ -192,9 +195,16 @@ export class ProcessTable {
         finish(status);
       };
       if (behaviour.outcome === 'hang') return;
-      const isOk = behaviour.outcome === 'succeed';
-      timer = timeline.after(behaviour.durationMs, () =>
-        end?.(isOk ? 'succeeded' : 'failed', { exitCode: isOk ? 0 : 3, signal: null }),
+      const over = (isOk: boolean) => end?.(isOk ? 'succeeded' : 'failed', { exitCode: isOk ? 0 : 3, signal: null });
+      const { look } = behaviour;
+      const lookAgain = () => {
+        const found = look?.() ?? null;
+        if (found !== null) over(found);
+        else timer = timeline.after(LOOK_MS, lookAgain);
+      };
+      timer = timeline.after(
+        behaviour.durationMs,
+        look === undefined ? () => over(behaviour.outcome === 'succeed') : lookAgain,
       );
     });
     return handle;
@@ -214,6 +224,7 @@ export class ProcessTable {
         deploymentGroupId: request.environment['DEPLOYMENT_GROUP_ID'] ?? '',
         event: request.environment['LIFECYCLE_EVENT'] ?? '',
         statusPath: request.statusPath,
+        environment: request.environment,
       };
     } catch {
       // Claimed by an agent, a full disk, or a directory that was removed.

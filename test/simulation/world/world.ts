@@ -5,9 +5,12 @@ import type { Core } from '../../../coordinator/core.ts';
 import { AppError, errorMessage } from '../../../shared/core/errors.ts';
 import type { Logger } from '../../../shared/core/logger.ts';
 import { once } from '../../../shared/core/once.ts';
+import { AGENT_APPLICATION } from '../../../shared/model/agent-update.ts';
 import { triggerEvent } from '../../../shared/model/trigger.ts';
 import type { MemoryPlace } from '../../support/memory-store.ts';
 import type { Plan, PlannedGroup } from '../plan.ts';
+import { simulatedAgentPackages } from './agent-packages.ts';
+import type { AgentFlaw, UpdaterNews } from './agent-updater.ts';
 import { ASSETS, makeBundle, type Script } from './bundle.ts';
 import { type Chance, chanceOf } from './chance.ts';
 import { CoordinatorMachine, type CoordinatorParts } from './coordinator.ts';
@@ -34,6 +37,7 @@ export interface WorldEvents {
   agentEnded(machine: Machine, why: string): void;
   bundleAssembled(machine: Machine): void;
   agentFailed(machine: Machine, error: unknown): void;
+  updaterSaid(machine: Machine, news: UpdaterNews): void;
   coordinatorEnded(why: string): void;
   /** An assertion of the production code does not hold. */
   assertionFailed(who: string, error: Error): void;
@@ -92,6 +96,7 @@ export async function createWorld(
   const coordinator = new CoordinatorMachine({
     timeline,
     receiver,
+    agentPackages: plan.agentUpdates && simulatedAgentPackages(plan.agentUpdates.offered.map(({ version }) => version)),
     network,
     database,
     bundles,
@@ -136,25 +141,29 @@ export async function createWorld(
       refusesWebSockets: plan.refusingWebSockets.includes(number),
       syncDelayMs: plan.syncDelayMs,
       sabotage: plan.sabotage,
+      agentPackage: plan.agentUpdates?.packages[number % plan.agentUpdates.packages.length] ?? null,
+      agentFlawOf: (version) => agentFlawOf(plan, name, version),
+      updaterChance: chanceOf(seed, `updater ${name}`),
       events: {
         began(run) {
-          const behaviour = behaviourOf(seed, flawOf, {
-            script: run.script,
-            machine: name,
-            deploymentId: run.deploymentId,
-          });
+          const { script, deploymentId } = run;
           events.scriptBegan(machine, run);
-          return behaviour;
+          return script.application === AGENT_APPLICATION
+            ? machine.updater.behaviourOf(run)
+            : behaviourOf(seed, flawOf, { script, machine: name, deploymentId });
         },
         ended: (run, how) => events.scriptEnded(machine, run, how),
         agentStarted: () => events.agentStarted(machine),
         agentEnded: (why) => events.agentEnded(machine, why),
         bundleAssembled: () => events.bundleAssembled(machine),
         agentFailed: (error) => events.agentFailed(machine, error),
+        updaterSaid: (news) => events.updaterSaid(machine, news),
         invariantBroken: (error) => events.assertionFailed(name, error),
       },
     });
     machines.push(machine);
+    const version = plan.agentUpdates?.installed[number % plan.agentUpdates.installed.length];
+    if (version !== undefined) machine.updater.install(version);
     return machine;
   }
 
@@ -236,6 +245,13 @@ export async function createWorld(
   };
   for (let i = 1; i <= plan.machines + plan.spareMachines; i++) addMachine(`web-${i}`);
   return world;
+}
+
+function agentFlawOf({ seed, agentUpdates }: Plan, machine: string, version: string): AgentFlaw {
+  const offered = agentUpdates?.offered.find((one) => one.version === version);
+  if (offered === undefined) return 'none';
+  const isHere = !offered.isSomewhere || chanceOf(seed, `agent flaw ${machine} ${version}`).is(0.4);
+  return isHere ? offered.flaw : 'none';
 }
 
 /** What the agent imports only when it needs it is read from a real disk, in real time: done before any history begins. */
