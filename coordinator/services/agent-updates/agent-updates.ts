@@ -132,14 +132,15 @@ export function createAgentUpdates(parts: Parts) {
   }
 
   async function stop(reference: string, caller: Caller): Promise<AgentUpdate> {
-    const row = await database.transaction(async ({ query }) => {
+    const { row, wave } = await database.transaction(async ({ query }) => {
       const current = await agentUpdateRow(query, reference);
       if (current.status !== 'InProgress')
         throw new AppError('conflict', `${current.id} has ended already: it is ${current.status}`, {
           hint: `See how it ended: drover agents status ${current.id}`,
           details: { reason: 'agent_update_ended', status: current.status },
         });
-      if (current.stop_requested_by !== null) return current;
+      const wave = await waveToStop(query, current.id);
+      if (current.stop_requested_by !== null) return { row: current, wave };
       const stopped = { ...current, stop_requested_by: callerName(caller) };
       await query
         .updateTable('agent_updates')
@@ -147,8 +148,10 @@ export function createAgentUpdates(parts: Parts) {
         .where('id', '=', current.id)
         .execute();
       await insertAudit(query, { at: clock.now(), caller, action: 'agent-update.stop', subject: current.id });
-      return stopped;
+      return { row: stopped, wave };
     });
+    // No host starts after the answer, whatever becomes of this process by the next look.
+    if (wave !== undefined) await stopWave(wave.id);
     lookSoon();
     return asUpdate(database.query, row);
   }
@@ -224,6 +227,18 @@ async function refuseSecond(query: Queryable): Promise<void> {
     hint: `See it: drover agents status ${active.id}. Stop it: drover agents stop ${active.id}`,
     details: { reason: 'active_agent_update', agentUpdateId: active.id },
   });
+}
+
+/** The deployment of the wave that is under way, unless it is stopping already. */
+async function waveToStop(query: Queryable, updateId: string): Promise<{ id: string } | undefined> {
+  return query
+    .selectFrom('agent_update_waves as w')
+    .innerJoin('deployments as d', 'd.id', 'w.deployment_id')
+    .select('d.id')
+    .where('w.update_id', '=', updateId)
+    .where('d.is_active', '=', 1)
+    .where('d.stop_requested_at', 'is', null)
+    .executeTakeFirst();
 }
 
 /** @throws AppError `conflict` when there is none that could be updated now */
