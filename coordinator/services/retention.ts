@@ -123,6 +123,14 @@ export function createRetention(parts: {
             .where('last_successful_deployment_id', 'is not', null)
             .$castTo<{ id: string }>(),
         )
+        // Which hosts have had their turn is read from the waves, and how many waves there were.
+        .where('id', 'not in', (waves) =>
+          waves
+            .selectFrom('agent_update_waves')
+            .innerJoin('agent_updates', 'agent_updates.id', 'agent_update_waves.update_id')
+            .select('agent_update_waves.deployment_id')
+            .where('agent_updates.status', '=', 'InProgress'),
+        )
         .orderBy('number')
         .limit(DEPLOYMENTS_PER_RUN - deleted)
         .execute();

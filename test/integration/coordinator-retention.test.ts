@@ -112,32 +112,47 @@ describe('retention', () => {
     expect(left.map((host) => host.host_id)).to.deep.equal(['h-3', 'h-9']);
   });
 
+  async function addUpdate(id: string, number: number, fields: { completed_at: number | null; wave: string }) {
+    const { wave, ...rest } = fields;
+    await database.query
+      .insertInto('agent_updates')
+      .values({
+        id,
+        number,
+        version: '0.2.0',
+        revision_id: 'r-1',
+        settings: '{}',
+        downgrade: 0,
+        total_hosts: 1,
+        status: rest.completed_at === null ? 'InProgress' : 'Succeeded',
+        message: null,
+        created_by: 'ana',
+        created_at: 0,
+        stop_requested_by: null,
+        ...rest,
+      })
+      .execute();
+    await database.query
+      .insertInto('agent_update_waves')
+      .values({ update_id: id, number: 1, deployment_id: wave, hosts: 1 })
+      .execute();
+  }
+
+  it('keeps the waves of an agent update that is under way, however long ago they have ended', async () => {
+    await addDeployment('d-good', 1, { completed_at: daysAgo(300) });
+    await addDeployment('d-wave', 2, { completed_at: daysAgo(200) });
+    await addDeployment('d-ended', 3, { completed_at: daysAgo(200) });
+    await addDeployment('d-new', 4, { completed_at: daysAgo(2) });
+    await addDeployment('d-newest', 5, { completed_at: daysAgo(1) });
+    await addUpdate('u-running', 1, { completed_at: null, wave: 'd-wave' });
+    await addUpdate('u-ended', 2, { completed_at: daysAgo(200), wave: 'd-ended' });
+
+    expect((await run()).deployments).to.equal(1);
+
+    expect(await ids('deployments')).to.deep.equal(['d-good', 'd-new', 'd-newest', 'd-wave']);
+  });
+
   it('removes old agent updates once none of their deployments is kept', async () => {
-    const addUpdate = async (id: string, number: number, fields: { completed_at: number | null; wave: string }) => {
-      const { wave, ...rest } = fields;
-      await database.query
-        .insertInto('agent_updates')
-        .values({
-          id,
-          number,
-          version: '0.2.0',
-          revision_id: 'r-1',
-          settings: '{}',
-          downgrade: 0,
-          total_hosts: 1,
-          status: rest.completed_at === null ? 'InProgress' : 'Succeeded',
-          message: null,
-          created_by: 'ana',
-          created_at: 0,
-          stop_requested_by: null,
-          ...rest,
-        })
-        .execute();
-      await database.query
-        .insertInto('agent_update_waves')
-        .values({ update_id: id, number: 1, deployment_id: wave, hosts: 1 })
-        .execute();
-    };
     await addDeployment('d-good', 1, { completed_at: daysAgo(300) });
     await addUpdate('u-old', 1, { completed_at: daysAgo(200), wave: 'd-gone' });
     await addUpdate('u-kept', 2, { completed_at: daysAgo(200), wave: 'd-good' });
