@@ -1,6 +1,7 @@
 import type { Core } from '../../coordinator/core.ts';
 import type { History } from './history.ts';
 import { checkUpdateMade } from './invariants/agent-versions.ts';
+import { expectNoMore } from './invariants/stops.ts';
 import type { Operators } from './operators.ts';
 import { agentUpdateUnderWay } from './stored.ts';
 import type { World } from './world/world.ts';
@@ -47,7 +48,9 @@ export function createAgentOperators(history: History, ask: Ask): Pick<Operators
         () => {
           agentStops.answered.add(update.id);
           world.trace.say('operator', `stop of the agent update ${update.id} answered`);
-          if (update.hasWave === 1) notice('an agent update is stopped in the middle of a wave');
+          if (update.wave === null) return;
+          expectNoMore(history, update.wave);
+          notice('an agent update is stopped in the middle of a wave');
         },
       );
     },

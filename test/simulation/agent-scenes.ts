@@ -1,4 +1,4 @@
-import type { Action, Plan, PlannedAgentUpdates, Trigger } from './plan.ts';
+import type { Action, InnerSignal, Plan, PlannedAgentUpdates, Trigger } from './plan.ts';
 import { atTheEnd, cut, extraRevision, since, times } from './scene-parts.ts';
 import { at, deploy, type Part, type Scene, someTime } from './scenes.ts';
 import type { Chance } from './world/chance.ts';
@@ -57,6 +57,20 @@ export const AGENT_SCENES: Readonly<Record<string, Scene>> = {
       },
     ];
   },
+  /** The coordinator is away for days after the second wave, and what is old is removed in the third. */
+  'days-between-waves'(chance, plan) {
+    const agents = withAgents(chance, plan, 5);
+    agents.installed = ['1.0.0'];
+    agents.packages = ['deb'];
+    agents.waves = ['1', '50%', '100%'];
+    plan.keepsLittle = true;
+    const ms = atTheEnd(plan, 150_000);
+    return [
+      at(ms, update(GOOD)),
+      { trigger: since(ms - 1, 'wave-end-committed', 2, 0), action: { kind: 'days-pass', days: 2 } },
+      { trigger: since(ms - 1, 'wave-created', 3, chance.whole(500, 5_000)), action: { kind: 'retention' } },
+    ];
+  },
   /** Machines, agents, scripts and updaters end in the middle of an update, and lines are cut. */
   'hosts-end-amid-agent-updates'(chance, plan) {
     const agents = withAgents(chance, plan, 5);
@@ -92,13 +106,43 @@ export const AGENT_SCENES: Readonly<Record<string, Scene>> = {
       at(ms + 150_000, update(GOOD)),
     ];
   },
+  /** An operator stops an update just when the next host, or the next wave, is to begin. */
+  'agent-update-stopped'(chance, plan) {
+    const agents = withAgents(chance, plan, 6);
+    agents.installed = ['1.0.0', '1.2.0'];
+    agents.packages = ['deb'];
+    agents.waves = chance.pick([
+      ['1', '50%', '100%'],
+      ['1', '100%'],
+    ]);
+    agents.budget = '1';
+    const ms = atTheEnd(plan, 360_000);
+    const stopped = (beginMs: number, signal: InnerSignal, nth: number): Part[] => [
+      at(beginMs, update(GOOD)),
+      {
+        trigger: since(beginMs, signal, nth, chance.pick([0, 0, 0, 1])),
+        action: { kind: 'stop-agent-update' },
+      },
+    ];
+    return [
+      ...stopped(ms, 'wave-end-committed', 1),
+      ...stopped(ms + 120_000, 'wave-host-committed', chance.pick([2, 2, 3])),
+      ...stopped(ms + 240_000, 'starts-committed', 2),
+    ];
+  },
   /** A version that does not connect, everywhere or on some hosts, is put back; then come a good one, and an older one. */
   'bad-agents-put-back'(chance, plan) {
-    const agents = withAgents(chance, plan, 5);
+    const agents = withAgents(chance, plan, 6);
     const [good, bad] = agents.offered;
     if (good === undefined || bad === undefined) throw new Error('a good and a bad version are offered');
-    bad.isSomewhere = chance.is(0.7);
-    agents.budget = chance.pick(['2', '50%', '50%']);
+    bad.isSomewhere = chance.is(0.8);
+    agents.installed = ['1.0.0'];
+    agents.waves = chance.pick([
+      ['50%', '100%'],
+      ['2', '100%'],
+      ['1', '50%', '100%'],
+    ]);
+    agents.budget = chance.pick(['2', '50%', '75%']);
     const ms = atTheEnd(plan, 330_000);
     return [
       at(ms, update(BAD)),
@@ -116,9 +160,10 @@ export const AGENT_SCENES: Readonly<Record<string, Scene>> = {
   },
   /** Hosts are forgotten, enrol again, join, go back to a snapshot, or are away, each at its turn in an update or after that. */
   'hosts-come-and-go-in-agent-updates'(chance, plan) {
-    const agents = withAgents(chance, plan, 6);
-    agents.waves = ['1', '50%', '100%'];
-    agents.budget = chance.pick(['1', '50%']);
+    const agents = withAgents(chance, plan, 8);
+    agents.installed = ['1.0.0'];
+    agents.waves = ['1', '75%', '100%'];
+    agents.budget = chance.pick(['2', '2', '50%']);
     plan.spareMachines = Math.max(plan.spareMachines, 1);
     const label = extraRevision(plan, 'none');
     const ms = atTheEnd(plan, 300_000);
@@ -126,15 +171,16 @@ export const AGENT_SCENES: Readonly<Record<string, Scene>> = {
     const on = (nth: number, delayMs: number) => since(updateMs, 'updater-begins', nth, delayMs);
     return [
       at(ms, { ...deploy(chance), revision: label, configName: ALL_AT_ONCE }),
-      ...[0, 1, 2, 3, 4, 5].map((machine) => at(updateMs - 2_000, { kind: 'snapshot', machine } as const)),
+      ...[0, 1, 2, 3, 4, 5, 6, 7].map((machine) => at(updateMs - 2_000, { kind: 'snapshot', machine } as const)),
       ...(chance.is(0.5) ? [at(updateMs - 25_000, cut([5], chance.pick([30_000, 60_000])))] : []),
       at(updateMs, update(GOOD)),
       { trigger: on(chance.whole(1, 3), chance.whole(0, 9_000)), action: { kind: 'forget', machine: -1 } },
       at(updateMs + chance.whole(20_000, 60_000), { kind: 'enrol-again', machine: 0 }),
       at(updateMs + chance.whole(0, 30_000), { kind: 'scale-out', count: 1, role: 'web' }),
-      ...times(3, () => ({
-        trigger: since(updateMs, 'updater-ended', chance.whole(1, 3), chance.whole(500, 10_000)),
-        action: { kind: 'set-back' as const, machine: -1, ms: chance.pick([100, 5_000]) },
+      // With the agent that it had, in the middle of a wave that has ended well for it.
+      ...[2, 3, 4, 5].map((nth) => ({
+        trigger: since(updateMs, 'updater-ended', nth, chance.whole(1_500, 6_000)),
+        action: { kind: 'set-back' as const, machine: -1, ms: chance.pick([100, 2_000]) },
       })),
       at(updateMs + 150_000, update(chance.pick([GOOD, BAD]))),
     ];

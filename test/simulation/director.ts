@@ -9,7 +9,11 @@ export interface Director {
   stop(): void;
 }
 
-const INNER: ReadonlySet<string> = new Set<InnerSignal>(['starts-committed', 'wave-end-committed']);
+const INNER: ReadonlySet<string> = new Set<InnerSignal>([
+  'starts-committed',
+  'wave-host-committed',
+  'wave-end-committed',
+]);
 
 export function createDirector(
   plan: Plan,

@@ -1,5 +1,5 @@
 import type { History } from './history.ts';
-import { checkVersionsTold } from './invariants/agent-versions.ts';
+import { checkPutBack, checkVersionsTold } from './invariants/agent-versions.ts';
 import { checkConverged, checkReadyServes } from './invariants/converged.ts';
 import { checkInstalled } from './invariants/told.ts';
 import { checkUnreached } from './invariants/unreached.ts';
@@ -46,6 +46,7 @@ export async function healAndFinish(history: History, until: Until): Promise<voi
     return;
   }
   checkVersionsTold(history);
+  checkPutBack(history);
   checkConverged(history);
   checkUnreached(history);
   checkInstalled(history);

@@ -54,6 +54,8 @@ export interface History {
   stops: Map<string, { allowed: ReadonlySet<string>; at: number }>;
   /** Agent updates that an operator has asked to stop, and those of which that was answered. */
   agentStops: { asked: Set<string>; answered: Set<string> };
+  /** By deployment and host: the version of the agent that was told of the host when the wave began. */
+  agentsBefore: Map<string, string | null>;
   /** Deployment and machine that was told to leave it. */
   cancels: Set<string>;
   /** Hosts that an operator has given a role: they may have left their group and entered it again. */

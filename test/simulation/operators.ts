@@ -7,7 +7,7 @@ import { checkByHand, checkMade } from './invariants/asked.ts';
 import { createMembersCheck } from './invariants/groups.ts';
 import { checkKept } from './invariants/kept.ts';
 import { noteLeaving } from './invariants/returns.ts';
-import { createStopCheck, expectCancels } from './invariants/stops.ts';
+import { createStopCheck, expectNoMore } from './invariants/stops.ts';
 import { type Action, type PlannedGroup, roleOfNumber } from './plan.ts';
 import { comesBack, goesOver, isLeftSmaller, isRunningOn, partOf } from './stored.ts';
 import type { Machine } from './world/machine.ts';
@@ -90,17 +90,7 @@ export function createOperators(history: History): Operators {
       (core) =>
         core.services.deployments.stop(id, { reason: '', ...(rollback === null ? {} : { rollback }) }, OPERATOR),
       ({ stopStatus }) => {
-        // In this very moment: whoever is not in progress by now must never begin.
-        const rows = database.look
-          .prepare<[string], { hostId: string; status: string; acceptedAt: number | null }>(
-            'SELECT host_id AS hostId, status, accepted_at AS acceptedAt FROM targets WHERE deployment_id = ?',
-          )
-          .all(id);
-        const allowed = rows
-          .filter((row) => row.status !== 'Pending' && row.status !== 'Skipped')
-          .map((row) => row.hostId);
-        if (!stops.has(id)) stops.set(id, { allowed: new Set(allowed), at: world.timeline.now });
-        expectCancels(history, id);
+        const rows = expectNoMore(history, id);
         trace.say('operator', `stop of ${id} answered: ${stopStatus}`);
         stopCheck.answered(id, { rollback, stopStatus });
         if (rows.some((row) => row.status === 'InProgress' && row.acceptedAt === null))

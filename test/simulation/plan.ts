@@ -102,10 +102,11 @@ export const SIGNALS = [
 ] as const;
 export type Signal = (typeof SIGNALS)[number];
 /**
- * Given in the middle of a step of the coordinator's: it has committed that hosts start, or that a wave of an agent update has ended, and nobody has heard of it. What waits for it
- * without a delay is carried out in that very moment, as a request is that comes in just then.
+ * Given in the middle of a step of the coordinator's: it has committed that hosts start, or that a host, or all, of a wave of an agent
+ * update have ended, and nobody has heard of it. What waits for it without a delay is carried out in that very moment, as a request is that
+ * comes in just then.
  */
-export type InnerSignal = 'starts-committed' | 'wave-end-committed';
+export type InnerSignal = 'starts-committed' | 'wave-host-committed' | 'wave-end-committed';
 /** What scenes alone wait for: beside {@link SIGNALS}, of which chance picks. */
 export type SceneSignal =
   | 'follow-on-created'

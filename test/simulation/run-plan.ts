@@ -82,6 +82,7 @@ export async function runPlan(plan: Plan, options: RunOptions = { keepsLines: fa
     violations: [],
     stops: new Map(),
     agentStops: { asked: new Set(), answered: new Set() },
+    agentsBefore: new Map(),
     cancels: new Set(),
     retagged: new Set(),
     leftInService: new Map(),

@@ -12,6 +12,8 @@ const SEEDS = 20;
 const TOLD_SEEDS = 10;
 /** One of each scene of group-scenes.ts, which the first seeds do not have. */
 const TWO_GROUPS_SEEDS = [56, 89, 115, 120];
+/** One of each scene of agent-scenes.ts. */
+const AGENT_UPDATE_SEEDS = [7, 12, 26, 44, 80, 85, 134];
 
 describe('the simulation', function () {
   this.timeout(600_000);
@@ -30,6 +32,16 @@ describe('the simulation', function () {
         `seed ${seed}`,
       ).to.have.length(2);
       expect((await runPlan(plan)).violations, `seed ${seed}`).to.deep.equal([]);
+    }
+  });
+
+  it('keeps every promise while the agents themselves are updated', async () => {
+    for (const seed of AGENT_UPDATE_SEEDS) {
+      const plan = generatePlan(seed);
+      expect(plan.agentUpdates, `seed ${seed}`).to.not.equal(undefined);
+      const { violations, situations } = await runPlan(plan);
+      expect(violations, `seed ${seed}`).to.deep.equal([]);
+      expect(situations['an agent update succeeded'], `seed ${seed}`).to.be.above(0);
     }
   });
 

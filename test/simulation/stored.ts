@@ -90,12 +90,12 @@ export function isBetweenWaves({ world }: History): boolean {
   return waves > 0;
 }
 
-/** The agent update that is under way, if one is. */
-export function agentUpdateUnderWay({ world }: History): { id: string; hasWave: number } | undefined {
+/** The agent update that is under way, if one is, and the deployment of its wave that is. */
+export function agentUpdateUnderWay({ world }: History): { id: string; wave: string | null } | undefined {
   return world.database.look
-    .prepare<[], { id: string; hasWave: number }>(
-      `SELECT u.id, EXISTS (SELECT 1 FROM agent_update_waves w JOIN deployments d ON d.id = w.deployment_id
-         WHERE w.update_id = u.id AND d.is_active = 1) AS hasWave FROM agent_updates u WHERE u.status = 'InProgress'`,
+    .prepare<[], { id: string; wave: string | null }>(
+      `SELECT u.id, (SELECT w.deployment_id FROM agent_update_waves w JOIN deployments d ON d.id = w.deployment_id
+         WHERE w.update_id = u.id AND d.is_active = 1) AS wave FROM agent_updates u WHERE u.status = 'InProgress'`,
     )
     .get();
 }

@@ -16,7 +16,8 @@ interface Wave {
   number: number;
   deploymentId: string;
   hosts: number;
-  status: string;
+  /** Null, as what follows, when its deployment was removed. */
+  status: string | null;
   isActive: number;
   inProgress: number;
   failed: number;
@@ -35,7 +36,7 @@ const UPDATES =
   'SELECT id, version, downgrade, total_hosts AS total, status, message FROM agent_updates ORDER BY number';
 const WAVES = `SELECT w.update_id AS updateId, w.number, w.deployment_id AS deploymentId, w.hosts, d.status, d.is_active AS isActive,
     d.count_in_progress AS inProgress, d.count_failed AS failed
-  FROM agent_update_waves w JOIN deployments d ON d.id = w.deployment_id ORDER BY w.rowid`;
+  FROM agent_update_waves w LEFT JOIN deployments d ON d.id = w.deployment_id ORDER BY w.rowid`;
 const HOSTS = `SELECT t.host_id AS hostId, t.host_name AS name, t.status, h.presence, h.agent_version AS told
   FROM targets t LEFT JOIN hosts h ON h.id = t.host_id WHERE t.deployment_id = ?`;
 /** Whose turn could have come, and did not. */
@@ -46,7 +47,7 @@ const LEFT_HERE = `SELECT h.name, h.agent_version AS told FROM hosts h
 /**
  * At each commit, before anybody hears of it: one agent update at a time, its waves one after another, each of hosts whose turn it is,
  * no more of them out at once than the budget allows; none after a failure, a stop or a host that has not connected since; and in the
- * end what it says of itself (docs/operations.md, Updating the agents).
+ * end what it says of itself (docs/install.md, Updating the agents of a fleet).
  */
 export function createAgentUpdateCheck(history: History, planned: PlannedAgentUpdates): () => void {
   const { world, agentStops, notice, violate } = history;
@@ -77,6 +78,7 @@ export function createAgentUpdateCheck(history: History, planned: PlannedAgentUp
       }
     }
     for (const { hostId, name, presence, told } of hosts.all(deploymentId)) {
+      history.agentsBefore.set(`${deploymentId} ${hostId}`, told);
       if (presence !== 'Online') violate('agents', `${what} takes ${name}, which is ${presence}`);
       if (hadTurn.has(hostId)) violate('agents', `${what} takes ${name} for the second time`);
       const isNewer = told !== null && isOlder(update.version, told);
@@ -147,20 +149,24 @@ export function createAgentUpdateCheck(history: History, planned: PlannedAgentUp
     known = new Map(allWaves.map((wave) => [wave.deploymentId, wave]));
     if (all.filter(({ status }) => status === 'InProgress').length > 1)
       violate('agents', `${all.map(({ id }) => id).join(', ')} are under way at the same time`);
+    let hasHostEnded = false;
     let hasWaveEnded = false;
     for (const update of all) {
       if (ended.has(update.id)) continue;
       const own = allWaves.filter(({ updateId }) => updateId === update.id);
       for (const [index, wave] of own.entries()) {
+        if (wave.status === null) violate('agents', `wave ${wave.number} of ${update.id} is removed before the end`);
         const last = before.get(wave.deploymentId);
         if (last === undefined) checkBegins(wave, update, own.slice(0, index));
         if (wave.inProgress > (last?.inProgress ?? 0)) checkGrows(wave);
+        if (wave.inProgress < (last?.inProgress ?? 0)) hasHostEnded = true;
         if (wave.isActive === 0 && last?.isActive === 1) hasWaveEnded = true;
       }
       if (update.status === 'InProgress') continue;
       ended.add(update.id);
       checkEnded(update, own);
     }
+    if (hasHostEnded) history.signal('wave-host-committed');
     if (hasWaveEnded) history.signal('wave-end-committed');
   };
 }

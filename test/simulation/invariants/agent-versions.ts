@@ -46,6 +46,35 @@ export function checkVersionsTold({ world, violate }: History): void {
   }
 }
 
+interface LastTurn extends Told {
+  deploymentId: string;
+  status: string;
+}
+
+const LAST_TURNS = `SELECT h.id AS hostId, h.name, h.agent_version AS told, t.deployment_id AS deploymentId, t.status FROM hosts h
+  JOIN targets t ON t.host_id = h.id AND t.id = (
+    SELECT max(l.id) FROM targets l JOIN agent_update_waves w ON w.deployment_id = l.deployment_id WHERE l.host_id = h.id AND l.status <> 'Skipped')
+  WHERE h.presence = 'Online'`;
+
+/** When all is mended and quiet: a host on which the update has failed by its own word runs the version that it had before. */
+export function checkPutBack({ world, truth, agentsBefore, setBack, violate }: History): void {
+  if (world.plan.agentUpdates === undefined) return;
+  for (const { hostId, name, told, deploymentId, status } of world.database.look
+    .prepare<[], LastTurn>(LAST_TURNS)
+    .all()) {
+    const machine = world.machineOfHost(hostId);
+    if (machine?.hostId !== hostId || status !== 'Failed' || setBack.has(machine.name)) continue;
+    const runs = truth.runsOf(machine.name, deploymentId);
+    // Of a script that was lost or killed nobody knows what its updater has come to.
+    if (runs.some(({ end }) => end !== 'succeeded' && end !== 'failed')) continue;
+    const replaces = runs.filter(({ event }) => event === 'ApplicationStart');
+    if (replaces.some(({ end }) => end === 'succeeded')) continue;
+    const before = agentsBefore.get(`${deploymentId} ${hostId}`);
+    if (told !== before)
+      violate('agents', `${deploymentId} has failed on ${name}, which runs ${told}, and ran ${before}`);
+  }
+}
+
 /** After the last update: every host that has a package of the agent, and is here, runs that version. */
 export function checkAllRun(history: History, { id, version }: { id: string | null; version: string }): void {
   const { world, violate } = history;

@@ -73,7 +73,7 @@ export function promisedOfThoseLeft(
   return { left, minimum: isCount ? config : Math.min(config, Math.max(0, left - 1)) };
 }
 
-/** How many hosts of a wave of an agent update may be out at once, or have failed (docs/operations.md, Updating the agents). */
+/** How many hosts of a wave of an agent update may be out at once, or have failed (docs/install.md, Updating the agents of a fleet). */
 export function agentBudget({ agentUpdates }: Plan, hosts: number): number {
   if (agentUpdates === undefined) throw new Error('the plan updates no agents');
   return hostsInShare(agentUpdates.budget, hosts);

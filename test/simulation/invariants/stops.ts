@@ -62,11 +62,33 @@ export function checkBeginGivenUp(
     violate('I7', `${name} begins ${deploymentId}, in which it was given up, and nobody has told it to leave that`);
 }
 
+interface StoppedTarget {
+  hostId: string;
+  status: string;
+  acceptedAt: number | null;
+}
+
+/** In the very moment in which a stop is answered: whoever is not in progress by now must never begin. Returns the deployment's hosts. */
+export function expectNoMore(history: History, deploymentId: string): StoppedTarget[] {
+  const { world, stops } = history;
+  const targets = world.database.look
+    .prepare<[string], StoppedTarget>(
+      'SELECT host_id AS hostId, status, accepted_at AS acceptedAt FROM targets WHERE deployment_id = ?',
+    )
+    .all(deploymentId);
+  const allowed = targets
+    .filter(({ status }) => status !== 'Pending' && status !== 'Skipped')
+    .map(({ hostId }) => hostId);
+  if (!stops.has(deploymentId)) stops.set(deploymentId, { allowed: new Set(allowed), at: world.timeline.now });
+  expectCancels(history, deploymentId);
+  return targets;
+}
+
 /**
  * I7 for those that were sent it before: whoever is in progress and can be reached is told to leave what it has not begun. One whose agent
  * has just come back is told once it is let in, which takes a while when nobody answers on its old connection.
  */
-export function expectCancels({ world, cancels, letInAt, violate }: History, deploymentId: string): void {
+function expectCancels({ world, cancels, letInAt, violate }: History, deploymentId: string): void {
   const { core } = world.coordinator;
   const inProgress = world.database.look.prepare<[string], { hostId: string }>(
     `SELECT host_id AS hostId FROM targets WHERE deployment_id = ? AND status = 'InProgress'`,
