@@ -1,3 +1,4 @@
+import { AGENT_MUTANTS } from './catalogue-agents.ts';
 import { ASKED_MUTANTS } from './catalogue-asked.ts';
 import { BUNDLE_MUTANTS } from './catalogue-bundles.ts';
 import { GROUP_MUTANTS } from './catalogue-groups.ts';
@@ -330,4 +331,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...GROUP_MUTANTS,
   ...BUNDLE_MUTANTS,
   ...OUTPUT_MUTANTS,
+  ...AGENT_MUTANTS,
 ];
