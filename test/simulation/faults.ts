@@ -182,6 +182,8 @@ const ACTIONS: Actions = {
     const { truth, world, snapshots } = history;
     if (!machine.isAgentRunning || hasToDo(history, machine)) return;
     if (!world.applications.every((application) => truth.isInService(machine, application))) return;
+    // Set back to what it was without its journal it could not tell what it serves, and nobody would know (decision 11).
+    if (!knowsInstalled(machine)) return;
     say(`makes a snapshot of ${machine.name}`);
     const files = new FileSystem(() => world.timeline.now);
     machine.files.copyTo(files);
@@ -272,6 +274,13 @@ function hasToDo({ world }: History, machine: Machine): boolean {
     `SELECT 1 AS one FROM targets WHERE host_id = ? AND (status = 'InProgress' OR late_end_until IS NOT NULL)`,
   );
   return waits.get(machine.hostId) !== undefined;
+}
+
+function knowsInstalled({ files }: Machine): boolean {
+  return (
+    files.find(LAYOUT.journal) !== null &&
+    /"kind":"installed"|"installed":\{"/.test(files.read(LAYOUT.journal).toString('utf8'))
+  );
 }
 
 function hasInstallJournal(machine: Machine): boolean {
