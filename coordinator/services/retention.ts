@@ -241,6 +241,18 @@ export function createRetention(parts: {
             ),
           ),
         )
+        // Its next wave deploys that.
+        .where((where) =>
+          where.not(
+            where.exists(
+              where
+                .selectFrom('agent_updates')
+                .select('agent_updates.id')
+                .where('status', '=', 'InProgress')
+                .whereRef('agent_updates.revision_id', '=', 'revisions.id'),
+            ),
+          ),
+        )
         .where((where) =>
           where.not(
             where.exists(

@@ -205,6 +205,17 @@ describe('retention', () => {
     expect(await ids('revisions')).to.deep.equal(['r-deploying', 'r-good', 'r-installed', 'r-newest', 'r-used-lately']);
   });
 
+  it('keeps the revision of an agent update that is under way, also between two of its waves', async () => {
+    await addRevision('r-1', { registered_at: daysAgo(400) });
+    await addRevision('r-2', { registered_at: daysAgo(400) });
+    await addRevision('r-newest', { registered_at: daysAgo(55) });
+    await addUpdate('u-running', 1, { completed_at: null, wave: 'd-wave' });
+
+    await run();
+
+    expect(await ids('revisions')).to.deep.equal(['r-1', 'r-newest']);
+  });
+
   it('removes bundles that no revision names, and keeps the others', async () => {
     const named = await put('named');
     const orphan = await put('orphan');
