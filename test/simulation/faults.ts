@@ -2,9 +2,10 @@ import type { History } from './history.ts';
 import type { Operators } from './operators.ts';
 import type { Action } from './plan.ts';
 import { isRunningOn } from './stored.ts';
+import { deploymentUnderWay, knowsInstalled, LAYOUT, spoilUnpacked } from './world/agent-state.ts';
 import { assetNames } from './world/bundle.ts';
 import { FileSystem } from './world/file-system.ts';
-import { LAYOUT, type Machine } from './world/machine.ts';
+import type { Machine } from './world/machine.ts';
 
 /** Somebody notices the copy and turns it off. */
 const COPY_LIVES_MS = 200_000;
@@ -183,7 +184,7 @@ const ACTIONS: Actions = {
     if (!machine.isAgentRunning || hasToDo(history, machine)) return;
     if (!world.applications.every((application) => truth.isInService(machine, application))) return;
     // Set back to what it was without its journal it could not tell what it serves, and nobody would know (decision 11).
-    if (!knowsInstalled(machine)) return;
+    if (!knowsInstalled(machine.files)) return;
     say(`makes a snapshot of ${machine.name}`);
     const files = new FileSystem(() => world.timeline.now);
     machine.files.copyTo(files);
@@ -204,9 +205,9 @@ const ACTIONS: Actions = {
   }),
   'spoil-unpacked': onMachine(({ history, say }, machine) => {
     // What is being deployed may be changed by its own hooks, and is installed so: that one is left as it is.
-    const deploymentId = machine.deploymentUnderWay();
+    const deploymentId = deploymentUnderWay(machine.files);
     if (!machine.isOn || (deploymentId === null && hasToDo(history, machine))) return;
-    const changed = machine.spoilUnpacked(assetNames(1)[0] ?? '', deploymentId);
+    const changed = spoilUnpacked(machine.files, assetNames(1)[0] ?? '', deploymentId);
     if (changed === 0) return;
     say(`a file of ${changed} bundles that are unpacked on ${machine.name} is changed`);
     history.notice('what is unpacked on a host is changed');
@@ -274,13 +275,6 @@ function hasToDo({ world }: History, machine: Machine): boolean {
     `SELECT 1 AS one FROM targets WHERE host_id = ? AND (status = 'InProgress' OR late_end_until IS NOT NULL)`,
   );
   return waits.get(machine.hostId) !== undefined;
-}
-
-function knowsInstalled({ files }: Machine): boolean {
-  return (
-    files.find(LAYOUT.journal) !== null &&
-    /"kind":"installed"|"installed":\{"/.test(files.read(LAYOUT.journal).toString('utf8'))
-  );
 }
 
 function hasInstallJournal(machine: Machine): boolean {

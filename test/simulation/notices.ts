@@ -3,7 +3,8 @@ import type { History } from './history.ts';
 import { isAnothers } from './invariants/groups.ts';
 import type { SeenDeployment } from './observer.ts';
 import { hasGoneOver, isBetweenWaves, refusedForAnothers } from './stored.ts';
-import { LAYOUT, type Machine } from './world/machine.ts';
+import { journalText } from './world/agent-state.ts';
+import type { Machine } from './world/machine.ts';
 
 interface Target {
   hostId: string;
@@ -162,14 +163,12 @@ export function createNotices(history: History) {
 
 /** Its first record is of what had happened by then; a new journal's is of nothing. */
 function isWrittenAnew({ files }: Machine): boolean {
-  if (files.find(LAYOUT.journal) === null) return false;
-  const [first = ''] = files.read(LAYOUT.journal).toString('utf8').split('\n', 1);
+  const [first = ''] = journalText(files).split('\n', 1);
   return /"lastSequence":[1-9]/.test(first);
 }
 
 /** The journal's last word is that a script starts. */
 function hasDecidedToStart({ files }: Machine): boolean {
-  if (files.find(LAYOUT.journal) === null) return false;
-  const lines = files.read(LAYOUT.journal).toString('utf8').trimEnd().split('\n');
+  const lines = journalText(files).trimEnd().split('\n');
   return lines.at(-1)?.includes('"kind":"script-starting"') === true;
 }

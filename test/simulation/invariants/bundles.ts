@@ -1,18 +1,19 @@
 import type { History } from '../history.ts';
-import { LAYOUT, type Machine } from '../world/machine.ts';
+import { LAYOUT, previousDigest, unpackedBundles } from '../world/agent-state.ts';
+import type { Machine } from '../world/machine.ts';
 
 /**
  * I5, when a deployment runs its first script on a host, by when what was old there is removed: of the revision before the installed one, which a
  * rollback goes back to, the host has the bundle, packed or unpacked.
  */
 export function checkKeepsWayBack({ violate }: History, machine: Machine): void {
-  const digest = previousDigestOn(machine);
+  const digest = previousDigest(machine.files);
   if (digest === null || machine.files.find(`${LAYOUT.cache}/${digest}`) !== null) return;
   const holds = (directory: string) => {
     const path = `${directory}/bundle-digest`;
     return machine.files.find(path) !== null && machine.files.read(path).toString('utf8').trim() === digest;
   };
-  if (!machine.unpackedBundles().some(holds))
+  if (!unpackedBundles(machine.files).some(holds))
     violate('I5', `${machine.name} has the bundle ${digest.slice(0, 8)} no more, which a rollback goes back to`);
 }
 
@@ -23,14 +24,4 @@ export function checkKeepsWayBack({ violate }: History, machine: Machine): void 
 export function checkBundleFailure({ violate }: History, what: string, diagnostics: string): void {
   if (/ delta |manifest|is not in the bundle|"ScriptMissing"/.test(diagnostics))
     violate('I6', `${what} has failed for its bundle: ${diagnostics}`);
-}
-
-/** As the journal tells it of what was installed last. */
-function previousDigestOn({ files }: Machine): string | null {
-  if (files.find(LAYOUT.journal) === null) return null;
-  const text = files.read(LAYOUT.journal).toString('utf8');
-  const begin = text.lastIndexOf('{"kind":"installed"');
-  if (begin < 0) return null;
-  const line = text.slice(begin, text.indexOf('\n', begin));
-  return /"previousDigest":"([0-9a-f]+)"/.exec(line)?.[1] ?? null;
 }

@@ -1,6 +1,7 @@
 import { eventOfLog } from '../../../agent/deployment/layout.ts';
 import type { History } from '../history.ts';
-import { LAYOUT, type Machine } from '../world/machine.ts';
+import { LAYOUT } from '../world/agent-state.ts';
+import type { Machine } from '../world/machine.ts';
 import { EPOCH } from '../world/timeline.ts';
 
 /** After the end of its deployment, beyond what an answer that got lost costs, ms. */

@@ -1,6 +1,7 @@
 import type { History } from '../history.ts';
 import { installedOn } from '../truth.ts';
-import { LAYOUT, type Machine } from '../world/machine.ts';
+import { LAYOUT } from '../world/agent-state.ts';
+import type { Machine } from '../world/machine.ts';
 import { isShared } from './groups.ts';
 
 /** I6 on the wire: what a host tells is on its disk, so that it cannot have to tell something else after a power cut. */

@@ -2,16 +2,15 @@ import { isDeepStrictEqual } from 'node:util';
 import { type Agent, startAgent } from '../../../agent/agent.ts';
 import { parseConfig } from '../../../agent/config.ts';
 import { enrol } from '../../../agent/connection/enrolment.ts';
-import type { HttpClient } from '../../../agent/connection/http-client.ts';
 import { type Identity, loadIdentity } from '../../../agent/connection/identity.ts';
 import { createLongPollTransport } from '../../../agent/connection/long-poll.ts';
 import type { Transport } from '../../../agent/connection/transport.ts';
-import { layoutOf } from '../../../agent/deployment/layout.ts';
 import type { Accounts } from '../../../agent/host/accounts.ts';
-import { agentRoutes } from '../../../shared/api/agents.ts';
 import { AppError, errorMessage } from '../../../shared/core/errors.ts';
 import { InvariantViolation } from '../../../shared/core/invariant.ts';
 import type { Logger } from '../../../shared/core/logger.ts';
+import { agentHttp } from './agent-http.ts';
+import { LAYOUT } from './agent-state.ts';
 import { type AgentFlaw, AgentUpdater, type UpdaterNews } from './agent-updater.ts';
 import { INSTALLED } from './bundle.ts';
 import { bundleDownload } from './bundle-download.ts';
@@ -24,8 +23,6 @@ import { createProcess, type SimulatedProcess } from './process.ts';
 import { type ProcessEvents, ProcessTable } from './processes.ts';
 import { processClock, type Timeline } from './timeline.ts';
 
-const STATE_DIRECTORY = '/var/lib/drover-agent';
-export const LAYOUT = layoutOf(STATE_DIRECTORY);
 /** As Node calls it. */
 const ARCHITECTURE = 'x64';
 /** A supervisor waits so long for an agent that it stops, ms. */
@@ -150,7 +147,7 @@ export class Machine {
     const enrolment = await enrol(
       {
         disk: this.#disk(process),
-        http: this.#http(process),
+        http: agentHttp({ ...this.#parts, machine: this.name, process, getsThrough: true }),
         clock: this.#clock(process),
         randomness: this.#parts.chance,
       },
@@ -253,7 +250,7 @@ export class Machine {
     const identity = this.#sameIdentity(await loadIdentity(disk, LAYOUT.identity));
     if (identity === null || identity.enrolment === null) throw new AppError('invalid', 'this host is not enrolled');
     const clock = this.#clock(process);
-    const http = this.#http(process, flaw !== 'never-connects');
+    const http = agentHttp({ ...this.#parts, machine: this.name, process, getsThrough: flaw !== 'never-connects' });
     const websocket: Transport = {
       name: 'websocket',
       connect: (handlers) =>
@@ -351,38 +348,6 @@ export class Machine {
     });
   }
 
-  /** Directories of deployments in which a bundle lies unpacked. */
-  unpackedBundles(): string[] {
-    const listed = (path: string) => (this.files.find(path)?.kind === 'directory' ? this.files.list(path) : []);
-    return listed(LAYOUT.deployments)
-      .flatMap((group) => listed(LAYOUT.groupDeployments(group)).map((id) => LAYOUT.deployment(group, id).directory))
-      .filter((directory) => listed(`${directory}/deployment-archive`).length > 0);
-  }
-
-  /** What its journal tells of as begun last, unless it tells of the end, too. */
-  deploymentUnderWay(): string | null {
-    if (this.files.find(LAYOUT.journal) === null) return null;
-    const text = this.files.read(LAYOUT.journal).toString('utf8');
-    const rest = text.slice(text.lastIndexOf('{"kind":"begun"'));
-    return rest.includes('{"kind":"finished"')
-      ? null
-      : (/^\{"kind":"begun","deploymentId":"([^"]+)"/.exec(rest)?.[1] ?? null);
-  }
-
-  /** A hook that writes into the bundle it came with: of each that lies unpacked here, but for one, a file. Returns how many those are. */
-  spoilUnpacked(name: string, butFor: string | null): number {
-    const paths = this.unpackedBundles()
-      .filter((directory) => !directory.endsWith(`/${butFor}`))
-      .map((directory) => `${directory}/deployment-archive/${name}`)
-      .filter((path) => this.files.find(path)?.kind === 'file');
-    for (const path of paths) {
-      const text = this.files.read(path);
-      text[0] = 'X'.charCodeAt(0);
-      this.files.append(this.files.create(path, 0o644), text);
-    }
-    return paths.length;
-  }
-
   /** The disk is as good as new: what hangs goes on as well. */
   mendDisk(): void {
     this.files.isFull = false;
@@ -419,32 +384,6 @@ export class Machine {
       bootId: this.processes.bootId,
       architecture: ARCHITECTURE,
       ...(agentPackage === null ? {} : { agentPackage }),
-    };
-  }
-
-  /** What an agent asks by HTTPS. The server's part of it, routes to services, is repeated here in two lines. */
-  #http(process: SimulatedProcess, getsThrough = true): HttpClient {
-    const { network, coordinator } = this.#parts;
-    return {
-      json: ({ path, body, signal }) =>
-        network.request(
-          this.name,
-          process,
-          async () => {
-            const { core } = coordinator;
-            if (core === null || !getsThrough) throw new AppError('unavailable', 'connection refused');
-            if (path === agentRoutes.enrol.path)
-              return core.services.enrolment.enrol(agentRoutes.enrol.body.parse(body), this.name);
-            if (path === agentRoutes.exchange.path)
-              return coordinator
-                .longPoll(core)
-                .exchange(agentRoutes.exchange.body.parse(body), this.name, new AbortController().signal);
-            throw new AppError('not_found', path);
-          },
-          signal,
-        ),
-      stream: () => Promise.reject(new AppError('not_implemented', 'downloads have a way of their own')),
-      close() {},
     };
   }
 }
