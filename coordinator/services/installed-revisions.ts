@@ -6,13 +6,13 @@ import { settingsOf } from '../storage/rows/deployment-groups.ts';
 interface Contradicted {
   revisionId: string;
   /** The deployment that the host has it from was made here. */
-  isKnown: number;
+  isMadeHere: number;
 }
 
 // The audit record tells of deployments also when retention has removed them.
 // Where a deployment is under way, or was given up and not told yet, its reports say what the host runs.
 const CONTRADICTED = `SELECT m.revision_id AS revisionId,
-    EXISTS (SELECT 1 FROM audit a WHERE a.subject = ? AND a.action = 'deployment.create') AS isKnown
+    EXISTS (SELECT 1 FROM audit a WHERE a.subject = ? AND a.action = 'deployment.create') AS isMadeHere
   FROM group_hosts m
   WHERE m.group_id = ? AND m.host_id = ? AND m.revision_id <> ? AND NOT EXISTS (
     SELECT 1 FROM targets t JOIN deployments d ON d.id = t.deployment_id
@@ -45,7 +45,7 @@ export async function takeUpInstalled(
       .where('id', '=', deploymentGroupId)
       .executeTakeFirstOrThrow();
     const isOwed =
-      known.isKnown === 1 &&
+      known.isMadeHere === 1 &&
       known.revisionId === group.last_good_revision_id &&
       settingsOf(group).outdatedInstancesStrategy !== 'IGNORE';
     await tx.executeMany(
