@@ -101,6 +101,7 @@ export const deploymentRoutes = {
       deployment,
     }),
     errors: ['not_found', 'conflict'],
+    isRepeatable: true,
   }),
   rollbackGroup: defineRoute({
     method: 'POST',

@@ -31,6 +31,8 @@ export interface Route<
    * full), which any route may give, and `too_large`, which any with a body may.
    */
   errors: readonly ErrorCode[];
+  /** It writes, and the same again changes nothing more: a client may repeat it when the answer was lost. */
+  isRepeatable?: boolean;
 }
 
 /** No parameters, query or body. */

@@ -105,7 +105,8 @@ const RouteCallerWithMethods = RouteCaller as unknown as new (http: Http, timeou
 /**
  * A client of one coordinator. Every route of the REST API is a method under its name, which takes path parameters, query
  * and body in one object: `client.getDeployment({ deployment: 'd-ABC' })`. Failures are AppErrors with code, hint and
- * details. What may be repeated without harm (reading, and creating with an idempotency key) is tried up to three times.
+ * details. What may be repeated without harm (reading, stopping a deployment, and creating with an idempotency key) is tried
+ * up to three times.
  */
 export class DroverClient extends RouteCallerWithMethods {
   readonly url: string;
@@ -209,7 +210,7 @@ async function callRoute(
     query: hasBody ? undefined : rest,
     body: hasBody ? JSON.stringify(rest) : undefined,
     timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
-    isRepeatable: route.method === 'GET' || typeof rest['idempotencyKey'] === 'string',
+    isRepeatable: route.method === 'GET' || route.isRepeatable === true || typeof rest['idempotencyKey'] === 'string',
     signal: options.signal,
   });
   return parseReply(route, text);

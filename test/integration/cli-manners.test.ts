@@ -278,6 +278,31 @@ describe('drover (the command) without a terminal', function () {
     });
   });
 
+  describe('stop', () => {
+    const ended = () =>
+      problem('conflict', 'd-8K1M2N3P4 has ended already', { details: { reason: 'deployment_ended' } });
+
+    it('is done when the deployment is stopped already: the answer to the first try may have been lost', async () => {
+      const herd = new FakeHerd(api).start('api-1');
+      herd.succeed('api-1').end('Stopped', { stopRequestedBy: 'ana' });
+      api.on('POST /v1/deployments/:deployment/stop', ended);
+      const { exit, stdout } = await cli.run(['stop', 'd-8K1M2N3P4']);
+      expect(exit).to.equal(0);
+      expect(stdout).to.contain('d-8K1M2N3P4 is stopped');
+    });
+
+    it('is refused when the deployment ended otherwise, and when nobody knows of the rollback that is asked for', async () => {
+      const herd = new FakeHerd(api).start('api-1');
+      api.on('POST /v1/deployments/:deployment/stop', ended);
+      herd.end('Stopped', { stopRequestedBy: 'ana' });
+      expect((await cli.run(['stop', 'd-8K1M2N3P4', '--rollback'])).stderr).to.contain('has ended already');
+      herd.succeed('api-1').end('Succeeded');
+      const { exit, stderr } = await cli.run(['stop', 'd-8K1M2N3P4']);
+      expect(exit).to.not.equal(0);
+      expect(stderr).to.contain('has ended already');
+    });
+  });
+
   describe('references', () => {
     it('finds a deployment by the beginning of its id, an address, stdin and last', async () => {
       new FakeHerd(api);

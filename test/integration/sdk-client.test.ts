@@ -88,6 +88,15 @@ describe('DroverClient', () => {
     ]);
   });
 
+  it('stops a deployment again when the answer was lost: that changes nothing more', async () => {
+    api.on('POST /v1/deployments/:deployment/stop', () =>
+      api.requests.length === 1 ? { cut: true } : { body: { stopStatus: 'Pending', deployment: aDeployment() } },
+    );
+    const { stopStatus } = await client.stopDeployment({ deployment: 'd-8K1M2N3P4', rollback: true });
+    expect(stopStatus).to.equal('Pending');
+    expect(api.requests.map(({ body }) => body)).to.deep.equal([{ rollback: true }, { rollback: true }]);
+  });
+
   it('gives up on an answer that does not come, and says after how long', async () => {
     const hanging = new DroverClient({ url: api.url, timeoutMs: 30 });
     api.on('POST /v1/applications', () => new Promise<never>(() => {}));

@@ -1,3 +1,5 @@
+import { isAppError } from '../../../shared/core/errors.ts';
+import type { DroverClient } from '../../../shared/sdk/drover-client.ts';
 import { argument, defineCommand, flag } from '../command.ts';
 import { findDeployment, textOrFile } from '../references.ts';
 import { watchToEnd } from '../watch/watch.ts';
@@ -25,7 +27,7 @@ export const stopCommand = defineCommand({
     const { id } = await findDeployment(cli, client, args.deployment);
     const rollback = options.rollback ? true : options.noRollback ? false : undefined;
     const reason = options.reason === undefined ? undefined : await textOrFile(cli, options.reason);
-    const { stopStatus, deployment } = await client.stopDeployment({
+    const { stopStatus, deployment } = await stopped(client, {
       deployment: id,
       ...(rollback === undefined ? {} : { rollback }),
       ...(reason === undefined ? {} : { reason }),
@@ -49,3 +51,18 @@ export const stopCommand = defineCommand({
     });
   },
 });
+
+type Stop = Parameters<DroverClient['stopDeployment']>[0];
+
+/** As asked for; also when that was done before, perhaps by this command itself, whose first answer was lost. */
+async function stopped(client: DroverClient, stop: Stop): ReturnType<DroverClient['stopDeployment']> {
+  try {
+    return await client.stopDeployment(stop);
+  } catch (error) {
+    // What was asked of a rollback is not known to have been done.
+    if (!isAppError(error, 'conflict') || stop.rollback !== undefined) throw error;
+    const deployment = await client.getDeployment({ deployment: stop.deployment });
+    if (deployment.status !== 'Stopped') throw error;
+    return { stopStatus: 'Succeeded', deployment };
+  }
+}
