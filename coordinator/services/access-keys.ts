@@ -28,6 +28,9 @@ interface Parts {
   master: Uint8Array;
 }
 
+/** What is shown once, when it is made. */
+type MadeAccessKey = AccessKey & { secretAccessKey: string; sessionToken: string | null };
+
 /** What is needed to verify a signature, and who it then comes from. */
 export interface FoundAccessKey {
   secretAccessKey: string;
@@ -57,37 +60,10 @@ export function createAccessKeys({ database, clock, randomness, logger, master }
     },
 
     /** @throws AppError `not_found` for the operator or the host */
-    create(
-      body: NewKey,
-      caller: Caller,
-    ): Promise<AccessKey & { secretAccessKey: string; sessionToken: string | null }> {
-      return database.transaction(async ({ query }) => {
-        const holder = await holderOf(query, body);
-        const now = clock.now();
-        const isSession = body.session ?? false;
-        const row: AccessKeyRow = {
-          id: newAccessKeyId(randomness, { isSession }),
-          operator_token_id: holder.kind === 'operator' ? holder.id : null,
-          host_id: holder.kind === 'host' ? holder.id : null,
-          is_session: isSession ? 1 : 0,
-          created_at: now,
-          created_by: callerName(caller),
-          last_used_at: null,
-          expires_at: body.validForSeconds === undefined ? null : now + body.validForSeconds * 1_000,
-        };
-        await query.insertInto('access_keys').values(row).execute();
-        await insertAudit(query, {
-          at: now,
-          caller,
-          action: 'access-key.create',
-          subject: row.id,
-          details: { holder: holder.kind, name: holder.name, isSession, expiresAt: row.expires_at },
-        });
-        const { secretAccessKey, sessionToken } = accessKeySecrets(master, row.id);
-        const made = await heldAccessKeys(query).where('access_keys.id', '=', row.id).executeTakeFirstOrThrow();
-        return { ...toAccessKey(made), secretAccessKey, sessionToken: isSession ? sessionToken : null };
-      });
+    create(body: NewKey, caller: Caller): Promise<MadeAccessKey> {
+      return database.transaction(({ query }) => createIn(query, body, caller));
     },
+    createIn,
 
     /** @throws AppError `not_found` */
     delete(id: string, caller: Caller): Promise<void> {
@@ -130,6 +106,34 @@ export function createAccessKeys({ database, clock, randomness, logger, master }
       };
     },
   };
+
+  /** In a transaction of the caller's. @throws AppError `not_found` for the operator or the host */
+  async function createIn(query: Queryable, body: NewKey, caller: Caller): Promise<MadeAccessKey> {
+    const holder = await holderOf(query, body);
+    const now = clock.now();
+    const isSession = body.session ?? false;
+    const row: AccessKeyRow = {
+      id: newAccessKeyId(randomness, { isSession }),
+      operator_token_id: holder.kind === 'operator' ? holder.id : null,
+      host_id: holder.kind === 'host' ? holder.id : null,
+      is_session: isSession ? 1 : 0,
+      created_at: now,
+      created_by: callerName(caller),
+      last_used_at: null,
+      expires_at: body.validForSeconds === undefined ? null : now + body.validForSeconds * 1_000,
+    };
+    await query.insertInto('access_keys').values(row).execute();
+    await insertAudit(query, {
+      at: now,
+      caller,
+      action: 'access-key.create',
+      subject: row.id,
+      details: { holder: holder.kind, name: holder.name, isSession, expiresAt: row.expires_at },
+    });
+    const { secretAccessKey, sessionToken } = accessKeySecrets(master, row.id);
+    const made = await heldAccessKeys(query).where('access_keys.id', '=', row.id).executeTakeFirstOrThrow();
+    return { ...toAccessKey(made), secretAccessKey, sessionToken: isSession ? sessionToken : null };
+  }
 }
 export type AccessKeys = ReturnType<typeof createAccessKeys>;
 

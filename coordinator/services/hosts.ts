@@ -76,8 +76,15 @@ export function createHosts(parts: Parts) {
       return withRunning(database.query, row);
     },
 
-    /** Its key is refused from now on. @throws AppError `not_found` */
-    async forget(nameOrId: string, caller: Caller): Promise<void> {
+    /**
+     * Its key is refused from now on. `alongside` writes what is to be true together with that.
+     * @throws AppError `not_found`
+     */
+    async forget(
+      nameOrId: string,
+      caller: Caller,
+      alongside: (query: Queryable, row: HostRow) => Promise<void> = async () => {},
+    ): Promise<void> {
       const { row, deploymentIds } = await database.transaction(async (tx) => {
         const { query } = tx;
         const before = await hostRow(query, nameOrId);
@@ -95,6 +102,7 @@ export function createHosts(parts: Parts) {
           subject: before.name,
           details: { hostId: before.id },
         });
+        await alongside(query, before);
         return { row: before, deploymentIds: affected };
       });
       parts.disconnect(row.id);

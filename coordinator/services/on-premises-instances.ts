@@ -6,7 +6,7 @@ import type { TagFilter } from '../../shared/model/deployment-group.ts';
 import type { Tags } from '../../shared/model/host.ts';
 import type { Caller } from '../auth/caller.ts';
 import { matches } from '../domain/target-selection.ts';
-import type { Database } from '../storage/database.ts';
+import type { Database, Queryable } from '../storage/database.ts';
 import { insertAudit } from '../storage/rows/audit.ts';
 import { tagsOf } from '../storage/rows/hosts.ts';
 import type { HostRow } from '../storage/tables.ts';
@@ -45,12 +45,14 @@ export const MAX_INSTANCE_TAGS = 10;
 export function createOnPremisesInstances({ database, clock, randomness, hosts, hostChanged }: Parts) {
   return {
     /**
-     * A host that will run AWS's own agent: it shows who it is by an access key instead of a key pair.
+     * A host that will run AWS's own agent: it shows who it is by an access key instead of a key pair. `alongside` writes what is
+     * to be there with the host, or not at all.
      * @throws AppError `conflict` for a name or an ARN that is in use
      */
     async register(
       { name, iamArn, ...place }: { name: string; iamArn: string } & Partial<InstancePlace>,
       caller: Caller,
+      alongside: (query: Queryable) => Promise<void> = async () => {},
     ): Promise<void> {
       const id = newHostId(randomness);
       const wakeGroups = await database.transaction(async (tx) => {
@@ -101,6 +103,7 @@ export function createOnPremisesInstances({ database, clock, randomness, hosts, 
           subject: name,
           details: { hostId: id, iamArn },
         });
+        await alongside(query);
         return hostChanged(tx, id);
       });
       wakeGroups();
@@ -108,21 +111,16 @@ export function createOnPremisesInstances({ database, clock, randomness, hosts, 
 
     /** The host is forgotten, whichever agent it has; that it was there is remembered. Nothing for one that is not there. */
     async deregister(name: string, caller: Caller): Promise<void> {
-      const host = await database.query.selectFrom('hosts').selectAll().where('name', '=', name).executeTakeFirst();
+      const host = await database.query.selectFrom('hosts').select('id').where('name', '=', name).executeTakeFirst();
       if (host === undefined) return;
-      const row = {
-        name,
-        iam_arn: host.iam_arn,
-        registered_at: host.enrolled_at,
-        deregistered_at: clock.now(),
-      };
-      await hosts.forget(host.id, caller);
-      const { name: _name, ...rest } = row;
-      await database.query
-        .insertInto('deregistered_hosts')
-        .values(row)
-        .onConflict((conflict) => conflict.column('name').doUpdateSet(rest))
-        .execute();
+      await hosts.forget(host.id, caller, async (query, { iam_arn, enrolled_at }) => {
+        const rest = { iam_arn, registered_at: enrolled_at, deregistered_at: clock.now() };
+        await query
+          .insertInto('deregistered_hosts')
+          .values({ name, ...rest })
+          .onConflict((conflict) => conflict.column('name').doUpdateSet(rest))
+          .execute();
+      });
     },
 
     /** @throws AppError `not_found` for a name that was never registered */

@@ -8,7 +8,7 @@ import type { OnPremisesInstances } from '../on-premises-instances.ts';
 type Route = (typeof hostRoutes)['registerCodeDeployHost'];
 interface Parts {
   onPremisesInstances: Pick<OnPremisesInstances, 'register'>;
-  accessKeys: Pick<AccessKeys, 'create'>;
+  accessKeys: Pick<AccessKeys, 'createIn'>;
   hosts: Pick<Hosts, 'get'>;
   /** For ARNs that are made here. */
   accountId: string;
@@ -21,9 +21,12 @@ export function createCommandHostRegistration({ onPremisesInstances, accessKeys,
     async register(body: z.output<Route['body']>, caller: Caller): Promise<z.input<Route['reply']>> {
       const { name } = body;
       const iamArn = body.iamArn ?? `arn:aws:iam::${accountId}:user/${name}`;
-      await onPremisesInstances.register({ ...body, iamArn }, caller);
-      const { id, secretAccessKey } = await accessKeys.create({ host: name }, caller);
-      return { host: await hosts.get(name), accessKeyId: id, secretAccessKey };
+      // The key is made with the host, or neither is: its secret is shown once, and the name could not be registered again.
+      let key = { id: '', secretAccessKey: '' };
+      await onPremisesInstances.register({ ...body, iamArn }, caller, async (query) => {
+        key = await accessKeys.createIn(query, { host: name }, caller);
+      });
+      return { host: await hosts.get(name), accessKeyId: key.id, secretAccessKey: key.secretAccessKey };
     },
   };
 }

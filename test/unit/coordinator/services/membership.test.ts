@@ -68,3 +68,47 @@ describe('a change that moves hosts between groups', () => {
     expect(now.tagFilters).to.deep.equal(WEB.tagFilters);
   });
 });
+
+/** An on-premises instance is a host, and what else is to be there with it, or when it is gone. */
+describe('an on-premises instance', () => {
+  let world: CommandWorld;
+  beforeEach(async () => {
+    world = await CommandWorld.start();
+  });
+  afterEach(() => world.close());
+
+  async function whileFull(table: 'access_keys' | 'deregistered_hosts', work: () => Promise<unknown>): Promise<void> {
+    const { query } = world.database;
+    await sql`CREATE TRIGGER full BEFORE INSERT ON ${sql.table(table)} BEGIN SELECT RAISE(ABORT, 'disk full'); END`.execute(
+      query,
+    );
+    expect(await world.until(work()).catch(String)).to.contain('disk full');
+    await sql`DROP TRIGGER full`.execute(query);
+  }
+
+  it('is registered with its access key, or not at all: it can be asked for again then', async () => {
+    const register = () =>
+      world.core.services.commandHostRegistration.register(
+        { name: 'web-2', tags: {}, zone: null, scalingGroup: null },
+        ADMIN,
+      );
+    await whileFull('access_keys', register);
+    const { host, accessKeyId } = await world.until(register());
+    expect(host.name).to.equal('web-2');
+    const { items } = await world.core.services.accessKeys.list({ limit: 10 });
+    expect(items.map(({ id, holder }) => ({ id, name: holder.name }))).to.deep.include({
+      id: accessKeyId,
+      name: 'web-2',
+    });
+  });
+
+  it('is deregistered and remembered as that, or not at all', async () => {
+    const host = await world.addHost('web-1', {});
+    const { onPremisesInstances } = world.core.services;
+    const deregister = () => onPremisesInstances.deregister('web-1', ADMIN);
+    await whileFull('deregistered_hosts', deregister);
+    expect((await world.host(host)).name).to.equal('web-1');
+    await world.until(deregister());
+    expect((await onPremisesInstances.get('web-1')).deregisteredAt).to.be.a('number');
+  });
+});
