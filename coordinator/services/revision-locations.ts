@@ -1,7 +1,9 @@
+import * as z from 'zod';
 import type { Clock } from '../../shared/core/clock.ts';
 import { AppError } from '../../shared/core/errors.ts';
 import type { Revision } from '../../shared/model/revision.ts';
 import type { Caller } from '../auth/caller.ts';
+import { decodeCursor, toPage } from '../domain/cursor.ts';
 import { refuseReserved } from '../domain/reserved-names.ts';
 import {
   digestInKey,
@@ -128,17 +130,21 @@ export function createRevisionLocations({ database, clock, revisions, locate, ow
       });
     },
 
-    async list(application: string, filter: LocationFilter): Promise<LocatedRevision[]> {
-      const all = await allOf(application);
-      const time = (one: LocatedRevision) =>
-        filter.sortBy === 'firstUsedTime'
-          ? (one.revision.firstUsedAt ?? 0)
-          : filter.sortBy === 'lastUsedTime'
-            ? (one.revision.lastUsedAt ?? 0)
-            : one.registeredAt;
-      return all
+    /** A page of them. @throws AppError `not_found` for the application, `invalid` for a cursor that is none */
+    async list(application: string, filter: LocationFilter, page: { cursor: string | undefined; limit: number }) {
+      const after = decodeCursor(placeCursor, page.cursor);
+      const direction = filter.isDescending ? -1 : 1;
+      const rows = (await allOf(application))
         .filter((one) => fitsFilter(one, filter))
-        .sort((a, b) => (filter.isDescending ? -1 : 1) * (time(a) - time(b)));
+        .map((one) => ({ one, place: placeOf(one, filter.sortBy) }))
+        .filter(({ place }) => after === null || direction * comparePlaces(place, after) > 0)
+        .sort((a, b) => direction * comparePlaces(a.place, b.place));
+      return toPage(
+        rows.slice(0, page.limit + 1),
+        page.limit,
+        ({ one }) => one,
+        ({ place }) => place,
+      );
     },
 
     /** Where revisions come from, by their ids: the newest location of each, Drover's own bucket when it has no other. */
@@ -293,6 +299,22 @@ export function createRevisionLocations({ database, clock, revisions, locate, ow
   }
 }
 export type RevisionLocations = ReturnType<typeof createRevisionLocations>;
+
+/** What a list is ordered by: by the time that is asked for, then by what no two of them have in common. */
+const placeCursor = z.tuple([z.number(), z.string(), z.string()]);
+type Place = z.infer<typeof placeCursor>;
+
+function placeOf({ revision, location, registeredAt }: LocatedRevision, sortBy: LocationFilter['sortBy']): Place {
+  const usedAt = { firstUsedTime: revision.firstUsedAt, lastUsedTime: revision.lastUsedAt };
+  const time = sortBy === 'firstUsedTime' || sortBy === 'lastUsedTime' ? (usedAt[sortBy] ?? 0) : registeredAt;
+  return [time, revision.id, storedLocation(location)];
+}
+
+function comparePlaces(a: Place, b: Place): number {
+  if (a[0] !== b[0]) return a[0] - b[0];
+  if (a[1] !== b[1]) return a[1] < b[1] ? -1 : 1;
+  return a[2] === b[2] ? 0 : a[2] < b[2] ? -1 : 1;
+}
 
 function fitsFilter({ location, deploymentGroups }: LocatedRevision, filter: LocationFilter): boolean {
   if (filter.bucket !== undefined && (location.kind !== 's3' || location.bucket !== filter.bucket)) return false;

@@ -130,6 +130,24 @@ describe('lists of more than a page', function () {
     expect(Object.keys(paginators)).to.have.members(exported);
   });
 
+  it('go on where they were when revisions come meanwhile, which come first', async () => {
+    const list = async (nextToken?: string) => {
+      const page = await aws.listApplicationRevisions({
+        applicationName: 'app',
+        sortBy: 'registerTime',
+        sortOrder: 'descending',
+        nextToken,
+      });
+      return { keys: page.revisions?.map((one) => one.s3Location?.key ?? '') ?? [], nextToken: page.nextToken };
+    };
+    const first = await list();
+    await herd.addRevision('late');
+    const second = await list(first.nextToken);
+    const all = [...first.keys, ...second.keys];
+    expect(new Set(all).size, 'nothing comes twice').to.equal(all.length);
+    expect(all).to.have.length(MORE + 4);
+  });
+
   it('are told as a whole, too, where the SDK has no paginator', async () => {
     const targets = await paged(
       pagesOf((nextToken) => aws.listDeploymentTargets({ deploymentId, nextToken })),

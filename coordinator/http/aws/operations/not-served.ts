@@ -1,5 +1,4 @@
 import { AwsException } from '../exceptions.ts';
-import { pageOf } from '../translate/paging.ts';
 import { getDeployment } from './deployments.ts';
 import type { OperationsOf } from './operation.ts';
 
@@ -23,7 +22,11 @@ export const notServedOperations: OperationsOf<
   // Tokens are linked in AWS's console alone; here the coordinator's configuration has one for all.
   ListGitHubAccountTokenNames: {
     role: 'viewer',
-    run: async ({ nextToken }) => ({ tokenNameList: (await pageOf<string>([], nextToken)).items }),
+    async run({ nextToken }) {
+      if (nextToken !== undefined)
+        throw new AwsException('InvalidNextTokenException', 'nextToken: no list of tokens has a second page');
+      return { tokenNameList: [] };
+    },
   },
   DeleteGitHubAccountToken: {
     role: 'admin',

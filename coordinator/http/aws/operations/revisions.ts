@@ -1,7 +1,7 @@
 import { isAppError } from '../../../../shared/core/errors.ts';
 import { AwsException, refusedAs } from '../exceptions.ts';
 import { checkBatch } from '../translate/batches.ts';
-import { pageOf } from '../translate/paging.ts';
+import { PAGE_ITEMS, paged } from '../translate/paging.ts';
 import { fromLocation, fromRevisionInfo, toLocation } from '../translate/revisions.ts';
 import type { OperationsOf } from './operation.ts';
 
@@ -63,15 +63,17 @@ export const revisionOperations: OperationsOf<
     async run(input, { revisionLocations }) {
       if (input.s3KeyPrefix !== undefined && input.s3Bucket === undefined)
         throw new AwsException('BucketNameFilterRequiredException', 's3KeyPrefix needs s3Bucket');
-      const located = await revisionLocations.list(input.applicationName, {
+      const filter = {
         bucket: input.s3Bucket,
         keyPrefix: input.s3KeyPrefix,
         deployed: input.deployed ?? 'ignore',
         sortBy: input.sortBy ?? null,
         isDescending: input.sortOrder === 'descending',
-      });
-      const page = await pageOf(located, input.nextToken);
-      return { revisions: page.items.map((one) => fromLocation(one.location)), nextToken: page.nextToken };
+      };
+      const { items, nextCursor } = await paged(() =>
+        revisionLocations.list(input.applicationName, filter, { cursor: input.nextToken, limit: PAGE_ITEMS }),
+      );
+      return { revisions: items.map((one) => fromLocation(one.location)), nextToken: nextCursor ?? undefined };
     },
   },
 };
