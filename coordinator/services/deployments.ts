@@ -246,14 +246,18 @@ async function refuseOtherHosts(tx: DatabaseTransaction, earlier: DeploymentRow,
   const isRestricted = (onlyHostNames ?? onlyTagFilters ?? onlyFailedOf) !== undefined;
   if (!isRestricted && earlier.is_partial === 1) throw keyConflict(earlier, 'of a part of the group');
   if (onlyHostNames === undefined) return;
-  const other = await tx.query
+  const targets = await tx.query
     .selectFrom('targets')
     .select('host_name')
     .where('deployment_id', '=', earlier.id)
-    .where('host_name', 'not in', onlyHostNames)
-    .limit(1)
-    .executeTakeFirst();
-  if (other !== undefined) throw keyConflict(earlier, `which is to ${other.host_name}, too`);
+    .execute();
+  const names = new Set(targets.map((target) => target.host_name));
+  const other = [...names].find((name) => !onlyHostNames.includes(name));
+  if (other !== undefined) throw keyConflict(earlier, `which is to ${other}, too`);
+  // A host that is named is left out only by what else restricts.
+  if ((onlyTagFilters ?? onlyFailedOf) !== undefined || asked.updateOutdatedInstancesOnly) return;
+  const missing = onlyHostNames.find((name) => !names.has(name));
+  if (missing !== undefined) throw keyConflict(earlier, `which is not to ${missing}`);
 }
 
 /** Nor for one of a group that was deleted and made again under its name: nothing was deployed to that. */

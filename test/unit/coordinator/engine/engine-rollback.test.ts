@@ -299,6 +299,13 @@ describe('going back by hand', () => {
     expect(again.id).to.equal(canary.id);
   });
 
+  it('refuses the key of a deployment to some hosts for these and more: nothing was deployed to the others', async () => {
+    await aFleet(world, 3);
+    await deployed(world, '1', { onlyHostNames: ['web-1'], idempotencyKey: 'k' });
+    const more = { onlyHostNames: ['web-1', 'web-2'], idempotencyKey: 'k' };
+    expect(await refusalOf(world.deploy('1', more))).to.include({ code: 'conflict' });
+  });
+
   it('refuses a key that was used for a group that was deleted and made again under its name', async () => {
     await aFleet(world, 2);
     await deployed(world, '1', { idempotencyKey: 'k' });
