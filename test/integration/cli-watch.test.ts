@@ -222,6 +222,44 @@ describe('drover watches deployments', function () {
       expect(exit, stderr).to.equal(0);
     });
 
+    it('waits, too, where too much is asked of the coordinator just then', async () => {
+      const herd = new FakeHerd(api);
+      herd.end('Succeeded');
+      let calls = 0;
+      api.on(`GET /v1/deployments/${ID}`, () =>
+        ++calls <= 4 ? problem('rate_limited', 'more than 12000 requests a minute') : { body: herd.deployment },
+      );
+      const { exit, stderr } = await cli.run(['deploy', 'web/prod', '--yes']);
+      expect(exit, stderr).to.equal(0);
+    });
+
+    it('waits for a coordinator of which too much is asked while an agent update runs', async () => {
+      const update = {
+        id: 'u-8K1M2N3P4',
+        version: '0.2.0',
+        status: 'InProgress',
+        message: null,
+        waves: ['100%'],
+        budget: '10%',
+        healthyWithinSeconds: 120,
+        totalHosts: 5,
+        progress: [],
+        createdBy: 'ana',
+        createdAt: T0,
+        completedAt: null,
+        stopRequestedBy: null,
+      };
+      let calls = 0;
+      api.on(`GET /v1/agent-updates/${update.id}`, () => {
+        calls++;
+        if (calls > 1 && calls <= 5) return problem('rate_limited', 'more than 12000 requests a minute');
+        return { body: calls === 1 ? update : { ...update, status: 'Succeeded', completedAt: T0 } };
+      });
+      api.on('GET /v1/agent-updates/last', update);
+      const { exit, stderr } = await cli.run(['agents', 'status', '--watch']);
+      expect(exit, stderr).to.equal(0);
+    });
+
     it('loses nothing over a lost connection, and says nothing of a short one', async () => {
       const herd = new FakeHerd(api).start('api-1');
       const watch = cli.start(['watch', ID]);

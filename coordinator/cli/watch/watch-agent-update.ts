@@ -45,12 +45,12 @@ export async function watchAgentUpdate(
   return leaving.signal.reason as ExitName;
 }
 
-/** Null while there is no contact: the update goes on by itself. */
+/** Null while there is no contact, or too much is asked of the coordinator: the update goes on by itself. */
 async function look(client: DroverClient, id: string): Promise<AgentUpdate | null> {
   try {
     return await client.getAgentUpdate({ update: id });
   } catch (error) {
-    if (isAppError(error, 'unavailable')) return null;
+    if (isAppError(error, 'unavailable') || isAppError(error, 'rate_limited')) return null;
     throw error;
   }
 }

@@ -144,7 +144,7 @@ async function followFirst(
 
 type Ask = <T>(question: () => Promise<T>) => Promise<T>;
 
-/** Waits out a coordinator that is away (a restart, say), as following does. */
+/** Waits out a coordinator that is away (a restart, say), or of which too much is asked, as following does. */
 async function patiently<T>(
   cli: Cli,
   contact: ContactWatch,
@@ -157,7 +157,7 @@ async function patiently<T>(
       if (attempt > 1) contact.back();
       return answer;
     } catch (error) {
-      if (signal.aborted || !isAppError(error, 'unavailable')) throw error;
+      if (signal.aborted || !(isAppError(error, 'unavailable') || isAppError(error, 'rate_limited'))) throw error;
       if (attempt === 1) contact.lost();
       await wait(cli, ASK_AGAIN_MS, signal);
     }
