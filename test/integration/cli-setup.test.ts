@@ -227,6 +227,21 @@ describe('drover sets things up', function () {
       });
     });
 
+    it('are edited by what is given alone, so that nothing is taken back that somebody else changed meanwhile', async () => {
+      api.on('GET /v1/applications/:application/deployment-groups/:group', aGroup());
+      api.on('GET /v1/applications/:application/deployment-groups/:group/hosts', page());
+      accept('PATCH');
+      const edits: [flag: string, body: object][] = [
+        ['--config=careful', { deploymentConfigName: 'careful' }],
+        ['--host=web-9', { selection: { ...aGroup().selection, hostNames: ['web-9'] } }],
+      ];
+      for (const [flag, body] of edits) {
+        const { exit, stderr } = await cli.run(['groups', 'edit', 'web/prod', flag, '--yes']);
+        expect(exit, stderr).to.equal(0);
+        expect(api.requests.findLast((request) => request.method === 'PATCH')?.body).to.deep.equal(body);
+      }
+    });
+
     it('are exported and applied: the difference is shown, asked for, and nothing is written when there is none', async () => {
       api.on('GET /v1/applications/:application/deployment-groups/:group', aGroup());
       api.on('GET /v1/applications/:application/deployment-groups/:group/hosts', page());

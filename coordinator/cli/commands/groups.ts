@@ -162,8 +162,12 @@ const edit = defineCommand({
         'nothing to change was given',
         'Give flags, or edit a file: drover groups export, then drover groups apply -f.',
       );
-    const after = { ...before, ...body, selection: { ...before.selection, ...selection } };
-    return (await changeGroup(cli, client, before, after, { isYes: options.yes })) ? 'done' : 'nothing-to-do';
+    const given = {
+      ...body,
+      ...(Object.keys(selection).length === 0 ? {} : { selection: { ...before.selection, ...selection } }),
+    };
+    const isChanged = await changeGroup(cli, client, before, { ...before, ...given }, { isYes: options.yes, given });
+    return isChanged ? 'done' : 'nothing-to-do';
   },
 });
 
@@ -263,13 +267,17 @@ type Wanted = Pick<
   | 'transientUnits'
 >;
 
-/** Shows what changes, asks, writes. False when nothing changes. */
+/**
+ * Shows what changes, asks, writes. False when nothing changes.
+ * @param asking.given what is written of a group that is there; default: all. While somebody thinks about the answer, somebody else may
+ * change the rest.
+ */
 async function changeGroup(
   cli: Cli,
   client: DroverClient,
   before: DeploymentGroup | undefined,
   wanted: Wanted,
-  asking: { isYes: boolean | undefined; without?: string },
+  asking: { isYes: boolean | undefined; without?: string; given?: Partial<Wanted> },
   isDryRun = false,
 ): Promise<boolean> {
   const { groupToYaml } = await import('../group-document.ts');
@@ -307,7 +315,7 @@ async function changeGroup(
   const group =
     before === undefined
       ? await client.createDeploymentGroup({ application, name, ...body })
-      : await client.updateDeploymentGroup({ application, group: name, ...body });
+      : await client.updateDeploymentGroup({ ...(asking.given ?? body), application, group: name });
   await tellGroup(cli, client, group, before === undefined ? 'created' : 'changed');
   return true;
 }
