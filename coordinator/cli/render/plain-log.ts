@@ -83,7 +83,7 @@ export class PlainLog {
     const { counts, causes, size } = model;
     if (causes.size > this.#causes) {
       // The list grew by the failure that was applied last.
-      const newest = causes.list.toSorted((a, b) => b.firstAt - a.firstAt)[0];
+      const newest = causes.inOrder.at(-1);
       if (newest !== undefined)
         lines.push(
           this.#line(

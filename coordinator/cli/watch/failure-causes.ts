@@ -45,9 +45,14 @@ export class FailureCauses {
     });
   }
 
+  /** In the order in which they were learned: of a moment there may be several, and one may be told later than another that began after it. */
+  get inOrder(): Cause[] {
+    return [...this.#byKey.values()];
+  }
+
   /** The most frequent first. */
   get list(): Cause[] {
-    return [...this.#byKey.values()].toSorted((a, b) => b.hostCount - a.hostCount);
+    return this.inOrder.toSorted((a, b) => b.hostCount - a.hostCount);
   }
 
   get size(): number {

@@ -91,8 +91,7 @@ export class JsonPresenter implements Presenter {
   #newCauses(model: WatchModel): void {
     const { causes } = model;
     if (causes.size <= this.#causes) return;
-    const byTime = causes.list.toSorted((a, b) => a.firstAt - b.firstAt);
-    for (const cause of byTime.slice(this.#causes)) this.#line(model.deployment.id, 'cause', { cause });
+    for (const cause of causes.inOrder.slice(this.#causes)) this.#line(model.deployment.id, 'cause', { cause });
     this.#causes = causes.size;
   }
 

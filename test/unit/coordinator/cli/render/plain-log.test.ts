@@ -58,6 +58,22 @@ describe('PlainLog', () => {
     ]);
   });
 
+  it('tells each of several causes of the same moment, the one that is new at each', () => {
+    const names = Array.from({ length: 30 }, (_, index) => `web-${index}`);
+    const model = new WatchModel(
+      aDeployment({ totalHosts: 30, minimumHealthyCount: 0 }),
+      names.map((name) => aTarget(name)),
+    );
+    // Reports that are committed together have one time.
+    const lost = { status: 'Failed', errorCode: 'HOST_LOST', message: 'lost for 5 min', completedAt: T0 } as const;
+    const failed = { completedAt: T0 };
+    const told = logOf(model, [aFailedTarget('web-0', failed), aTarget('web-1', lost)]).filter((line) =>
+      /failure |cause /.test(line),
+    );
+    expect(told).to.have.lengthOf(2);
+    expect(told[1]).to.equal('14:02:01Z d-8K1M2N3P4 another cause web-1 lost for 5 min');
+  });
+
   it('tells that a deployment is ending, its end, a heartbeat and a loss of contact', () => {
     const model = new WatchModel(aDeployment(), [aTarget('api-1', { status: 'InProgress' }), aTarget('api-2')]);
     const log = new PlainLog();
