@@ -174,6 +174,25 @@ describe('drover import codedeploy', function () {
     expect(await audit()).to.equal(before);
   });
 
+  it('registers revisions in the order in which they were, so that the newest of them is `latest`', async () => {
+    await source.call('POST', '/v1/applications', { body: { name: 'aged' } });
+    const client = codeDeployClient(source.url, key);
+    for (const version of ['1', '2', '3']) {
+      const eTag = await s3.put(`aged-${version}.zip`, Buffer.from(`a bundle of version ${version}`));
+      const s3Location = { bucket: s3.bucket, key: `aged-${version}.zip`, bundleType: 'zip', eTag } as const;
+      await client.registerApplicationRevision({
+        applicationName: 'aged',
+        revision: { revisionType: 'S3', s3Location },
+      });
+    }
+    client.destroy();
+    const { exit } = await items([...BUNDLES(), '--application', 'aged', '--yes']);
+    await source.call('DELETE', '/v1/applications/aged');
+    expect(exit).to.equal(0);
+    const latest = await target.call('GET', '/v1/applications/aged/revisions/latest');
+    expect(at(latest.body, 'description')).to.equal('Imported from s3://bundles/aged-3.zip');
+  });
+
   it('says what is here in another way, and leaves it so', async () => {
     await target.call('POST', '/v1/applications', { body: { name: 'web' } });
     await target.call('POST', '/v1/deployment-configs', {

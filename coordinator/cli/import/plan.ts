@@ -151,7 +151,10 @@ async function planRevisions(
   const read =
     options.revisions === 'deployed'
       ? { value: deployed }
-      : await tolerant(() => source.revisions(application, MAX_REVISIONS));
+      : await tolerant(async () =>
+          // The oldest first: what is registered last is `latest` here, and is deployed where nobody names a revision.
+          (await source.revisions(application, MAX_REVISIONS)).toReversed(),
+        );
   if ('problem' in read) return [item('revision', `${application} *`, 'cannot', [read.problem])];
   const labels = new Set(
     isKnown ? (await collect(client.all('listRevisions', { application }))).map((one) => one.label) : [],
