@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import * as z from 'zod';
 import type { applicationRoutes } from '../../shared/api/applications.ts';
+import { DETECT_BYTES, detectBundleType } from '../../shared/bundle/detect.ts';
 import type { Clock } from '../../shared/core/clock.ts';
 import { AppError } from '../../shared/core/errors.ts';
 import { newRevisionId } from '../../shared/core/ids.ts';
@@ -78,7 +79,7 @@ export function createRevisions({ database, clock, randomness, store, fetchBundl
     },
 
     /**
-     * A digest that the application has already answers with that revision, unchanged.
+     * A digest that the application has already answers with that revision, unchanged but for a type of archive that was said wrong.
      * @throws AppError `not_found`, `conflict` for a label that another revision has and for the agent's application, `too_large`, `invalid` for other bytes
      */
     async upload(application: string, query: UploadQuery, bundle: Readable, caller: Caller): Promise<Revision> {
@@ -157,7 +158,31 @@ export function createRevisions({ database, clock, randomness, store, fetchBundl
     },
   };
 
-  function register(revision: NewRevision, caller: Caller): Promise<Revision> {
+  async function register(revision: NewRevision, caller: Caller): Promise<Revision> {
+    const registered = await findOrInsert(revision, caller);
+    return registered.bundleType === revision.bundleType ? registered : withTypeOfBytes(registered, revision, caller);
+  }
+
+  /** The same bytes were said to be an archive of another type: they tell which of the two no host could unpack. */
+  async function withTypeOfBytes(known: Revision, { bundleType }: NewRevision, caller: Caller): Promise<Revision> {
+    const beginning: Uint8Array[] = [];
+    for await (const chunk of await store.open(known.digest, { start: 0, end: DETECT_BYTES - 1 }))
+      beginning.push(chunk);
+    if (detectBundleType(Buffer.concat(beginning)) !== bundleType) return known;
+    return database.transaction(async ({ query }) => {
+      await query.updateTable('revisions').set({ bundle_type: bundleType }).where('id', '=', known.id).execute();
+      await insertAudit(query, {
+        at: clock.now(),
+        caller,
+        action: 'revision.correct',
+        subject: `${known.application}/${known.label}`,
+        details: { revisionId: known.id, bundleType, before: known.bundleType },
+      });
+      return { ...known, bundleType };
+    });
+  }
+
+  function findOrInsert(revision: NewRevision, caller: Caller): Promise<Revision> {
     const { application, digest } = revision;
     return database.transaction(async ({ query }) => {
       await applicationRow(query, application);

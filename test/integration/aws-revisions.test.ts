@@ -210,4 +210,16 @@ describe("revisions by CodeDeploy's locations", function () {
     expect(batch.revisions).to.have.length(1);
     expect(batch.errorMessage).to.equal('1 of the revisions are not registered');
   });
+
+  it('that were said to be an archive of another type are what they are once that is said right', async () => {
+    const typeOf = async ({ revisionId }: { revisionId: string }) =>
+      (await coordinator.call('GET', `/v1/applications/web/revisions/${revisionId}`)).body as { bundleType: string };
+    await s3.put('app/archive', Buffer.from('PK\u0003\u0004 a zip, by its beginning'));
+    expect(await typeOf(await deployed(at('app/archive')))).to.include({ bundleType: 'tgz' });
+    const right = await deployed(at('app/archive', { bundleType: 'zip' }));
+    expect(await typeOf(right), 'what hosts are told').to.include({ bundleType: 'zip' });
+    const wrongAgain = await deployed(at('app/archive', { bundleType: 'tar' }));
+    expect(wrongAgain.revisionId).to.equal(right.revisionId);
+    expect(await typeOf(wrongAgain), 'it is known what it is').to.include({ bundleType: 'zip' });
+  });
 });
