@@ -28,11 +28,12 @@ const MINUTE_MS = 60_000;
 export function createRateLimits(
   settings: RateLimitSettings,
   connections: { has(connectionId: string): boolean },
+  accessKeys: { hasKey(accessKeyId: string): Promise<boolean> },
 ): RateLimits {
   const tier = (
     groupId: string,
     max: number,
-    keyGenerator: (request: FastifyRequest) => string,
+    keyGenerator: (request: FastifyRequest) => string | Promise<string>,
     hook?: 'preHandler',
   ) => ({
     config: {
@@ -53,7 +54,7 @@ export function createRateLimits(
       if (route.caller === 'host') return tier('host', settings.hostRequestsPerMinute, byToken);
       return tier('operator', settings.requestsPerMinute, byAddress);
     },
-    aws: () => tier('aws', settings.requestsPerMinute, byAccessKey),
+    aws: () => tier('aws', settings.requestsPerMinute, (request) => byAccessKey(request, accessKeys)),
     // Its own tier: somebody who floods /readyz does not shut out the operators of that address.
     system: () => tier('system', settings.requestsPerMinute, byAddress),
   };
@@ -68,10 +69,13 @@ function byToken(request: FastifyRequest): string {
   return `${request.ip} ${request.headers.authorization ?? ''}`.slice(0, 256);
 }
 
-/** The id of the key that a request names. A wrong one has a bound of its own, and opens nothing. */
-function byAccessKey(request: FastifyRequest): string {
+/** The id of the key that a request names. Those that are not there count for their address: an id of one's own would be a bound of one's own. */
+async function byAccessKey(
+  request: FastifyRequest,
+  accessKeys: { hasKey(accessKeyId: string): Promise<boolean> },
+): Promise<string> {
   const id = /Credential=([^/]{1,128})\//.exec(request.headers.authorization ?? '')?.[1];
-  return `${request.ip} ${id ?? ''}`;
+  return id !== undefined && (await accessKeys.hasKey(id)) ? `${request.ip} ${id}` : request.ip;
 }
 
 /** Null for one that is about to be opened, or that nobody has opened: an id of one's own would be a bound of one's own. */

@@ -99,7 +99,7 @@ export async function createHttpServer(parts: HttpParts): Promise<FastifyInstanc
         hint: `Try again in ${context.after}.`,
       }),
   });
-  const rateLimits = createRateLimits(settings.rateLimits, parts.longPoll);
+  const rateLimits = createRateLimits(settings.rateLimits, parts.longPoll, parts.aws.signatures);
   registerRoutes(app, {
     authenticate: parts.authenticate,
     handlers: parts.handlers,

@@ -76,6 +76,7 @@ describe("what AWS's own agent sent during a whole deployment, sent again", func
       rateLimits: createRateLimits(
         { enrolmentsPerMinute: 1, requestsPerMinute: 1, hostRequestsPerMinute: 1 },
         { has: () => false },
+        signatures,
       ),
     });
     await app.listen({ host: '127.0.0.1', port: 0 });

@@ -4,6 +4,7 @@ import { problemBody } from '../../shared/api/route.ts';
 import { routes } from '../../shared/api/routes.ts';
 import { at, startTestCoordinator, type TestCoordinator, textAt } from '../support/coordinator.ts';
 import { enrolHost, openSession } from '../support/raw-agent.ts';
+import { sendPlainlySigned } from '../support/signed-requests.ts';
 
 const ROLES = ['viewer', 'deployer', 'admin'] as const;
 
@@ -209,6 +210,27 @@ describe('long poll', () => {
         statuses.push((await coordinator.call('POST', '/v1/agents/exchange', { token: null, body })).status);
       }
       expect(statuses).to.deep.equal([...Array<number>(10).fill(404), 429]);
+    } finally {
+      await coordinator.remove();
+    }
+  });
+});
+
+describe("AWS's protocol", () => {
+  it('is bounded by address for access keys that are not there, whatever they are called', async () => {
+    const coordinator = await startTestCoordinator({ limits: { requestsPerMinute: 5 } });
+    try {
+      const answers: unknown[] = [];
+      for (let i = 0; i < 6; i++) {
+        const to = {
+          url: coordinator.url,
+          key: { accessKeyId: `MADEUP${i}`, secretAccessKey: 'x' },
+          hangsAfterMs: 5_000,
+        };
+        const { answer } = await sendPlainlySigned(to, 'ListApplications', '{}');
+        answers.push(at(answer, '__type'));
+      }
+      expect(answers).to.deep.equal([...Array<string>(5).fill('UnrecognizedClientException'), 'ThrottlingException']);
     } finally {
       await coordinator.remove();
     }

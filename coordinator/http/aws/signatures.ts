@@ -27,6 +27,8 @@ export interface Signatures {
     request: SignedRequest,
     options: { services: readonly string[]; remoteAddress: string },
   ): Promise<Authenticated>;
+  /** Whether there is a key with this id. Anybody may name it: it proves nothing. */
+  hasKey(accessKeyId: string): Promise<boolean>;
 }
 
 /**
@@ -71,6 +73,7 @@ export function createSignatures(parts: {
       key.noteUse();
       return { ok: true, caller: key.callerFrom(remoteAddress), claim };
     },
+    hasKey: async (accessKeyId) => (await parts.findAccessKey(accessKeyId)) !== null,
   };
 }
 
