@@ -250,6 +250,18 @@ describe('CodeDeploy resources by the SDK', function () {
       });
     });
 
+    it("can be read and changed also where Drover's own API says of rollbacks what CodeDeploy's refuses", async () => {
+      await create('own', { ec2TagFilters: [WEB] });
+      const twice = ['DEPLOYMENT_FAILURE', 'DEPLOYMENT_FAILURE'];
+      for (const events of [[], twice]) {
+        const body = { autoRollback: { enabled: true, events } };
+        await coordinator.call('PATCH', '/v1/applications/web/deployment-groups/own', { body });
+        await update('own', { ec2TagFilters: [WEB] });
+        expect((await get('own')).autoRollbackConfiguration).to.deep.equal({ enabled: true, events });
+        await update('own', { ec2TagFilters: [WEB] });
+      }
+    });
+
     const refused: [string, string, object][] = [
       [
         'both forms of EC2 tags',

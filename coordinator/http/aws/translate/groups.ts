@@ -120,14 +120,19 @@ export function fromTriggers(triggers: readonly Trigger[]): Value<'TriggerConfig
   }));
 }
 
-/** CodeDeploy's default is no rollback; alarms start none, since none are watched. */
+/** @throws AwsException `InvalidAutoRollbackConfigException` */
 export function toAutoRollback(given: Value<'AutoRollbackConfiguration'> | undefined): AutoRollback {
-  const events = given?.events ?? [];
-  const enabled = given?.enabled ?? false;
+  const { enabled = false, events = [] } = given ?? {};
   if (enabled && events.length === 0)
     throw new AwsException('InvalidAutoRollbackConfigException', 'enabled rollback needs at least one event');
   if (new Set(events).size !== events.length)
     throw new AwsException('InvalidAutoRollbackConfigException', 'an event is given twice');
+  return autoRollbackOf(given);
+}
+
+/** CodeDeploy's default is no rollback; alarms start none, since none are watched. */
+function autoRollbackOf(given: Value<'AutoRollbackConfiguration'> | undefined): AutoRollback {
+  const { enabled = false, events = [] } = given ?? {};
   return { enabled, events: events.filter((event) => event !== 'DEPLOYMENT_STOP_ON_ALARM') };
 }
 
@@ -140,7 +145,8 @@ export function formsOf(settings: DeploymentGroupSettings, stored: AwsGroupSetti
   const forms = stored as GroupForms;
   const { selection } = settings;
   const isSame = sameText(toSelection(forms, selection.scalingGroups, selection.hostNames), selection);
-  const isSameRollback = sameText(toAutoRollback(forms.autoRollbackConfiguration), settings.autoRollback);
+  // Not checked again: what Drover's own API takes is kept in these forms, too, and a group is not to be refused for what it is.
+  const isSameRollback = sameText(autoRollbackOf(forms.autoRollbackConfiguration), settings.autoRollback);
   return {
     ...forms,
     ...(isSame ? {} : formsOfSelection(selection)),
