@@ -262,6 +262,18 @@ describe('CodeDeploy resources by the SDK', function () {
       }
     });
 
+    it('keep on update the tag sets that CodeDeploy has no form for', async () => {
+      await create('sets');
+      const only = (value: string) => [[{ type: 'KEY_AND_VALUE', key: 'role', value }]];
+      const selection = { tagSet: only('a'), alternativeTagSets: [only('b'), only('db'), only('web')] };
+      await coordinator.call('PATCH', '/v1/applications/web/deployment-groups/sets', { body: { selection } });
+      expect(await selectedHosts('web', 'sets')).to.deep.equal(['db-1', 'web-1', 'web-2']);
+      for (const autoScalingGroups of [['asg-9'], ['asg-8']]) {
+        await update('sets', { autoScalingGroups });
+        expect(await selectedHosts('web', 'sets')).to.deep.equal(['db-1', 'web-1', 'web-2']);
+      }
+    });
+
     const refused: [string, string, object][] = [
       [
         'both forms of EC2 tags',

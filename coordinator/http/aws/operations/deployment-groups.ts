@@ -40,7 +40,7 @@ export const deploymentGroupOperations: OperationsOf<
       const resourceTags = toTags(input.tags ?? [], 'InvalidTagsToAddException');
       const body = {
         name,
-        selection: toSelection(forms, input.autoScalingGroups ?? [], []),
+        selection: toSelection(forms, input.autoScalingGroups ?? [], { hostNames: [] }),
         deploymentConfigName: input.deploymentConfigName ?? DEFAULT_CONFIG_NAME,
         autoRollback: toAutoRollback(input.autoRollbackConfiguration),
         outdatedInstancesStrategy: input.outdatedInstancesStrategy ?? ('UPDATE' as const),
@@ -62,13 +62,12 @@ export const deploymentGroupOperations: OperationsOf<
       await deploymentGroups.updateWith(params, caller, ({ settings, aws }) => {
         const before = formsOf(settings, aws);
         const forms = changedForms(before, input);
-        const { scalingGroups, hostNames } = settings.selection;
         return {
           aws: forms,
           body: {
             name: input.newDeploymentGroupName,
             selection: changesSelection(input)
-              ? toSelection(forms, input.autoScalingGroups ?? scalingGroups, hostNames)
+              ? toSelection(forms, input.autoScalingGroups ?? settings.selection.scalingGroups, settings.selection)
               : undefined,
             deploymentConfigName: input.deploymentConfigName,
             autoRollback:

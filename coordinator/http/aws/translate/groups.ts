@@ -77,20 +77,24 @@ export function changesSelection(input: GroupInput): boolean {
   );
 }
 
-/** Which hosts the forms select: the union of all of them. Hosts that were chosen by name stay so. */
+/**
+ * Which hosts the forms select: the union of all of them. What CodeDeploy has no form for stays as it was before: hosts that were chosen
+ * by name, and tag sets beyond the two that there are forms for.
+ */
 export function toSelection(
   forms: GroupForms,
   scalingGroups: readonly string[],
-  hostNames: readonly string[],
+  before: Pick<HostSelection, 'hostNames' | 'alternativeTagSets'>,
 ): HostSelection {
   const ec2 = forms.ec2TagFilters ?? [];
   const onPremises = forms.onPremisesInstanceTagFilters ?? [];
-  const [tagSet = [], ...more] = [
+  const [tagSet = [], ...others] = [
     (forms.ec2TagSet?.ec2TagSetList ?? []).map((list) => list.map((one) => toTagFilter(one, 'InvalidEC2TagException'))),
     (forms.onPremisesTagSet?.onPremisesTagSetList ?? []).map((list) =>
       list.map((one) => toTagFilter(one, 'InvalidTagException')),
     ),
   ].filter((set) => set.length > 0);
+  const more = [...others, ...(before.alternativeTagSets ?? []).slice(1)];
   return {
     tagFilters: [
       ...ec2.map((one) => toTagFilter(one, 'InvalidEC2TagException')),
@@ -98,7 +102,7 @@ export function toSelection(
     ],
     tagSet,
     ...(more.length === 0 ? {} : { alternativeTagSets: more }),
-    hostNames: [...hostNames],
+    hostNames: [...before.hostNames],
     scalingGroups: [...scalingGroups],
   };
 }
@@ -144,7 +148,7 @@ export function formsOf(settings: DeploymentGroupSettings, stored: AwsGroupSetti
   // Written by this layer alone, after it was checked against the model.
   const forms = stored as GroupForms;
   const { selection } = settings;
-  const isSame = sameText(toSelection(forms, selection.scalingGroups, selection.hostNames), selection);
+  const isSame = sameText(toSelection(forms, selection.scalingGroups, selection), selection);
   // Not checked again: what Drover's own API takes is kept in these forms, too, and a group is not to be refused for what it is.
   const isSameRollback = sameText(autoRollbackOf(forms.autoRollbackConfiguration), settings.autoRollback);
   return {
