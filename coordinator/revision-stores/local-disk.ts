@@ -159,5 +159,6 @@ function asStorageError(error: unknown): unknown {
   return new AppError('unavailable', `the revision store failed: ${errorMessage(error)}`, {
     cause: error,
     hint: errno === 'ENOSPC' ? "The disk of the coordinator's data directory is full." : undefined,
+    details: { reason: 'revision_store_failed' },
   });
 }

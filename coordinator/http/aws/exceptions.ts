@@ -69,14 +69,18 @@ export function toAwsException(error: AppError): AwsException {
   return new AwsException(exception, message, status);
 }
 
-/** Runs a translation; what the services refuse as invalid gets the name that it has there. */
+/**
+ * Runs a translation; what the services refuse as invalid gets the name that it has there, and so does a source that cannot be reached. A
+ * failure of the coordinator's own store stays one: what was asked for may be right, and clients try it again.
+ */
 export async function refusedAs<Result>(exception: string, work: () => Promise<Result>): Promise<Result> {
   try {
     return await work();
   } catch (error) {
     if (
       error instanceof AppError &&
-      (error.code === 'invalid' || error.code === 'too_large' || error.code === 'unavailable')
+      (error.code === 'invalid' || error.code === 'too_large' || error.code === 'unavailable') &&
+      error.details['reason'] !== 'revision_store_failed'
     )
       throw new AwsException(exception, withHint(error));
     throw error;

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { encodeOutput } from '../../../../../coordinator/http/aws/encode.ts';
-import { AwsException, toAwsException } from '../../../../../coordinator/http/aws/exceptions.ts';
+import { AwsException, refusedAs, toAwsException } from '../../../../../coordinator/http/aws/exceptions.ts';
 import { OPERATIONS, type OperationName } from '../../../../../coordinator/http/aws/model.ts';
 import { validateInput } from '../../../../../coordinator/http/aws/validate.ts';
 import { AppError } from '../../../../../shared/core/errors.ts';
@@ -117,6 +117,19 @@ describe("a failure in CodeDeploy's words", () => {
       exception: 'DeploymentLimitExceededException',
       message: "The Deployment Group 'g' already has an active Deployment 'd-1'",
     });
+  });
+
+  it("is a refusal when a revision's source cannot be reached, and none when the coordinator's own disk is full", async () => {
+    const failing = (reason: string) =>
+      refusedAs('InvalidRevisionException', () =>
+        Promise.reject(new AppError('unavailable', 'it failed', { details: { reason } })),
+      ).catch((error: unknown) => error);
+    expect(await failing('no_bucket'))
+      .to.be.instanceOf(AwsException)
+      .with.property('status', 400);
+    const own = await failing('revision_store_failed');
+    expect(own).to.be.instanceOf(AppError);
+    expect(toAwsException(own as AppError)).to.include({ exception: 'ServiceUnavailable', status: 503 });
   });
 
   it('tells nothing of what went wrong inside', () => {
