@@ -1,7 +1,8 @@
 import type * as z from 'zod';
 import type { hostRoutes } from '../../shared/api/hosts.ts';
 import type { Clock } from '../../shared/core/clock.ts';
-import type { Host } from '../../shared/model/host.ts';
+import { AppError } from '../../shared/core/errors.ts';
+import { type Host, MAX_TAGS_PER_HOST, type Tags } from '../../shared/model/host.ts';
 import type { Caller } from '../auth/caller.ts';
 import { decodeCursor, nameCursor, toPage } from '../domain/cursor.ts';
 import type { TriggerOutbox } from '../engine/trigger-outbox.ts';
@@ -56,8 +57,9 @@ export function createHosts(parts: Parts) {
       const { row, wakeGroups } = await database.transaction(async (tx) => {
         const { query } = tx;
         const before = await hostRow(query, nameOrId);
+        const tags = changedTags(tagsOf(before), body);
         const changed = {
-          ...(body.tags === undefined ? {} : { tags: JSON.stringify(body.tags) }),
+          ...(tags === null ? {} : { tags: JSON.stringify(tags) }),
           ...(body.zone === undefined ? {} : { zone: body.zone }),
           ...(body.scalingGroup === undefined ? {} : { scaling_group: body.scalingGroup }),
         };
@@ -111,6 +113,19 @@ export function createHosts(parts: Parts) {
   };
 }
 export type Hosts = ReturnType<typeof createHosts>;
+
+/** Null when nothing is said of them. @throws AppError `invalid` for more than a host may have */
+function changedTags(before: Tags, body: z.output<Routes['updateHost']['body']>): Tags | null {
+  const { tags, setTags, removeTags } = body;
+  if ((tags ?? setTags ?? removeTags) === undefined) return null;
+  const removed = new Set(removeTags);
+  const kept = Object.entries(tags ?? before).filter(([key]) => !removed.has(key));
+  const after = { ...Object.fromEntries(kept), ...setTags };
+  if (Object.keys(after).length <= MAX_TAGS_PER_HOST) return after;
+  throw new AppError('invalid', `body.setTags: the host would have ${Object.keys(after).length} tags`, {
+    hint: `A host has at most ${MAX_TAGS_PER_HOST}: take some away with removeTags.`,
+  });
+}
 
 async function withRunning(query: Queryable, row: HostRow): Promise<Host> {
   const running = await runningDeployments(query, [row.id]);

@@ -1,6 +1,16 @@
 import * as z from 'zod';
 import { groupDrift } from '../model/drift.ts';
-import { host, hostName, hostPresence, iamArn, scalingGroupName, tags, zoneName } from '../model/host.ts';
+import {
+  host,
+  hostName,
+  hostPresence,
+  iamArn,
+  MAX_TAGS_PER_HOST,
+  scalingGroupName,
+  tagKey,
+  tags,
+  zoneName,
+} from '../model/host.ts';
 import { joinToken } from '../model/join-token.ts';
 import { defineRoute, noContent, page, pageQuery } from './route.ts';
 
@@ -35,11 +45,16 @@ export const hostRoutes = {
   updateHost: defineRoute({
     method: 'PATCH',
     path: '/v1/hosts/:host',
-    summary: 'Set tags (all of them), zone or scaling group; a host that thereby enters a group gets its revision.',
+    summary: 'Change tags, zone or scaling group; a host that thereby enters a group gets its revision.',
     caller: 'deployer',
     params: hostParams,
     body: z.strictObject({
+      /** All of them: others are taken away. */
       tags: tags.optional(),
+      /** These alone, after `tags`. Two who change other tags at the same time both get what they ask for. */
+      setTags: tags.optional(),
+      /** By their keys; before `setTags`. Nothing for one that is not there. */
+      removeTags: z.array(tagKey).max(MAX_TAGS_PER_HOST).optional(),
       zone: zoneName.nullable().optional(),
       scalingGroup: scalingGroupName.nullable().optional(),
     }),

@@ -56,6 +56,19 @@ describe('hosts and groups over the API', () => {
     expect(await groupHosts()).to.deep.equal(['web-1', 'web-2']);
   });
 
+  it('keep the tags of two operators who change others at the same time', async () => {
+    const change = (body: object) => coordinator.call('PATCH', '/v1/hosts/db-1', { body });
+    await change({ tags: { a: '1', b: '1' } });
+    await Promise.all([change({ setTags: { c: '2' } }), change({ removeTags: ['a', 'never'], setTags: { d: '2' } })]);
+    const { body } = await change({});
+    expect(at(body, 'tags')).to.deep.equal({ b: '1', c: '2', d: '2' });
+    const many = Object.fromEntries(Array.from({ length: 48 }, (_, number) => [`t${number}`, '']));
+    const refused = await change({ setTags: many });
+    expect(refused.status).to.equal(400);
+    expect(textAt(refused.body, 'detail')).to.contain('the host would have 51 tags');
+    await change({ tags: {} });
+  });
+
   it('follow the selection of a group when that changes, and the rest of the group stays', async () => {
     const path = '/v1/applications/web/deployment-groups/prod';
     const before = (await coordinator.call('GET', path)).body;

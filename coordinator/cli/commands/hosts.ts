@@ -260,16 +260,20 @@ const tag = defineCommand({
   exits: [...COMMON, 'refused'],
   async run(cli, args) {
     const client = await cli.client();
-    const before = await client.getHost({ host: args.host });
-    const tags = { ...before.tags };
+    // Of what is given twice, the last counts.
+    const values = new Map<string, string | null>();
     for (const change of args.changes) {
       const [key, value] = splitOnce(change, '=');
-      if (value !== undefined && key !== '') tags[key] = value;
-      else if (change.endsWith('-') && change.length > 1) delete tags[change.slice(0, -1)];
+      if (value !== undefined && key !== '') values.set(key, value);
+      else if (change.endsWith('-') && change.length > 1) values.set(change.slice(0, -1), null);
       else
         throw usageError(`${change} is neither key=value nor key-`, 'For example role=web to set, role- to take away.');
     }
-    const host = await client.updateHost({ host: args.host, tags });
+    const host = await client.updateHost({
+      host: args.host,
+      setTags: Object.fromEntries([...values].flatMap(([key, value]) => (value === null ? [] : [[key, value]]))),
+      removeTags: [...values].flatMap(([key, value]) => (value === null ? [key] : [])),
+    });
     cli.output.answer({
       json: () => ({ host }),
       lines: () => [`${host.name}  ${tagText(host.tags)}`],
