@@ -1,26 +1,40 @@
-// Runs the named kinds of tests, each in a mocha process of its own, and ends with one plain line over all of them.
+// Runs the named kinds of tests, each in a mocha process of its own, and ends with one plain line over all of them. Two kinds run at a
+// time where there are two cores: much of their time goes by in waiting. The longest come first, then.
 // Usage: node .ci/run-tests.mjs [--forbid-skips] KIND...   (KIND = a folder of test/, or one file below it)
-// Environment: DROVER_TEST_FORBID_SKIPS as the flag; DROVER_TEST_TOTALS names a file that gets the counts as a line of JSON.
-import { spawnSync } from 'node:child_process';
+// Environment: DROVER_TEST_FORBID_SKIPS as the flag; DROVER_TEST_TOTALS names a file that gets the counts as a line of JSON;
+// DROVER_TEST_AT_ONCE is how many kinds run at a time (1: one after another, with their output as it is).
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
+const MAX_LAST_WORDS_MS = 10_000;
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const args = process.argv.slice(2);
 const forbidSkips = args.includes('--forbid-skips') || (process.env.DROVER_TEST_FORBID_SKIPS ?? '') !== '';
 const kinds = args.filter((arg) => !arg.startsWith('--'));
+const unknown = kinds.filter((kind) => !existsSync(join(root, 'test', kind)));
+if (kinds.length === 0 || unknown.length > 0) {
+  process.stderr.write(
+    `what is run is named by folder or file below test/; not there: ${unknown.join(' ') || '(none named)'}\n`,
+  );
+  process.exit(2);
+}
+const atOnce = Math.min(kinds.length, Number(process.env.DROVER_TEST_AT_ONCE) || Math.min(2, availableParallelism()));
 const scratch = mkdtempSync(join(tmpdir(), 'drover-tests-'));
 const total = { passed: 0, failed: 0, skipped: 0 };
 const lines = [];
 let broken = false;
 
-for (const kind of kinds) {
-  if (!existsSync(join(root, 'test', kind))) continue;
+async function runKind(kind) {
+  const startedAt = performance.now();
   const report = join(scratch, `${kind.replaceAll('/', '-')}.json`);
   process.stdout.write(`\n== ${kind} tests\n`);
-  const result = spawnSync(
+  const child = spawn(
     process.execPath,
     [
       'node_modules/mocha/bin/mocha.js',
@@ -29,19 +43,37 @@ for (const kind of kinds) {
       '--forbid-only',
       kind.endsWith('.ts') ? `test/${kind}` : `test/${kind}/**/*.test.ts`,
     ],
-    { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], env: { ...process.env, DROVER_TEST_KIND: kind } },
+    {
+      cwd: root,
+      stdio: atOnce === 1 ? ['ignore', 'inherit', 'inherit'] : ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, DROVER_TEST_KIND: kind },
+    },
   );
+  for (const stream of [child.stdout, child.stderr])
+    if (stream !== null) createInterface(stream).on('line', (line) => process.stdout.write(`${kind} | ${line}\n`));
+  const closed = once(child, 'close');
+  const [status, signal] = await once(child, 'exit');
+  // Its last words. A process that a test has left behind would keep them open for good.
+  await Promise.race([closed, delay(MAX_LAST_WORDS_MS, undefined, { ref: false })]);
+  const seconds = Math.round((performance.now() - startedAt) / 1_000);
   const counts = existsSync(report) ? JSON.parse(readFileSync(report, 'utf8')) : null;
   if (counts === null) {
     broken = true;
-    lines.push(`${kind}: did not report (exit ${result.status ?? result.signal})`);
-    continue;
+    lines.push(`${kind}: did not report (exit ${status ?? signal})`);
+    return;
   }
-  if (result.status !== 0 && counts.failed === 0) broken = true;
+  if (status !== 0 && counts.failed === 0) broken = true;
   for (const key of Object.keys(total)) total[key] += counts[key];
-  lines.push(`${kind}: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
+  lines.push(`${kind}: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped, ${seconds} s`);
   for (const reason of counts.skips) lines.push(`  skipped: ${reason}`);
 }
+
+const queue = [...kinds];
+await Promise.all(
+  Array.from({ length: atOnce }, async () => {
+    for (let kind = queue.shift(); kind !== undefined; kind = queue.shift()) await runKind(kind);
+  }),
+);
 rmSync(scratch, { recursive: true, force: true });
 
 const forbiddenSkips = forbidSkips ? total.skipped : 0;
