@@ -120,9 +120,10 @@ describe('a hook that asks for a reboot', function () {
     await world.journal.close();
 
     assignment = { ...assignment, deploymentId: 'd-second' };
-    const late = await agent('boot-1', (each) => each.journal.state.finished.length === 2, { rebootTimeoutMs: 20 });
+    // Not less: the request is on the disk before the host is asked, and a busy disk takes its time for that.
+    const late = await agent('boot-1', (each) => each.journal.state.finished.length === 2, { rebootTimeoutMs: 2_000 });
     expect(late.reboots).to.equal(1);
-    expect(late.journal.state.finished[1]?.message).to.match(/has not been booted within 0 s$/);
+    expect(late.journal.state.finished[1]?.message).to.match(/has not been booted within 2 s$/);
   });
 
   it('is a failure in a local deployment', async () => {
