@@ -1,4 +1,4 @@
-import { isAppError } from '../../../shared/core/errors.ts';
+import { sleep } from '../../../shared/core/clock.ts';
 import { type Deployment, isTerminal } from '../../../shared/model/deployment.ts';
 import type { DroverClient } from '../../../shared/sdk/drover-client.ts';
 import type { Cli } from '../cli.ts';
@@ -8,6 +8,7 @@ import { pipelineOf } from '../terminal.ts';
 import { JsonPresenter } from './json-presenter.ts';
 import { watchKeys } from './keys.ts';
 import { LivePresenter } from './live-presenter.ts';
+import { type Ask, ContactWatch, patiently } from './patience.ts';
 import { PlainPresenter } from './plain-presenter.ts';
 import type { Presenter } from './presenter.ts';
 import { WatchModel } from './watch-model.ts';
@@ -25,13 +26,9 @@ export interface WatchOptions {
 
 type Leaving = { why: 'left' } | { why: 'watch-timed-out' };
 
-/** A loss of contact is worth a word after this long, ms. */
-const TELL_LOSS_AFTER_MS = 5_000;
 /** How long a rollback that was announced may take to be there, looks of this distance. */
 const ROLLBACK_LOOKS = 10;
 const ROLLBACK_LOOK_MS = 200;
-/** Between two questions to a coordinator that is away, beside the SDK's own repeating. */
-const ASK_AGAIN_MS = 1_000;
 
 /** Watches a deployment, and its rollback, to the end; says what happened, and resolves with how the command ends. */
 export async function watchToEnd(
@@ -142,28 +139,6 @@ async function followFirst(
   }
 }
 
-type Ask = <T>(question: () => Promise<T>) => Promise<T>;
-
-/** Waits out a coordinator that is away (a restart, say), or of which too much is asked, as following does. */
-async function patiently<T>(
-  cli: Cli,
-  contact: ContactWatch,
-  signal: AbortSignal,
-  question: () => Promise<T>,
-): Promise<T> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      const answer = await question();
-      if (attempt > 1) contact.back();
-      return answer;
-    } catch (error) {
-      if (signal.aborted || !(isAppError(error, 'unavailable') || isAppError(error, 'rate_limited'))) throw error;
-      if (attempt === 1) contact.lost();
-      await wait(cli, ASK_AGAIN_MS, signal);
-    }
-  }
-}
-
 /** The end of a deployment and the beginning of its rollback may be two writes: looks again while one is to be expected. */
 async function withRollbackDecided(
   cli: Cli,
@@ -180,7 +155,7 @@ async function withRollbackDecided(
   for (let look = 0; look < ROLLBACK_LOOKS; look++) {
     const { rollbackDeploymentId, rollbackMessage } = deployment.rollbackInfo;
     if (rollbackDeploymentId !== null || rollbackMessage !== null || (look > 0 && !isExpected)) break;
-    if (look > 0) await wait(cli, ROLLBACK_LOOK_MS, signal);
+    if (look > 0) await sleep(cli.world.clock, ROLLBACK_LOOK_MS, signal);
     const { rollbackInfo } = await ask(() => client.getDeployment({ deployment: ended.id }, { signal }));
     deployment = { ...ended, rollbackInfo };
   }
@@ -230,37 +205,6 @@ async function loadModel(client: DroverClient, id: string, signal: AbortSignal):
   return new WatchModel(deployment, targets);
 }
 
-/** Tells of a loss of contact that lasts, and of its end only when it was told. */
-class ContactWatch {
-  readonly #clock: Cli['world']['clock'];
-  readonly #tell: (lostSinceAt: number | null) => void;
-  #timer: { cancel(): void } | undefined;
-  #isTold = false;
-
-  constructor(clock: Cli['world']['clock'], tell: (lostSinceAt: number | null) => void) {
-    this.#clock = clock;
-    this.#tell = tell;
-  }
-
-  lost(): void {
-    const since = this.#clock.now();
-    this.#timer = this.#clock.setTimer(TELL_LOSS_AFTER_MS, () => {
-      this.#isTold = true;
-      this.#tell(since);
-    });
-  }
-
-  back(): void {
-    this.stop();
-    if (this.#isTold) this.#tell(null);
-    this.#isTold = false;
-  }
-
-  stop(): void {
-    this.#timer?.cancel();
-  }
-}
-
 function every(clock: Cli['world']['clock'], periodMs: number, run: () => void): () => void {
   let timer = clock.setTimer(periodMs, tick);
   function tick() {
@@ -268,15 +212,4 @@ function every(clock: Cli['world']['clock'], periodMs: number, run: () => void):
     run();
   }
   return () => timer.cancel();
-}
-
-function wait(cli: Cli, delayMs: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
-    cli.world.clock.setTimer(delayMs, () => {
-      signal.removeEventListener('abort', onAbort);
-      resolve();
-    });
-  });
 }
