@@ -10,6 +10,7 @@ import { argument, defineCommand, flag, integer, optionalArgument, text } from '
 import { CommandFailure, usageError } from '../exit-codes.ts';
 import { findDeployment } from '../references.ts';
 import { plainText } from '../render/text.ts';
+import { type Ask, ContactWatch, patiently } from '../watch/patience.ts';
 
 const CHUNK_BYTES = 262_144;
 const FOLLOW_MS = 1_000;
@@ -52,20 +53,30 @@ export const logsCommand = defineCommand({
     });
     const leaving = new AbortController();
     const stopSignals = cli.world.onInterrupt(() => leaving.abort(new CommandFailure('left', 'left the log')));
+    const contact = new ContactWatch(cli.world.clock, (lostSinceAt) =>
+      cli.output.note(lostSinceAt === null ? 'The coordinator answers.' : 'The coordinator does not answer.'),
+    );
+    // What a round has printed before it broke off, the printer does not ask for again.
+    const ask: Ask = options.follow
+      ? (question) => patiently(cli, contact, leaving.signal, question)
+      : (question) => question();
     try {
       const wanted = { host: args.host, event, isOnlyFailed: options.failed === true };
       printer.isMoreToCome = options.follow === true && !isTerminal(deployment.status);
-      let printed = await printAll(client, deployment, wanted, printer, options.tail, leaving.signal);
+      await ask(() => printAll(client, deployment, wanted, printer, options.tail, leaving.signal));
       let current = deployment;
       while (options.follow && !isTerminal(current.status)) {
         await sleep(cli.world.clock, FOLLOW_MS, leaving.signal);
-        current = await client.getDeployment({ deployment: deployment.id }, { signal: leaving.signal });
-        printer.isMoreToCome = !isTerminal(current.status);
-        printed += await printAll(client, current, wanted, printer, undefined, leaving.signal);
+        current = await ask(() => client.getDeployment({ deployment: deployment.id }, { signal: leaving.signal }));
+        const seen = current;
+        printer.isMoreToCome = !isTerminal(seen.status);
+        await ask(() => printAll(client, seen, wanted, printer, undefined, leaving.signal));
       }
-      if (printed === 0) cli.output.note(`Nothing was printed${options.failed ? ' by a script that failed' : ' yet'}.`);
+      if (printer.printed === 0)
+        cli.output.note(`Nothing was printed${options.failed ? ' by a script that failed' : ' yet'}.`);
       return 'done';
     } finally {
+      contact.stop();
       stopSignals();
     }
   },
@@ -77,7 +88,7 @@ interface Wanted {
   isOnlyFailed: boolean;
 }
 
-/** Prints what is new of every event of every host; resolves with how many lines that were. */
+/** Prints what is new of every event of every host. */
 async function printAll(
   client: DroverClient,
   deployment: Deployment,
@@ -85,23 +96,21 @@ async function printAll(
   printer: LogPrinter,
   tail: number | undefined,
   signal: AbortSignal,
-): Promise<number> {
+): Promise<void> {
   const status = wanted.isOnlyFailed ? ('Failed' as const) : undefined;
   const targets: Pick<Target, 'hostName' | 'status' | 'lifecycleEvent'>[] =
     wanted.host === undefined
       ? await collect(client.all('listTargets', { deployment: deployment.id, status }, { signal }))
       : [await client.getTarget({ deployment: deployment.id, host: wanted.host }, { signal })];
-  let printed = 0;
   for (const target of targets) {
     if (target.status === 'Pending' || target.status === 'Skipped') continue;
     if (wanted.isOnlyFailed && target.status !== 'Failed') continue;
     const place = { deployment: deployment.id, host: target.hostName };
     for (const event of await eventsOf(client, place, target, wanted, signal)) {
-      printed += await printEvent(client, { ...place, event }, printer, tail, signal);
-      if (!printer.isMoreToCome) printed += printer.flush({ ...place, event });
+      await printEvent(client, { ...place, event }, printer, tail, signal);
+      if (!printer.isMoreToCome) printer.flush({ ...place, event });
     }
   }
-  return printed;
 }
 
 async function eventsOf(
@@ -123,18 +132,16 @@ async function printEvent(
   printer: LogPrinter,
   tail: number | undefined,
   signal: AbortSignal,
-): Promise<number> {
-  let printed = 0;
+): Promise<void> {
   for (;;) {
     const offset = printer.offsetOf(place);
     const chunk = await outputOf(client, { ...place, offset, limitBytes: CHUNK_BYTES }, signal);
     if (chunk === undefined) break;
     // Nothing more comes of what the coordinator has not kept, though there was more.
     const isLast = chunk.nextOffset >= chunk.length || chunk.nextOffset <= offset;
-    printed += printer.take(place, chunk, { isLast, tail });
+    printer.take(place, chunk, { isLast, tail });
     if (isLast) break;
   }
-  return printed;
 }
 
 /** Undefined when the event has no output: most have no script. */
@@ -160,6 +167,8 @@ class LogPrinter {
   readonly #toldOfMore = new Set<string>();
   /** While more may come, the beginning of a line waits for its end. */
   isMoreToCome = false;
+  /** Lines so far. */
+  printed = 0;
 
   constructor(cli: Cli, options: { hasHosts: boolean; hasEvents: boolean; isRaw: boolean; grep: RegExp | undefined }) {
     this.#cli = cli;
@@ -174,7 +183,7 @@ class LogPrinter {
     place: { host: string; event: string },
     chunk: { text: string; nextOffset: number; isTruncated: boolean },
     options: { isLast: boolean; tail: number | undefined },
-  ): number {
+  ): void {
     const key = keyOf(place);
     this.#offsets.set(key, chunk.nextOffset);
     const lines = `${this.#rests.get(key) ?? ''}${chunk.text}`.split('\n');
@@ -186,7 +195,7 @@ class LogPrinter {
     // The lines before the last chunk are not wanted when only the end is.
     if (tail !== undefined && !options.isLast) {
       this.#rests.set(key, [...lines.slice(-tail), rest].join('\n'));
-      return 0;
+      return;
     }
     const wanted = lines.filter((text) => this.#options.grep?.test(plainText(text)) ?? true);
     const shown = tail === undefined ? wanted : wanted.slice(-tail);
@@ -195,19 +204,17 @@ class LogPrinter {
       this.#toldOfMore.add(key);
       this.#cli.output.note(`(${place.host} ${place.event} printed more than the coordinator keeps)`);
     }
-    return shown.length;
   }
 
   /** The beginning of a line whose end never came. */
-  flush(place: { host: string; event: string }): number {
+  flush(place: { host: string; event: string }): void {
     const rest = this.#rests.get(keyOf(place)) ?? '';
     this.#rests.delete(keyOf(place));
-    if (rest === '') return 0;
-    this.#print(place, rest);
-    return 1;
+    if (rest !== '') this.#print(place, rest);
   }
 
   #print({ host, event }: { host: string; event: string }, text: string): void {
+    this.printed++;
     const { output } = this.#cli;
     const { hasHosts, hasEvents, isRaw } = this.#options;
     if (output.mode.isJson) output.jsonLine({ host, event, text });
