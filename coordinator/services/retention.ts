@@ -2,6 +2,7 @@ import type { Clock } from '../../shared/core/clock.ts';
 import type { Logger } from '../../shared/core/logger.ts';
 import type { RevisionStore } from '../revision-stores/revision-store.ts';
 import type { Database } from '../storage/database.ts';
+import { findWayBack } from './way-back.ts';
 
 export interface RetentionSettings {
   /** Output of hooks is kept this long after the end of its deployment. */
@@ -43,8 +44,8 @@ const FORGET_LEFT = `DELETE FROM left_group_hosts WHERE host_id = (SELECT host_i
   WHERE t.id = ? AND t.started_at IS NOT NULL AND t.change_sequence > left_group_hosts.change_sequence)`;
 
 /**
- * Removes what is old, in small steps. Never what a rollback may need: a group's last good revision, its last deployments,
- * what runs, and what hosts have installed. The audit record is never shortened.
+ * Removes what is old, in small steps. Never what a rollback may need: a group's last good revision and the one before, its last
+ * deployments, what runs, and what hosts have installed. The audit record is never shortened.
  */
 export function createRetention(parts: {
   database: Database;
@@ -210,17 +211,14 @@ export function createRetention(parts: {
         .orderBy('id')
         .limit(settings.revisionsPerApplication)
         .execute();
+      const kept = [...newest.map((row) => row.id), ...(await waysBack(name))];
       // In one statement, so that nothing can begin to use a revision between the question and the deed.
       const { numDeletedRows } = await query
         .deleteFrom('revisions')
         .where('application', '=', name)
         .where('registered_at', '<', unusedSince)
         .where((where) => where.or([where('last_used_at', 'is', null), where('last_used_at', '<', unusedSince)]))
-        .where(
-          'id',
-          'not in',
-          newest.map((row) => row.id),
-        )
+        .where('id', 'not in', kept)
         .where((where) =>
           where.not(
             where.exists(
@@ -277,6 +275,24 @@ export function createRetention(parts: {
       .where('revision_id', 'not in', (locations) => locations.selectFrom('revisions').select('id'))
       .execute();
     return deleted;
+  }
+
+  /**
+   * What a rollback by hand would bring. A revision was used last when it was deployed, which may be long before its successor takes its
+   * place; and the good one of now, since it is the way back once a deployment that runs has succeeded.
+   */
+  async function waysBack(application: string): Promise<string[]> {
+    const groups = await query
+      .selectFrom('deployment_groups')
+      .selectAll()
+      .where('application', '=', application)
+      .execute();
+    const ways: string[] = [];
+    for (const group of groups) {
+      const wayBack = await database.transaction((tx) => findWayBack(tx, group));
+      for (const id of [group.last_good_revision_id, wayBack]) if (id !== null) ways.push(id);
+    }
+    return ways;
   }
 
   async function deleteBundles(storedBefore: number, stopping: AbortSignal): Promise<number> {

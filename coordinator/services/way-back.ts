@@ -7,6 +7,17 @@ import type { DeploymentGroupRow } from '../storage/tables.ts';
  * was stopped, that revision itself is. A part that succeeds since then heals only that part.
  */
 export async function revisionToGoBackTo(tx: DatabaseTransaction, group: DeploymentGroupRow): Promise<string> {
+  const back = await findWayBack(tx, group);
+  if (back !== null) return back;
+  const subject = `${group.application}/${group.name}`;
+  throw new AppError('conflict', `${subject} has no earlier good revision to roll back to`, {
+    hint: `Name one: drover rollback ${subject} --to REVISION`,
+    details: { reason: 'no_rollback_target' },
+  });
+}
+
+/** The same, null when there is none. */
+export async function findWayBack(tx: DatabaseTransaction, group: DeploymentGroupRow): Promise<string | null> {
   const history = await tx.query
     .selectFrom('deployments as d')
     // Which may have been removed since: there is no way back to them, and what became of their deployments still counts.
@@ -32,13 +43,5 @@ export async function revisionToGoBackTo(tx: DatabaseTransaction, group: Deploym
     .executeTakeFirst();
   const isOnGood = history.every((d) => d.is_partial === 1 || d.number <= (lastSuccess?.number ?? 0));
   const runsGood = runs?.status === 'Succeeded' && isOnGood;
-  const back = runsGood ? good.find((id) => id !== runs.revision_id) : (group.last_good_revision_id ?? good[0]);
-  if (back === undefined || back === null) {
-    const subject = `${group.application}/${group.name}`;
-    throw new AppError('conflict', `${subject} has no earlier good revision to roll back to`, {
-      hint: `Name one: drover rollback ${subject} --to REVISION`,
-      details: { reason: 'no_rollback_target' },
-    });
-  }
-  return back;
+  return (runsGood ? good.find((id) => id !== runs.revision_id) : (group.last_good_revision_id ?? good[0])) ?? null;
 }

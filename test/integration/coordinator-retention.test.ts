@@ -205,6 +205,20 @@ describe('retention', () => {
     expect(await ids('revisions')).to.deep.equal(['r-deploying', 'r-good', 'r-installed', 'r-newest', 'r-used-lately']);
   });
 
+  it('keeps the good revision before the last one, however long ago that was deployed: a rollback by hand goes there', async () => {
+    for (const id of ['r-good', 'r-before', 'r-long-before'])
+      await addRevision(id, { registered_at: daysAgo(400), last_used_at: daysAgo(200) });
+    await addRevision('r-newest', {});
+    await addDeployment('d-long-before', 1, { revision_id: 'r-long-before' });
+    await addDeployment('d-before', 2, { revision_id: 'r-before', previous_revision_id: 'r-long-before' });
+    await addDeployment('d-first-good', 3, { revision_id: 'r-good', previous_revision_id: 'r-before' });
+    await addDeployment('d-good', 4, { revision_id: 'r-good', previous_revision_id: 'r-good', is_restart: 1 });
+
+    expect((await run()).revisions).to.equal(1);
+
+    expect(await ids('revisions')).to.deep.equal(['r-before', 'r-good', 'r-newest']);
+  });
+
   it('keeps the revision of an agent update that is under way, also between two of its waves', async () => {
     await addRevision('r-1', { registered_at: daysAgo(400) });
     await addRevision('r-2', { registered_at: daysAgo(400) });
