@@ -20,6 +20,7 @@ import {
 import type { Disk } from '../host/disk.ts';
 import type { InstallOutcome, InstallRequest } from '../install/installer.ts';
 import { groupsInstalledOver } from '../install/other-groups.ts';
+import type { GroupState } from '../install/records.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { DeploymentProgress, EventProgress } from '../journal/records.ts';
 import { findDeployment, findEvent } from '../journal/state.ts';
@@ -141,6 +142,7 @@ async function installFiles(
   const stateDirectory = parts.layout.groupState(groupId);
   const otherGroups = async () =>
     (await groupStates(parts.disk, parts.layout)).filter((group) => group.groupId !== groupId);
+  const isIntact = (group: GroupState) => parts.journal.state.installed[group.groupId]?.isIntact === true;
   const outcome = await attempt(() =>
     parts.install({
       groupId,
@@ -151,6 +153,7 @@ async function installFiles(
       stateDirectory,
       releaseName: releaseNameOf(assignment, archive.appSpecPath),
       otherGroups,
+      intactGroups: async () => (await otherGroups()).filter(isIntact),
     }),
   );
   if (!outcome.ok) {

@@ -53,6 +53,8 @@ export interface InstallRequest {
   releaseName?: string;
   /** Who else may have put a file here that stands in the way; none when absent. */
   otherGroups?: () => Promise<GroupState[]>;
+  /** Of those the ones that nobody has installed over since; none when absent. */
+  intactGroups?: () => Promise<GroupState[]>;
   /** Space that is left free, bytes; 0 when absent. */
   reserveBytes?: number;
 }
@@ -201,6 +203,7 @@ async function planInstall(parts: InstallParts, request: InstallRequest, previou
     fileExistsBehavior: request.appSpec.fileExistsBehavior ?? request.fileExistsBehavior,
     currentLink: release?.current ?? null,
     otherGroups: request.otherGroups ?? (async () => []),
+    intactGroups: request.intactGroups ?? (async () => []),
   });
   const { manifest, journal } = instructions;
   // To the AppSpec `current` is the directory that it leads to.

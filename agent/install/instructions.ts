@@ -30,6 +30,8 @@ export interface InstructionsRequest {
   currentLink: string | null;
   /** Asked only when something stands in the way. */
   otherGroups(): Promise<GroupState[]>;
+  /** Of those the ones that nobody has installed over since. Asked only when something is to be removed. */
+  intactGroups(): Promise<GroupState[]>;
 }
 
 /** Compares what is wanted with what is there. Changes nothing; what stands in the way comes back as faults. */
@@ -52,6 +54,7 @@ export async function planInstructions(disk: Disk, request: InstructionsRequest)
 
   // A file of the previous install may make way for a directory, and the other way round.
   const removable = new Set([...ours].filter((path) => !wanted.files.has(path) && isFileOrLink(found.get(path))));
+  for (const path of await filesTakenOver(disk, request, removable)) removable.delete(path);
   const createdDirectories = new Set<string>();
   for (const path of wanted.directories) {
     const status = found.get(path) ?? null;
@@ -138,6 +141,26 @@ export async function planInstructions(disk: Disk, request: InstructionsRequest)
       unneededSelinuxPaths: previous?.selinuxPaths ?? [],
     },
   };
+}
+
+/**
+ * Files of the previous install that another group has replaced since (OVERWRITE): they are its own now. Not those of a group which this
+ * install replaces in its turn: that one is not intact from here on, and what would be left of it is nobody's.
+ */
+async function filesTakenOver(
+  disk: Disk,
+  { wanted, intactGroups }: InstructionsRequest,
+  removable: ReadonlySet<string>,
+): Promise<string[]> {
+  if (removable.size === 0) return [];
+  const taken: string[] = [];
+  for (const group of await intactGroups()) {
+    // The next install of that group says that it cannot be read.
+    const files = (await readManifest(disk, group).catch(() => null))?.files ?? [];
+    if (files.some((path) => wanted.files.has(path))) continue;
+    for (const path of files) if (removable.has(path)) taken.push(path);
+  }
+  return taken;
 }
 
 async function look(disk: Disk, paths: readonly string[], found: Map<string, FileStatus | null>): Promise<void> {

@@ -164,6 +164,40 @@ describe('an agent and its deployments', function () {
     });
   });
 
+  it('leaves a file to the group that has taken it over, when its own revision has it no more', async () => {
+    const srv = join(agent.directory, 'srv');
+    const bundleOf = async (files: Record<string, string>) => {
+      const bundle = await makeBundle(
+        `version: 0.0\nos: linux\nfiles:\n  - {source: app, destination: ${srv}}\n`,
+        files,
+      );
+      coordinator.addBundle(bundle.digest, bundle.bytes);
+      return bundle;
+    };
+    const [both, shared, own] = [
+      await bundleOf({ 'app/base': 'B', 'app/shared': 'of the base' }),
+      await bundleOf({ 'app/shared': 'of the web' }),
+      await bundleOf({ 'app/base': 'C' }),
+    ];
+    agent.start();
+    await agent.connected();
+    const run = async (...assignments: ReturnType<typeof anAssignment>[]) => {
+      for (const assignment of assignments) {
+        coordinator.assign(assignment);
+        await coordinator.until('finished', () => coordinator.finished(assignment.deploymentId) !== undefined);
+        expect(coordinator.finished(assignment.deploymentId)?.status).to.equal('Succeeded');
+      }
+    };
+    const web = { deploymentGroupId: 'group-2', fileExistsBehavior: 'OVERWRITE' } as const;
+    await run(anAssignment(both), anAssignment(shared, web), anAssignment(own));
+    expect(readFileSync(join(srv, 'shared'), 'utf8')).to.equal('of the web');
+    expect(readFileSync(join(srv, 'base'), 'utf8')).to.equal('C');
+
+    // It is taken back, and then belongs to the first group again.
+    await run(anAssignment(both, { fileExistsBehavior: 'OVERWRITE' }), anAssignment(own));
+    expect(readdirSync(srv)).to.deep.equal(['base']);
+  });
+
   it('88. 109. 126. writes down what it unpacked, what it installed and which scripts it ran', async () => {
     const bundle = await noting(join(agent.directory, 'trace'));
     agent.start();
