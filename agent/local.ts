@@ -268,6 +268,8 @@ async function abandonEarlier(installParts: InstallParts, layout: Layout, journa
       },
     });
   }
+  // Nobody will ever ask for it, and their directories would wait for that.
+  for (const { deploymentId } of [...journal.state.unsentOutput]) journal.append({ kind: 'output-sent', deploymentId });
 }
 
 function eventsOf(journal: Journal, deploymentId: string): LocalEvent[] {

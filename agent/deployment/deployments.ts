@@ -149,7 +149,10 @@ export function createDeployments(parts: DeploymentsParts): Deployments {
           const digest = await digestOfUnpacked(parts.disk, `${directory}/${deploymentId}`);
           if (digest !== null && unpackedOnly.has(digest) && !current.has(digest)) needed.add(deploymentId);
         }
-      const outdated = new Set(outdatedDeployments(found, { needed, maxRevisions: parts.maxRevisions }));
+      // Output that the coordinator does not have yet lies there alone. To a clock that was set back the deployment of now is the oldest.
+      const unsent = state.unsentOutput.map((output) => output.deploymentId);
+      const kept = new Set([...needed, ...unsent]);
+      const outdated = new Set(outdatedDeployments(found, { needed: kept, maxRevisions: parts.maxRevisions }));
       for (const { deploymentId } of found)
         if (outdated.has(deploymentId)) await parts.disk.removeTree(`${directory}/${deploymentId}`);
         // Only the installed revision's own scripts may still be wanted.

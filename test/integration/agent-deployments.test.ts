@@ -1,4 +1,13 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import { createNodeDisk } from '../../agent/host/node-disk.ts';
@@ -282,6 +291,32 @@ describe('an agent and its deployments', function () {
       expect(readlinkSync(join(app, 'current'))).to.equal(`releases/${bundle.digest.slice(0, 16)}`);
       expect(readFileSync(join(app, 'current', 'version'), 'utf8')).to.equal(version);
     }
+  });
+
+  it('keeps output that has not arrived yet, also of a deployment that seems the oldest since the clock was set back', async () => {
+    const directory = join(agent.stateDirectory, 'deployments', 'group-1');
+    const tomorrow = new Date(Date.now() + 86_400_000);
+    for (const deploymentId of ['d-AAAAAAAA1', 'd-AAAAAAAA2', 'd-AAAAAAAA3']) {
+      mkdirSync(join(directory, deploymentId), { recursive: true });
+      utimesSync(join(directory, deploymentId), tomorrow, tomorrow);
+    }
+    const bundle = await makeBundle(hooksAppSpec({ BeforeInstall: ['a.sh'] }), {
+      'a.sh': '#!/bin/sh\nhead -c 300000 /dev/zero | tr "\\0" a\necho "the reason"\nexit 1\n',
+    });
+    coordinator.addBundle(bundle.digest, bundle.bytes);
+    agent.start();
+    await agent.connected();
+    coordinator.behaviour.loseAcknowledgements = true;
+    const assignment = anAssignment(bundle);
+    coordinator.assign(assignment);
+    await coordinator.until('finished', () => coordinator.finished(assignment.deploymentId) !== undefined);
+    await agent.kill('SIGTERM');
+
+    coordinator.behaviour.loseAcknowledgements = false;
+    agent.start();
+    const sent = () => coordinator.outputOf(assignment.deploymentId, 'BeforeInstall').toString();
+    await coordinator.until('all of it has arrived', () => sent().endsWith('the reason\n'));
+    expect(sent()).to.have.length(300_000 + 'the reason\n'.length);
   });
 
   it('masks secrets in the output that leaves the host, also when they come in two pieces', async () => {
