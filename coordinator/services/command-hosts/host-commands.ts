@@ -7,7 +7,7 @@ import { nextEvent } from '../../domain/command-walk.ts';
 import type { Database } from '../../storage/database.ts';
 import type { Reports } from '../reports.ts';
 import type { CommandOutcome, CommandStatus, HostCommand } from './command.ts';
-import type { CommandSession, HeldPoll } from './command-session.ts';
+import type { CommandSession, HeldPoll, PresentCommand } from './command-session.ts';
 import { type HostWalks, leaveMessage } from './host-walks.ts';
 import { type Permission, permissionFor, storeCommand } from './progress.ts';
 
@@ -33,6 +33,7 @@ export function createHostCommands(parts: HostCommandsParts) {
   /** The command for this poll, or null while there is none. */
   async function offer(session: CommandSession, poll: HeldPoll): Promise<HostCommand | null> {
     const now = clock.now();
+    if (session.command !== null) countFromHere(session.command, now);
     await giveUpLostCommand(session, now);
     const { walk, command, hostId } = session;
     if (walk === null || poll.isOver) return null;
@@ -121,6 +122,12 @@ export function createHostCommands(parts: HostCommandsParts) {
   }
 
   return { offer, acknowledge, complete, statusOf };
+}
+
+/** An instant to come is one from before the clock was set back. */
+function countFromHere(command: PresentCommand, now: number): void {
+  command.offeredAt = Math.min(command.offeredAt, now);
+  if (command.acknowledgedAt !== null) command.acknowledgedAt = Math.min(command.acknowledgedAt, now);
 }
 
 function outputChunks(deploymentId: string, event: string, log: string): OutputChunk[] {

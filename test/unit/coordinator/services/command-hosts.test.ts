@@ -200,6 +200,28 @@ describe("hosts with AWS's agent", () => {
       expect(await host.acknowledge(again)).to.equal('InProgress');
     });
 
+    it('are offered it again after a minute also when the clock was set back meanwhile', async () => {
+      await deployed();
+      const lost = await host.take();
+      world.clock.setBack(60 * MINUTE_MS);
+      await world.online(host);
+      await world.clock.advance(MINUTE_MS);
+      expect(await host.take())
+        .to.include({ event: lost.event })
+        .and.not.to.include({ id: lost.id });
+    });
+
+    it('can be deployed to again as soon as ever also when the clock was set back since they acknowledged a command', async () => {
+      const id = await deployed();
+      await host.acknowledge(await host.take());
+      await pollOnFor(MINUTE_MS);
+      world.clock.setBack(5 * 60 * MINUTE_MS);
+      await pollOnFor(62 * MINUTE_MS);
+      expect((await world.target(id, host)).status).to.equal('Failed');
+      const next = await world.deploy('v2');
+      expect(await host.take()).to.include({ deploymentId: next, event: 'ApplicationStop' });
+    });
+
     async function pollOnFor(ms: number): Promise<void> {
       for (let passedMs = 0; passedMs < ms; passedMs += 45_000) {
         host.poll();
