@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { pino } from 'pino';
 import { parse as parseYaml } from 'yaml';
@@ -63,6 +63,7 @@ Exit codes: 0 stopped by a signal, 1 failed, 2 wrong configuration or command li
   ).action((flags: Flags & { name: string; role: Role }) =>
     guard(async () => {
       const config = loadConfig(flags);
+      actAsOwnerOf(config.dataDirectory);
       const secret = await createTokenOffline({ config, logger: silentLogger, ...system }, flags);
       process.stdout.write(`${secret}\n`);
     }),
@@ -147,6 +148,15 @@ function systemdOf(logger: Logger): Systemd {
       });
     });
   return createSystemd({ run, clock: systemClock, logger, watchdogMs: watchdogMsOf(process.env) });
+}
+
+/** For root: what it made there itself (a database, the lock), the coordinator could not open. */
+function actAsOwnerOf(directory: string): void {
+  if (process.geteuid?.() !== 0) return;
+  const owner = statSync(directory, { throwIfNoEntry: false });
+  if (owner === undefined) return;
+  process.setegid?.(owner.gid);
+  process.seteuid?.(owner.uid);
 }
 
 function loadConfig(flags: Flags): CoordinatorConfig {

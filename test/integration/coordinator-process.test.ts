@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -11,6 +11,8 @@ import { systemClock } from '../../shared/core/system-clock.ts';
 import { systemRandomness } from '../../shared/core/system-randomness.ts';
 import { makeCertificate } from '../support/certificates.ts';
 import { testConfig } from '../support/coordinator.ts';
+
+const NOBODY = 65_534;
 
 interface Run {
   child: ChildProcess;
@@ -221,6 +223,15 @@ describe('the coordinator as a process', function () {
       headers: { authorization: `Bearer ${created.output.trim()}` },
     });
     expect(await answer.json()).to.include({ name: 'ana', role: 'deployer' });
+  });
+
+  it('makes it as the user whose directory it is, also where nothing is there yet or a backup without its locks', async function () {
+    if (process.geteuid?.() !== 0) return this.skip();
+    await chown(directory, NOBODY, NOBODY);
+    expect((await run(['token', 'create', '--name', 'ana', '--data-directory', directory]).ended).code).to.equal(0);
+    const names = await readdir(directory);
+    expect(names).to.include.members(['drover.db', 'lock.db']);
+    for (const name of names) expect((await stat(join(directory, name))).uid, name).to.equal(NOBODY);
   });
 
   it('tells what it is and how it is called', async () => {
