@@ -34,8 +34,13 @@ const DAY_MS = 86_400_000;
 const BUNDLE_GRACE_MS = 3_600_000;
 /** Targets cleared in one transaction: some milliseconds, so that reports do not wait behind a cleaning. */
 const TARGETS_PER_STEP = 500;
+/** Pieces of output, of 32 KiB at most: SQLite reads each page of them to set it free, 500 MB in a second from memory. */
+const PIECES_PER_STEP = 256;
 /** Deployments looked at in one run; the rest is for the next one. */
 const DEPLOYMENTS_PER_RUN = 1_000;
+
+const DELETE_OUTPUT = `DELETE FROM event_output WHERE target_id = ? AND (event, "offset") IN (
+  SELECT event, "offset" FROM event_output WHERE target_id = ? LIMIT ${PIECES_PER_STEP})`;
 
 /** That a host is not what it was when it left its group is seen by what was begun on it since: once that is gone, nothing is known of it. */
 const FORGET_LEFT = `DELETE FROM left_group_hosts WHERE host_id = (SELECT host_id FROM targets WHERE id = ?) AND EXISTS (
@@ -91,9 +96,25 @@ export function createRetention(parts: {
       )
       .limit(DEPLOYMENTS_PER_RUN)
       .execute();
-    for (const { id } of old)
-      await inSteps(id, stopping, (ids) => query.deleteFrom('event_output').where('target_id', 'in', ids).execute());
+    for (const { id } of old) await inSteps(id, stopping, (targetIds) => deleteOutput(targetIds, stopping));
     return old.length;
+  }
+
+  /** A target may have as much of it as hundreds of others together. */
+  async function deleteOutput(targetIds: readonly number[], stopping: AbortSignal): Promise<void> {
+    const waiting = [...targetIds];
+    while (waiting.length > 0) {
+      stopping.throwIfAborted();
+      await database.transaction(async (tx) => {
+        for (let pieces = 0; pieces < PIECES_PER_STEP; ) {
+          const [id] = waiting;
+          if (id === undefined) return;
+          const deleted = await tx.executeMany(DELETE_OUTPUT, [[id, id]]);
+          if (deleted < PIECES_PER_STEP) waiting.shift();
+          pieces += deleted;
+        }
+      });
+    }
   }
 
   async function deleteDeployments(endedBefore: number, stopping: AbortSignal): Promise<number> {
@@ -143,17 +164,19 @@ export function createRetention(parts: {
   }
 
   async function deleteDeployment(id: string, stopping: AbortSignal): Promise<void> {
-    await inSteps(id, stopping, (targetIds) =>
-      database.transaction(async (tx) => {
+    await inSteps(id, stopping, async (targetIds) => {
+      await deleteOutput(targetIds, stopping);
+      await database.transaction(async (tx) => {
         await tx.executeMany(
           FORGET_LEFT,
           targetIds.map((targetId) => [targetId, targetId]),
         );
+        // What has come since.
         await tx.query.deleteFrom('event_output').where('target_id', 'in', targetIds).execute();
         await tx.query.deleteFrom('lifecycle_events').where('target_id', 'in', targetIds).execute();
         await tx.query.deleteFrom('targets').where('id', 'in', targetIds).execute();
-      }),
-    );
+      });
+    });
     await query.deleteFrom('deployments').where('id', '=', id).execute();
   }
 

@@ -180,6 +180,31 @@ describe('retention', () => {
     expect(await run()).to.include({ outputs: 0 });
   });
 
+  it('removes little output at a time, however much there is: reports have their turn in between', async () => {
+    await addDeployment('d-old', 1, { completed_at: daysAgo(11) });
+    await addDeployment('d-older', 2, { completed_at: daysAgo(300) });
+    for (const number of [3, 4, 5]) await addDeployment(`d-${number}`, number, {});
+    await database.transaction((tx) =>
+      tx.executeMany(
+        'INSERT INTO event_output (target_id, event, "offset", data) VALUES (?, ?, ?, ?)',
+        [1, 2].flatMap((id) => Array.from({ length: 1_000 }, (_, at) => [id, 'AfterInstall', at, Buffer.from('a')])),
+      ),
+    );
+    const running = run();
+    const seen: number[] = [];
+    // Each look waits for what has asked for the database before, and nothing else of retention goes on meanwhile.
+    do {
+      const { pieces } = await database.query
+        .selectFrom('event_output')
+        .select((e) => e.fn.countAll<number>().as('pieces'))
+        .executeTakeFirstOrThrow();
+      seen.push(pieces);
+    } while ((seen.at(-1) ?? 0) > 3);
+    await running;
+    const removed = seen.map((pieces, look) => (seen[look - 1] ?? pieces) - pieces);
+    expect(Math.max(...removed)).to.be.at.most(512);
+  });
+
   it('removes revisions that nothing counts on any more', async () => {
     await addRevision('r-good', { registered_at: daysAgo(400) });
     await addRevision('r-unused', { registered_at: daysAgo(60) });
