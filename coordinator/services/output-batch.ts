@@ -59,7 +59,8 @@ async function store(
   const end = offset + data.length;
   if (offset > length || end <= length) return length;
   const fresh = data.subarray(length - offset);
-  if (length >= maxOutputBytes) {
+  // What is beyond the bound stays out also when that was raised since: it would not follow on what is stored.
+  if (length >= maxOutputBytes || last?.bytes === 0) {
     await tx.executeMany('DELETE FROM event_output WHERE target_id = ? AND event = ? AND length(data) = 0', [
       [targetId, event],
     ]);

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { writeOutput } from '../../../../coordinator/services/output-batch.ts';
 import type { Report } from '../../../../shared/protocol/messages.ts';
 import { ALL_AT_ONCE, aFleet, deployed } from '../../../support/engine-fleet.ts';
 import { createEngineWorld, type EngineWorld, type WorldHost } from '../../../support/engine-world.ts';
@@ -56,6 +57,24 @@ describe('reports', () => {
     const target = await world.history.getTarget(deploymentId, host.name);
     expect(target.status).to.equal('Failed');
     expect(target.lifecycleEvents[0]?.status).to.equal('Succeeded');
+  });
+
+  it('are committed also beside output that had passed its bound before that was raised', async () => {
+    const printed = (offset: number, text: string) => ({
+      deploymentId,
+      event: 'ApplicationStop',
+      offset,
+      data: Buffer.from(text).toString('base64'),
+    });
+    for (const chunk of [printed(0, 'kept'), printed(4, ' too much')])
+      await world.database.transaction((tx) => writeOutput(tx, [{ hostId: host.id, chunk }], 4));
+    world.reports.receiveOutput(host.id, [printed(13, ' and more')]);
+    world.reports.receive(host.id, accepted(host.sequence + 1), []);
+    await world.clock.advance(10);
+    expect(await isAccepted()).to.equal(true);
+    const place = { deployment: deploymentId, host: host.name, event: 'ApplicationStop' };
+    const output = await world.history.getOutput(place, { offset: 0, limitBytes: 100 });
+    expect(output).to.include({ text: 'kept', length: 22, isTruncated: true });
   });
 
   it('that depend on something are committed together with it, or not at all', async () => {
