@@ -140,6 +140,7 @@ export async function createCore(parts: CoreParts) {
       reportSlackMs: timings.reportSlackMs,
     },
     acknowledge: send,
+    gaveUp: (hostId) => commandHosts.disconnect(hostId),
     wakeDeployment,
     wakeGroup,
     changed: feed.changed,
@@ -338,6 +339,7 @@ export async function createCore(parts: CoreParts) {
       sweepTimer?.cancel();
       hub.pauseAll();
       hostDrift.stop();
+      reports.stopping();
       await commandHosts.stop();
       await reports.drained();
       await agentUpdates.end();

@@ -29,6 +29,8 @@ export interface ReportParts {
   logger: Logger;
   settings: ReportSettings;
   acknowledge(hostId: string, message: CoordinatorMessage): void;
+  /** What the host said was not kept, and will not be: nobody need wait for it. */
+  gaveUp(hostId: string): void;
   wakeDeployment(deploymentId: string): void;
   wakeGroup(groupId: string): void;
   changed(deploymentId: string): void;
@@ -68,6 +70,8 @@ export interface Reports {
   receiveOutput(hostId: string, chunks: readonly OutputChunk[]): void;
   /** False while more is queued than the bound: stop reading from hosts until it is true again. */
   hasRoom(): boolean;
+  /** The coordinator stops: what the database refuses is not tried for ever any more, but for two seconds. */
+  stopping(): void;
   /** Resolves when everything received has been committed or given up. */
   drained(): Promise<void>;
 }
@@ -95,6 +99,8 @@ const MAX_WINDOW_MS = 20;
 const MAX_BATCH = 2_000;
 /** After a failed commit; hosts keep what was not acknowledged. */
 const RETRY_MS = 250;
+/** Failures in a row after which a coordinator that stops gives up. */
+const STOPPING_TRIES = 8;
 
 /**
  * Where reports become facts: they are committed in groups, every few milliseconds or some hundred, and acknowledged only
@@ -113,6 +119,8 @@ export function createReports(parts: ReportParts): Reports {
   let isFlushing = false;
   let windowMs = settings.commitWindowMs;
   let drainWaiters: (() => void)[] = [];
+  let isStopping = false;
+  let failures = 0;
 
   function schedule(isAwaited = false): void {
     if (isFlushing) return;
@@ -153,8 +161,14 @@ export function createReports(parts: ReportParts): Reports {
       const batch = takeBatch();
       try {
         await commit(batch);
+        failures = 0;
       } catch (error) {
         logger.error({ error: errorMessage(error), deliveries: batch.deliveries.length }, 'report commit failed');
+        failures++;
+        if (isStopping && failures >= STOPPING_TRIES) {
+          giveUp(batch.deliveries);
+          continue;
+        }
         // Nothing was acknowledged: the same again, first. The queue's bound keeps hosts from sending more meanwhile.
         deliveries.unshift(...batch.deliveries);
         chunks.unshift(...batch.chunks);
@@ -165,6 +179,16 @@ export function createReports(parts: ReportParts): Reports {
     isFlushing = false;
     for (const resolve of drainWaiters) resolve();
     drainWaiters = [];
+  }
+
+  /** A disk that is full must not keep the process from ending: the hosts have it all, and send it to the next one. */
+  function giveUp(refused: readonly QueuedDelivery[]): void {
+    const given = [...refused, ...deliveries.splice(0)];
+    chunks.length = 0;
+    queuedItems = 0;
+    for (const delivery of given) delivery.condition?.reject(channelEnded());
+    for (const hostId of new Set(given.map((delivery) => delivery.hostId))) parts.gaveUp(hostId);
+    logger.warn({ deliveries: given.length }, 'reports given up, since the coordinator stops');
   }
 
   function takeBatch() {
@@ -283,6 +307,11 @@ export function createReports(parts: ReportParts): Reports {
       schedule();
     },
     hasRoom: () => queuedItems < MAX_QUEUED,
+    stopping() {
+      isStopping = true;
+      // Of what was tried before it is not known for how long.
+      failures = 0;
+    },
     async drained() {
       if (!isFlushing && deliveries.length === 0 && chunks.length === 0) return;
       const done = new Promise<void>((resolve) => drainWaiters.push(resolve));

@@ -159,6 +159,7 @@ export async function createEngineWorld(seed = 7): Promise<EngineWorld> {
     clock,
     logger,
     settings,
+    gaveUp: () => {},
     acknowledge: (hostId, message) => {
       const host = hosts.get(hostId);
       if (host === undefined || message.kind !== 'acknowledged') return;

@@ -478,6 +478,26 @@ describe("hosts with AWS's agent", () => {
     expect((await eventsOf(id))[0]).to.equal('ApplicationStop InProgress');
   });
 
+  it('do not keep a coordinator from ending whose disk is full', async () => {
+    await deployed();
+    const command = await host.take();
+    const { transaction } = world.database;
+    world.database.transaction = () => Promise.reject(new Error('database or disk is full'));
+    try {
+      const answer = world.commandHosts.acknowledge(host.contact, command.id, false).catch((error: Error) => error);
+      await world.clock.advance(1_000);
+      let hasEnded = false;
+      void world.core.stop().then(() => {
+        hasEnded = true;
+      });
+      await world.clock.advance(5_000);
+      expect(hasEnded).to.equal(true);
+      expect(isAppError(await answer, 'unavailable')).to.equal(true);
+    } finally {
+      world.database.transaction = transaction;
+    }
+  });
+
   it('know only their own deployment', async () => {
     const id = await deployed();
     expect(await world.until(world.commandHosts.assignmentOf(host.contact, id))).to.include({ deploymentId: id });

@@ -77,6 +77,33 @@ describe('reports', () => {
     expect(output).to.include({ text: 'kept', length: 22, isTruncated: true });
   });
 
+  it('are given up when the coordinator stops and its disk takes nothing; they are tried for ever when it does not', async () => {
+    const { database, reports } = world;
+    const { transaction } = database;
+    let tries = 0;
+    database.transaction = async () => {
+      tries++;
+      throw new Error('database or disk is full');
+    };
+    try {
+      reports.receive(host.id, accepted(host.sequence + 1), []);
+      const refused = reports.receiveIf(host.id, [event(host.sequence + 2)], [], async () => true);
+      refused.catch(() => undefined);
+      await world.clock.advance(60_000);
+      expect(tries).to.be.above(200);
+      expect(await settled(refused)).to.equal('not yet');
+      reports.stopping();
+      const drained = reports.drained();
+      await world.clock.advance(3_000);
+      expect(await settled(drained)).to.equal('undefined');
+      expect(await settled(refused)).to.match(/counts as gone/);
+    } finally {
+      database.transaction = transaction;
+      world.faults.length = 0;
+    }
+    expect(await isAccepted()).to.equal(false);
+  });
+
   it('that depend on something are committed together with it, or not at all', async () => {
     const refused = world.reports.receiveIf(host.id, accepted(host.sequence + 1), [], async () => false);
     await world.clock.advance(0);
