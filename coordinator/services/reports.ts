@@ -14,6 +14,7 @@ import type { ChangeSequence } from '../storage/change-sequence.ts';
 import type { Database, DatabaseTransaction } from '../storage/database.ts';
 import { type OutputAcknowledgement, writeOutput } from './output-batch.ts';
 import { type BatchOutcome, type BatchSettings, type Delivery, writeBatch } from './report-batch.ts';
+import { createReportQueue, type QueuedBatch } from './report-queue.ts';
 
 export interface ReportSettings extends BatchSettings {
   /** How long a report may wait for others before they are committed together, ms. */
@@ -89,16 +90,16 @@ type QueuedDelivery = Delivery & { journal: Journal; condition: Condition | null
 
 /** Beyond this many queued reports a flush does not wait for its window. */
 const FULL_BATCH = 500;
-/** The most reports and output chunks that may wait; the hub stops reading beyond. */
+/** The most reports, and pieces of 4 KiB of output, that may wait; the hub stops reading beyond. */
 const MAX_QUEUED = 20_000;
 /** A batch of more deliveries than this is a fleet at work: the window then grows with the time that commits take. */
 const BUSY_DELIVERIES = 16;
 /** ... to twice that, so that two thirds of the time are left for the rest, and at most to this, ms. */
 const MAX_WINDOW_MS = 20;
-/** The most reports in one transaction. */
-const MAX_BATCH = 2_000;
 /** After a failed commit; hosts keep what was not acknowledged. */
 const RETRY_MS = 250;
+/** ... of what one host says that is committed apart: nobody else waits for it. */
+const RETRY_APART_MS = 1_000;
 /** Failures in a row after which a coordinator that stops gives up. */
 const STOPPING_TRIES = 8;
 
@@ -110,21 +111,20 @@ export function createReports(parts: ReportParts): Reports {
   const { database, clock, logger, settings } = parts;
   /** By host: the journal that its channel speaks of now. Another channel is another object, even of the same journal. */
   const journals = new Map<string, Journal>();
-  const deliveries: QueuedDelivery[] = [];
-  const chunks: { hostId: string; chunk: OutputChunk }[] = [];
-  let queuedItems = 0;
+  let isStopping = false;
+  const queue = createReportQueue<QueuedDelivery>(() => (isStopping ? RETRY_MS : RETRY_APART_MS));
   let timer: Timer | null = null;
   /** The timer is one that does not wait for others. */
   let isDue = false;
+  let retryTimer: Timer | null = null;
   let isFlushing = false;
   let windowMs = settings.commitWindowMs;
   let drainWaiters: (() => void)[] = [];
-  let isStopping = false;
   let failures = 0;
 
   function schedule(isAwaited = false): void {
     if (isFlushing) return;
-    if (queuedItems >= FULL_BATCH) {
+    if (queue.size >= FULL_BATCH) {
       timer?.cancel();
       timer = null;
       void flush();
@@ -146,8 +146,7 @@ export function createReports(parts: ReportParts): Reports {
       delivery.condition?.reject(channelEnded());
       return;
     }
-    deliveries.push({ ...delivery, journal });
-    queuedItems += Math.max(1, delivery.items.length, delivery.running.length);
+    queue.add({ ...delivery, journal });
     schedule(isAwaited);
   }
 
@@ -157,57 +156,53 @@ export function createReports(parts: ReportParts): Reports {
     timer?.cancel();
     timer = null;
     isDue = false;
-    while (deliveries.length > 0 || chunks.length > 0) {
-      const batch = takeBatch();
+    retryTimer?.cancel();
+    for (let batch = queue.take(clock.now()); batch !== null; batch = queue.take(clock.now())) {
       try {
         await commit(batch);
         failures = 0;
+        queue.committed(batch);
       } catch (error) {
-        logger.error({ error: errorMessage(error), deliveries: batch.deliveries.length }, 'report commit failed');
+        const { deliveries, chunks, apart } = batch;
+        const of = { deliveries: deliveries.length, chunks: chunks.length, ...(apart && { hostId: apart.hostId }) };
+        logger.error({ error: errorMessage(error), ...of }, 'report commit failed');
         failures++;
         if (isStopping && failures >= STOPPING_TRIES) {
-          giveUp(batch.deliveries);
+          giveUp(deliveries);
           continue;
         }
         // Nothing was acknowledged: the same again, first. The queue's bound keeps hosts from sending more meanwhile.
-        deliveries.unshift(...batch.deliveries);
-        chunks.unshift(...batch.chunks);
-        queuedItems += batch.items;
-        await new Promise<void>((resolve) => clock.setTimer(RETRY_MS, resolve));
+        queue.refused({ ...batch, deliveries: withoutGone(deliveries) }, clock.now());
+        if (apart === null) await new Promise<void>((resolve) => clock.setTimer(RETRY_MS, resolve));
       }
     }
     isFlushing = false;
+    const retryInMs = queue.retryInMs(clock.now());
+    if (retryInMs !== null) retryTimer = clock.setTimer(retryInMs, () => void flush());
+    if (!queue.isEmpty) return;
     for (const resolve of drainWaiters) resolve();
     drainWaiters = [];
   }
 
   /** A disk that is full must not keep the process from ending: the hosts have it all, and send it to the next one. */
   function giveUp(refused: readonly QueuedDelivery[]): void {
-    const given = [...refused, ...deliveries.splice(0)];
-    chunks.length = 0;
-    queuedItems = 0;
+    const given = [...refused, ...queue.clear()];
     for (const delivery of given) delivery.condition?.reject(channelEnded());
     for (const hostId of new Set(given.map((delivery) => delivery.hostId))) parts.gaveUp(hostId);
     logger.warn({ deliveries: given.length }, 'reports given up, since the coordinator stops');
   }
 
-  function takeBatch() {
-    let items = 0;
-    let count = 0;
-    while (count < deliveries.length && items < MAX_BATCH)
-      items += Math.max(1, deliveries[count]?.items.length ?? 0, deliveries[count++]?.running.length ?? 0);
-    const pieces = chunks.splice(0, MAX_BATCH);
-    const batch = { deliveries: deliveries.splice(0, count), chunks: pieces, items: items + pieces.length };
-    queuedItems -= batch.items;
-    return batch;
+  const isCurrent = (delivery: QueuedDelivery) => journals.get(delivery.hostId) === delivery.journal;
+
+  /** What an earlier channel brought is dropped: the host says it again on the new one, from what it was told there. */
+  function withoutGone(deliveries: readonly QueuedDelivery[]): QueuedDelivery[] {
+    for (const delivery of deliveries) if (!isCurrent(delivery)) delivery.condition?.reject(channelEnded());
+    return deliveries.filter(isCurrent);
   }
 
-  async function commit(batch: ReturnType<typeof takeBatch>): Promise<void> {
+  async function commit(batch: QueuedBatch<QueuedDelivery>): Promise<void> {
     const startedAt = clock.now();
-    // What an earlier channel brought is dropped: the host says it again on the new one, from what it was told there.
-    const isCurrent = (delivery: QueuedDelivery) => journals.get(delivery.hostId) === delivery.journal;
-    const current = batch.deliveries.filter(isCurrent);
-    const gone = batch.deliveries.filter((delivery) => !isCurrent(delivery));
+    const current = withoutGone(batch.deliveries);
     const written = new Map(current.map(({ hostId, journal }) => [hostId, journal]));
     const journalOf = (hostId: string) => {
       const journal = written.get(hostId);
@@ -237,7 +232,6 @@ export function createReports(parts: ReportParts): Reports {
         : settings.commitWindowMs;
     acknowledge(outcome, output, written);
     for (const delivery of current) delivery.condition?.resolve(!refused.has(delivery));
-    for (const delivery of gone) delivery.condition?.reject(channelEnded());
     parts.metrics.committed(outcome.committedReports, outcome.ignoredReports, durationMs);
     for (const id of outcome.wake) parts.wakeDeployment(id);
     for (const id of outcome.wakeGroups) parts.wakeGroup(id);
@@ -302,18 +296,17 @@ export function createReports(parts: ReportParts): Reports {
     receiveInstalled: (hostId, installed) =>
       enqueue({ hostId, items: [], running: [], installed, condition: null }, false),
     receiveOutput(hostId, received) {
-      for (const chunk of received) chunks.push({ hostId, chunk });
-      queuedItems += received.length;
+      queue.addOutput(hostId, received);
       schedule();
     },
-    hasRoom: () => queuedItems < MAX_QUEUED,
+    hasRoom: () => queue.size < MAX_QUEUED,
     stopping() {
       isStopping = true;
       // Of what was tried before it is not known for how long.
       failures = 0;
     },
     async drained() {
-      if (!isFlushing && deliveries.length === 0 && chunks.length === 0) return;
+      if (!isFlushing && queue.isEmpty) return;
       const done = new Promise<void>((resolve) => drainWaiters.push(resolve));
       void flush();
       await done;

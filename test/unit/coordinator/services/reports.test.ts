@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { sql } from 'kysely';
 import { writeOutput } from '../../../../coordinator/services/output-batch.ts';
 import type { Report } from '../../../../shared/protocol/messages.ts';
 import { ALL_AT_ONCE, aFleet, deployed } from '../../../support/engine-fleet.ts';
@@ -90,7 +91,7 @@ describe('reports', () => {
       const refused = reports.receiveIf(host.id, [event(host.sequence + 2)], [], async () => true);
       refused.catch(() => undefined);
       await world.clock.advance(60_000);
-      expect(tries).to.be.above(200);
+      expect(tries).to.be.above(50);
       expect(await settled(refused)).to.equal('not yet');
       reports.stopping();
       const drained = reports.drained();
@@ -102,6 +103,71 @@ describe('reports', () => {
       world.faults.length = 0;
     }
     expect(await isAccepted()).to.equal(false);
+  });
+
+  describe('that the database does not take', () => {
+    let other: WorldHost;
+    beforeEach(() => {
+      const second = [...world.hosts.values()].find(({ id }) => id !== host.id);
+      if (second === undefined) throw new Error('no second host');
+      other = second;
+    });
+    afterEach(() => {
+      expect(world.faults).to.not.deep.equal([]);
+      world.faults.length = 0;
+    });
+    const refuse = (table: string, condition: string) =>
+      sql
+        .raw(
+          `CREATE TRIGGER refused_${table} BEFORE INSERT ON ${table} WHEN ${condition} BEGIN SELECT RAISE(ABORT, 'refused'); END`,
+        )
+        .execute(world.database.query);
+    const take = (table: string) => sql.raw(`DROP TRIGGER refused_${table}`).execute(world.database.query);
+    const eventsOf = async ({ name }: WorldHost) =>
+      (await world.history.getTarget(deploymentId, name)).lifecycleEvents
+        .filter((one) => one.status === 'Succeeded')
+        .map((one) => one.name);
+    const outputOf = (name: string) =>
+      world.history
+        .getOutput({ deployment: deploymentId, host: name, event: 'ApplicationStop' }, { offset: 0, limitBytes: 100 })
+        .then(({ text }) => text, String);
+    const printed = (text: string) => ({
+      deploymentId,
+      event: 'ApplicationStop',
+      offset: 0,
+      data: Buffer.from(text).toString('base64'),
+    });
+    const NAMES = ['ApplicationStop', 'DownloadBundle', 'BeforeInstall'];
+
+    it('hold up their host alone, and are committed in their order once it takes them', async () => {
+      await refuse('lifecycle_events', `NEW.target_id = (SELECT id FROM targets WHERE host_id = '${host.id}')`);
+      for (const [index, name] of NAMES.entries())
+        for (const one of [host, other]) world.reports.receive(one.id, [event(one.sequence + 1 + index, name)], []);
+      world.reports.receiveOutput(host.id, [printed('of the one')]);
+      await world.clock.advance(5_000);
+      expect(await eventsOf(other)).to.deep.equal(NAMES);
+      expect(await outputOf(host.name)).to.equal('of the one');
+      expect(await eventsOf(host)).to.deep.equal([]);
+      // Nor does anybody who comes later wait for it.
+      world.reports.receive(other.id, [event(other.sequence + 4, 'AfterInstall')], [], true);
+      await world.clock.advance(1);
+      expect(await eventsOf(other)).to.deep.equal([...NAMES, 'AfterInstall']);
+      await take('lifecycle_events');
+      await world.clock.advance(1_000);
+      expect(await eventsOf(host)).to.deep.equal(NAMES);
+    });
+
+    it('hold up none of their own host when they are output', async () => {
+      await refuse('event_output', 'true');
+      world.reports.receiveOutput(host.id, [printed('of the one')]);
+      for (const [index, name] of NAMES.entries())
+        for (const one of [host, other]) world.reports.receive(one.id, [event(one.sequence + 1 + index, name)], []);
+      await world.clock.advance(5_000);
+      for (const one of [host, other]) expect(await eventsOf(one)).to.deep.equal(NAMES);
+      await take('event_output');
+      await world.clock.advance(1_000);
+      expect(await outputOf(host.name)).to.equal('of the one');
+    });
   });
 
   it('that depend on something are committed together with it, or not at all', async () => {
