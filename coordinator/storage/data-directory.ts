@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { open, readFile, rename } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import BetterSqlite3 from 'better-sqlite3';
 import * as z from 'zod';
 import { AppError, errnoOf, errorMessage } from '../../shared/core/errors.ts';
@@ -144,5 +144,8 @@ async function keepSecret(path: string, make: () => Promise<string>): Promise<st
   const made = await make();
   // By another name first: a crash half way leaves no half a key behind.
   await rename(await writeSecret(`${path}.new`, made), path);
+  // What is made with it must not outlive it: its name is on the disk before it is used.
+  const directory = await open(dirname(path), 'r');
+  await directory.sync().finally(() => directory.close());
   return made;
 }
