@@ -4,6 +4,7 @@ import type { Clock } from '../../shared/core/clock.ts';
 import { AppError } from '../../shared/core/errors.ts';
 import type { Randomness } from '../../shared/core/randomness.ts';
 import { type Deployment, deploymentCan } from '../../shared/model/deployment.ts';
+import type { Revision } from '../../shared/model/revision.ts';
 import { type Caller, callerName } from '../auth/caller.ts';
 import { refuseReserved } from '../domain/reserved-names.ts';
 import type { Engine } from '../engine/engine.ts';
@@ -16,7 +17,7 @@ import { insertAudit } from '../storage/rows/audit.ts';
 import { findDeploymentConfig } from '../storage/rows/deployment-configs.ts';
 import { deploymentGroupRow, settingsOf } from '../storage/rows/deployment-groups.ts';
 import { deploymentRow, toDeployment } from '../storage/rows/deployments.ts';
-import { digestPrefixIn, findRevision, LATEST } from '../storage/rows/revisions.ts';
+import { digestPrefixIn, findRevision, LATEST, toRevision } from '../storage/rows/revisions.ts';
 import type { DeploymentGroupRow, DeploymentRow } from '../storage/tables.ts';
 import { selectTargets } from './target-plan.ts';
 import { revisionToGoBackTo } from './way-back.ts';
@@ -48,6 +49,8 @@ export interface Deployments {
   /** @throws AppError `not_found`; `conflict` when it has ended */
   stop(id: string, body: StopBody, caller: Caller): Promise<z.infer<Routes['stopDeployment']['reply']>>;
   /** @throws AppError `not_found`; `conflict` when there is nothing to go back to */
+  /** @throws AppError `conflict` with `details.reason: 'no_rollback_target'` when there is none */
+  rollbackRevision(group: { application: string; group: string }): Promise<{ revision: Revision }>;
   rollbackGroup(group: { application: string; group: string }, body: RollbackBody, caller: Caller): Promise<Deployment>;
 }
 
@@ -211,7 +214,15 @@ export function createDeployments(parts: DeploymentsParts): Deployments {
     );
   }
 
-  return { create, createOfLastGood, stop, rollbackGroup };
+  async function rollbackRevision(group: { application: string; group: string }) {
+    const row = await database.transaction(async (tx) => {
+      const id = await revisionToGoBackTo(tx, await deploymentGroupRow(tx.query, group));
+      return tx.query.selectFrom('revisions').selectAll().where('id', '=', id).executeTakeFirstOrThrow();
+    });
+    return { revision: toRevision(row) };
+  }
+
+  return { create, createOfLastGood, stop, rollbackRevision, rollbackGroup };
 }
 
 async function findByKey(tx: DatabaseTransaction, key: string | undefined) {

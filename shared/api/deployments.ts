@@ -4,10 +4,12 @@ import { deployment, deploymentCreator, deploymentStatus } from '../model/deploy
 import { autoRollback, fileExistsBehavior, tagFilter } from '../model/deployment-group.ts';
 import { hostName } from '../model/host.ts';
 import { lifecycleEventName } from '../model/lifecycle-event.ts';
+import { revision } from '../model/revision.ts';
 import { target, targetStatus, targetWithEvents } from '../model/target.ts';
 import { defineRoute, page, pageQuery } from './route.ts';
 
 const deploymentParams = z.strictObject({ deployment: z.string().min(3).max(32) });
+const rollbackParams = z.strictObject({ application: resourceName, group: resourceName });
 
 /** The same failure on several hosts, told once. */
 export const cause = z.object({
@@ -103,12 +105,21 @@ export const deploymentRoutes = {
     errors: ['not_found', 'conflict'],
     isRepeatable: true,
   }),
+  getRollbackRevision: defineRoute({
+    method: 'GET',
+    path: '/v1/applications/:application/deployment-groups/:group/rollback',
+    summary: 'What a rollback would bring the group back to now: ask before, and give it as `to` to get just that.',
+    caller: 'viewer',
+    params: rollbackParams,
+    reply: z.object({ revision }),
+    errors: ['not_found', 'conflict'],
+  }),
   rollbackGroup: defineRoute({
     method: 'POST',
     path: '/v1/applications/:application/deployment-groups/:group/rollback',
     summary: 'Bring the group back: to its last good revision, or to the good one before it when it runs that already.',
     caller: 'deployer',
-    params: z.strictObject({ application: resourceName, group: resourceName }),
+    params: rollbackParams,
     body: z.strictObject({
       /** A revision; default: the last good one that is not what runs now. */
       to: z.string().min(1).max(128).optional(),

@@ -467,8 +467,21 @@ describe('drover sets things up', function () {
       expect((await cli.run(['rollback', 'd-8K1M2N3P4', '--yes', '--detach'])).exit).to.equal(0);
       const [first, second] = api.requested('POST', '/v1/applications/web/deployment-groups/prod/rollback');
       expect(first?.body).to.include({ to: '1.8.3' });
-      expect(second?.body).to.have.keys('idempotencyKey');
-      expect((await cli.run(['rollback', 'web/prod'])).exit).to.equal(64);
+      expect(second?.body).to.include({ to: 'r-aaaaaaaaaaaa' });
+    });
+
+    it('asks before a rollback with the revision that it would bring, and brings that one', async () => {
+      new FakeHerd(api).end('Succeeded');
+      const asked = await cli.run(['rollback', 'web/prod']);
+      expect(asked.exit).to.equal(64);
+      expect(asked.stderr).to.contain('back to 1.8.2');
+    });
+
+    it('leaves the revision to the coordinator where the key says that the rollback may be a repeated one', async () => {
+      new FakeHerd(api).end('Succeeded');
+      await cli.run(['rollback', 'web/prod', '--yes', '--idempotency-key=incident-7', '--detach']);
+      const [request] = api.requested('POST', '/v1/applications/web/deployment-groups/prod/rollback');
+      expect(request?.body).to.deep.equal({ idempotencyKey: 'incident-7' });
     });
 
     it('deploys what an earlier deployment did, in its way', async () => {

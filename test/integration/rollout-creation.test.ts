@@ -110,8 +110,13 @@ describe('creating a deployment', () => {
       creator: 'user',
     });
     expect(Object.values(await herd.revisions())).to.deep.equal(['v1', 'v1', 'v1', 'v1']);
-    const back = await herd.client.rollbackGroup({ application: 'app', group: 'all' });
-    expect((await herd.ended(back.id)).revisionLabel, 'the good one before').to.equal('v3');
+    const group = { application: 'app', group: 'all' };
+    expect((await herd.client.getRollbackRevision(group)).revision.label, 'the good one before').to.equal('v3');
+    const back = await herd.client.rollbackGroup({ ...group, idempotencyKey: 'incident-7' });
+    expect((await herd.ended(back.id)).revisionLabel).to.equal('v3');
+    // A command that is repeated does not go back one more.
+    expect((await herd.client.rollbackGroup({ ...group, idempotencyKey: 'incident-7' })).id).to.equal(back.id);
+    expect((await herd.client.getRollbackRevision(group)).revision.label).to.equal('v1');
   });
 
   it('fails a host that is offline at its turn by name, and goes on with the others', async () => {

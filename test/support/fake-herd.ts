@@ -42,6 +42,9 @@ export class FakeHerd {
       });
       api.on('GET /v1/deployments', () => ({ body: page([this.deployment]) }));
       api.on('POST /v1/deployments', () => ({ status: 201, body: this.deployment }));
+      api.on('GET /v1/applications/:application/deployment-groups/:group/rollback', {
+        revision: aRevision({ id: 'r-aaaaaaaaaaaa', label: '1.8.2' }),
+      });
       api.on('POST /v1/applications/:application/deployment-groups/:group/rollback', () => ({
         status: 201,
         body: this.deployment,

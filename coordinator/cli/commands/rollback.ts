@@ -1,4 +1,5 @@
 import { newUuid } from '../../../shared/core/ids.ts';
+import type { DroverClient } from '../../../shared/sdk/drover-client.ts';
 import { collect } from '../collect.ts';
 import { argument, defineCommand, text } from '../command.ts';
 import { inContext, typedConfirmation } from '../confirmation.ts';
@@ -18,6 +19,11 @@ export const rollbackCommand = defineCommand({
   options: {
     to: text('--to <revision>', 'label, id or beginning of a digest', { group: 'What', completes: 'revision' }),
     ...startFlags,
+    idempotencyKey: text(
+      '--idempotency-key <key>',
+      'the same key again gives the same deployment (default: a new one)',
+      { group: 'Safety' },
+    ),
     ...watchFlags,
   },
   exits: DEPLOYMENT_EXITS,
@@ -31,14 +37,13 @@ export const rollbackCommand = defineCommand({
         }))
       : parseGroup(args.place);
     const { application, group: name } = place;
-    const [group, hosts] = await Promise.all([
-      client.getDeploymentGroup(place),
+    const [to, hosts] = await Promise.all([
+      wayBack(client, place, options),
       collect(client.all('listGroupHosts', place)),
     ]);
-    const to = options.to ?? `its last good revision (now: ${group.lastGoodRevisionLabel ?? 'none'})`;
     const context = await cli.chosen();
     await cli.confirm(
-      `Roll ${plural(hosts.length, 'host')} of ${application}/${name} ${inContext(context)} back to ${to}`,
+      `Roll ${plural(hosts.length, 'host')} of ${application}/${name} ${inContext(context)} back to ${to.label}`,
       {
         isYes: options.yes,
         typed: typedConfirmation({ ...place, context, hostCount: hosts.length }),
@@ -46,10 +51,23 @@ export const rollbackCommand = defineCommand({
     );
     const deployment = await client.rollbackGroup({
       ...place,
-      ...(options.to === undefined ? {} : { to: options.to }),
+      ...(to.revision === undefined ? {} : { to: to.revision }),
       ...(options.reason === undefined ? {} : { description: await textOrFile(cli, options.reason) }),
-      idempotencyKey: newUuid(cli.world.randomness),
+      idempotencyKey: options.idempotencyKey ?? newUuid(cli.world.randomness),
     });
     return announceAndWatch(cli, client, deployment, options);
   },
 });
+
+/** What the question names is what is asked for then, whatever becomes good meanwhile. */
+async function wayBack(
+  client: DroverClient,
+  place: { application: string; group: string },
+  options: { to?: string | undefined; idempotencyKey?: string | undefined },
+): Promise<{ label: string; revision: string | undefined }> {
+  if (options.to !== undefined) return { label: options.to, revision: options.to };
+  // A repeated command would ask for another one: the group is back by then.
+  if (options.idempotencyKey !== undefined) return { label: 'its last good revision', revision: undefined };
+  const { revision } = await client.getRollbackRevision(place);
+  return { label: revision.label, revision: revision.id };
+}

@@ -15,6 +15,7 @@ export function deploymentHandlers(services: {
     listDeployments: ({ query }) => deploymentHistory.list(query),
     getDeployment: ({ params }) => deploymentHistory.get(params.deployment),
     stopDeployment: ({ params, body, caller }) => deployments.stop(params.deployment, body, caller),
+    getRollbackRevision: ({ params }) => deployments.rollbackRevision(params),
     rollbackGroup: ({ params, body, caller }) => deployments.rollbackGroup(params, body, caller),
     listTargets: ({ params, query }) => deploymentHistory.listTargets(params.deployment, query),
     getTarget: ({ params }) => deploymentHistory.getTarget(params.deployment, params.host),
