@@ -113,6 +113,7 @@ export class DroverClient extends RouteCallerWithMethods {
   readonly #http: Http;
   readonly #clock: Clock;
   readonly #randomness: Randomness;
+  readonly #timeoutMs: number;
 
   constructor(options: DroverClientOptions) {
     const url = parseUrl(options.url);
@@ -126,11 +127,13 @@ export class DroverClient extends RouteCallerWithMethods {
       randomness,
       userAgent: options.userAgent ?? 'drover-sdk',
     });
-    super(http, options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+    const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    super(http, timeoutMs);
     this.url = url;
     this.#http = http;
     this.#clock = clock;
     this.#randomness = randomness;
+    this.#timeoutMs = timeoutMs;
   }
 
   /** Every item of a route that answers in pages, fetched as they are read. */
@@ -146,7 +149,7 @@ export class DroverClient extends RouteCallerWithMethods {
         this.#http,
         route,
         { limit: LARGEST_PAGE, ...input, ...(cursor === undefined ? {} : { cursor }) },
-        { timeoutMs: DEFAULT_TIMEOUT_MS, ...options },
+        { timeoutMs: this.#timeoutMs, ...options },
         // `PagedRoute` holds exactly the routes that answer in this form.
       )) as { items: ItemOf<Name>[]; nextCursor: string | null };
       yield* page.items;

@@ -83,6 +83,19 @@ describe('drover sets things up', function () {
       expect(uploads()).to.deep.equal([]);
     });
 
+    it('says the same when somebody else has pushed the bundle under another label just then', async () => {
+      api.on('GET /v1/applications/:application/revisions', page());
+      api.on('GET /v1/applications/:application/revisions/:revision', () => problem('not_found', 'no such revision'));
+      api.on('POST /v1/applications/:application/revisions/upload', () => ({
+        status: 201,
+        body: aRevision({ label: '1.0' }),
+      }));
+      const { exit, stdout, stderr } = await cli.run(['push', 'build', '--app', 'web', '--label', '2.0', '--json']);
+      expect(exit).to.equal(0);
+      expect(JSON.parse(stdout)).to.include({ isNew: false });
+      expect(stderr).to.contain('this bundle is here as 1.0 and keeps that label; there is no revision 2.0');
+    });
+
     it('tells which file cannot be packed, and what to do', async () => {
       acceptUploads();
       await writeFile(Buffer.concat([Buffer.from(join(bundle, 'caf')), Buffer.from([0xe9])]), '');

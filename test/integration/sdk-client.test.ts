@@ -103,6 +103,9 @@ describe('DroverClient', () => {
     const error = await failureOf(hanging.createApplication({ name: 'web' }));
     expect(error.code).to.equal('unavailable');
     expect(error.message).to.contain('within 30 ms');
+    api.on('GET /v1/hosts', () => new Promise<never>(() => {}));
+    const listed = await failureOf(hanging.all('listHosts', {}).next());
+    expect(listed.message).to.contain('within 30 ms');
   });
 
   it('says when nobody listens, with what to check', async () => {

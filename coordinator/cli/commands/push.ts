@@ -163,19 +163,21 @@ async function upload(
     return { revision: known, isNew: false };
   }
   const progress = new ProgressLine(cli, 'sending');
-  try {
-    const revision = await client.uploadBundle({
+  const wanted = label ?? digest.slice(0, 8);
+  const revision = await client
+    .uploadBundle({
       application,
       from: { path },
       digest,
       bundleType,
-      label: label ?? digest.slice(0, 8),
+      label: wanted,
       description,
       onProgress: ({ sentBytes, totalBytes }) => progress.update(sentBytes, totalBytes ?? bundle.sizeBytes),
       signal,
-    });
-    return { revision, isNew: items.length === 0 };
-  } finally {
-    progress.close();
-  }
+    })
+    .finally(() => progress.close());
+  if (revision.label === wanted) return { revision, isNew: true };
+  // Somebody else has pushed the same bytes meanwhile.
+  if (label !== undefined) await tellOfLabel(cli, client, revision, label);
+  return { revision, isNew: false };
 }
