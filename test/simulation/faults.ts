@@ -255,6 +255,19 @@ const ACTIONS: Actions = {
     history.coordinatorDownMs = action.ms;
     history.world.coordinator.kill('SIGKILL');
   },
+  'full-database'({ history, say }, action) {
+    const { coordinator, timeline } = history.world;
+    if (coordinator.full.at !== null) return;
+    say(`the disk of the coordinator is full (${action.at})`);
+    coordinator.full.at = action.at;
+    const refused = coordinator.full.refusals;
+    timeline.after(action.ms, () => {
+      coordinator.full.at = null;
+      if (coordinator.full.refusals > refused && history.observer.active().length > 0)
+        history.notice('the disk of the coordinator is full during a deployment');
+      say(`the disk of the coordinator has room again: it has refused ${coordinator.full.refusals - refused} times`);
+    });
+  },
   'restart-coordinator'({ history }, action) {
     const { coordinator } = history.world;
     if (history.observer.active().length > 0 && coordinator.core !== null)

@@ -84,6 +84,7 @@ function heal(history: History): void {
   world.receiver.isWell = true;
   world.trace.say('world', 'all faults are mended');
   world.coordinator.failpoint = null;
+  world.coordinator.full.at = null;
   void world.coordinator.start();
   world.network.damagedDownloads = [];
   world.network.profile = { ...world.network.profile, spikes: 0 };

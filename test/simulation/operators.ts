@@ -10,6 +10,7 @@ import { noteLeaving } from './invariants/returns.ts';
 import { createStopCheck, expectNoMore } from './invariants/stops.ts';
 import { type Action, type PlannedGroup, roleOfNumber } from './plan.ts';
 import { comesBack, goesOver, isLeftSmaller, isRunningOn, partOf } from './stored.ts';
+import { isFull } from './world/full-database.ts';
 import type { Machine } from './world/machine.ts';
 import { OPERATOR } from './world/world.ts';
 
@@ -65,6 +66,7 @@ export function createOperators(history: History): Operators {
           notice('a deployment is refused since another one runs');
         else if (isAppError(error) && error.details['reason'] === 'active_agent_update')
           notice('an agent update is refused since another one is under way');
+        else if (isFull(error)) notice('an operator is refused since the disk of the coordinator is full');
         else if (!isAppError(error)) history.violate('assertion', `${what} failed: ${errorMessage(error)}`);
       },
     );

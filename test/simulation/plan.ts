@@ -1,6 +1,7 @@
 import type { AgentFlaw } from './world/agent-updater.ts';
 import type { CoordinatorFailpoint } from './world/coordinator.ts';
 import type { DiskMoment } from './world/disk.ts';
+import type { FullAt } from './world/full-database.ts';
 import type { Flaw } from './world/hooks.ts';
 
 /**
@@ -177,5 +178,7 @@ export type Action =
   /** The coordinator is turned off, and started again so many days later. */
   | { kind: 'days-pass'; days: number }
   | { kind: 'kill-coordinator'; ms: number }
+  /** Its database can write nothing. */
+  | { kind: 'full-database'; at: FullAt; ms: number }
   | { kind: 'restart-coordinator'; ms: number }
   | { kind: 'coordinator-failpoint'; moment: CoordinatorFailpoint['moment']; countdown: number; ms: number };

@@ -92,6 +92,9 @@ export const SITUATIONS = [
   'a host is forgotten while its agent is replaced',
   'a coordinator dies between two waves of an agent update',
   'agents are set back to an older version',
+  'an operator is refused since the disk of the coordinator is full',
+  'the disk of the coordinator is full during a deployment',
+  'the coordinator cannot start since its disk is full',
   'days pass',
   'retention removes revisions',
 ] as const;

@@ -6,6 +6,7 @@ import { OPERATOR_SCENES } from './operator-scenes.ts';
 import { OWED_SCENES } from './owed-scenes.ts';
 import { atTheEnd, cut, extraRevision, since, times } from './scene-parts.ts';
 import { at, deploy, largeFleet, type Scene, someTime } from './scenes.ts';
+import { STORAGE_SCENES } from './storage-scenes.ts';
 
 /**
  * Stories whose parts must follow each other closely: they count what happens from their own beginning on. Each leads to a situation in
@@ -161,6 +162,7 @@ export const TIMED_SCENES: Readonly<Record<string, Scene>> = {
   },
   ...OPERATOR_SCENES,
   ...OWED_SCENES,
+  ...STORAGE_SCENES,
   ...HOST_SCENES,
   ...GROUP_SCENES,
   ...DELTA_SCENES,
@@ -169,6 +171,7 @@ export const TIMED_SCENES: Readonly<Record<string, Scene>> = {
 
 /** These take long, change much of a plan, or lead to what few of them have to show. */
 const RATES: Readonly<Record<string, number>> = {
+  ...Object.fromEntries(Object.keys(STORAGE_SCENES).map((name) => [name, 0.06])),
   'rolled-back-by-hand': 0.04,
   ...Object.fromEntries(Object.keys(OWED_SCENES).map((name) => [name, 0.05])),
   ...Object.fromEntries(Object.keys(HOST_SCENES).map((name) => [name, 0.04])),

@@ -29,6 +29,7 @@ import { createNotices } from './notices.ts';
 import type { ObserverEvents } from './observer.ts';
 import type { SceneSignal } from './plan.ts';
 import type { UpdaterNews } from './world/agent-updater.ts';
+import { DISK_IS_FULL } from './world/full-database.ts';
 import type { WorldEvents } from './world/world.ts';
 
 const UPDATER_SIGNALS = {
@@ -153,6 +154,7 @@ export function createWatch(history: History): {
       coordinatorEnded(why) {
         trace.say('coordinator', `ends: ${why}`);
         notices.coordinatorEnded(why);
+        if (why === DISK_IS_FULL) notice('the coordinator cannot start since its disk is full');
         timeline.after(history.coordinatorDownMs, () => void coordinator.start());
         history.signal('coordinator-ended');
       },

@@ -6,6 +6,7 @@ import { HOST_MUTANTS } from './catalogue-hosts.ts';
 import { JUDGEMENT_MUTANTS } from './catalogue-judgement.ts';
 import { OUTPUT_MUTANTS } from './catalogue-output.ts';
 import { OWED_MUTANTS } from './catalogue-owed.ts';
+import { STORAGE_MUTANTS } from './catalogue-storage.ts';
 import { type Mutant, one } from './mutant.ts';
 
 export const MUTANTS: readonly Mutant[] = [
@@ -326,6 +327,7 @@ export const MUTANTS: readonly Mutant[] = [
   ]),
   ...JUDGEMENT_MUTANTS,
   ...OWED_MUTANTS,
+  ...STORAGE_MUTANTS,
   ...HOST_MUTANTS,
   ...ASKED_MUTANTS,
   ...GROUP_MUTANTS,

@@ -11,6 +11,7 @@ import { createMemoryStore, type MemoryPlace } from '../../support/memory-store.
 import { BundleParts } from './bundle-parts.ts';
 import type { Chance } from './chance.ts';
 import type { DurableDatabase } from './durable-database.ts';
+import { DISK_IS_FULL, FullDatabase, isFull } from './full-database.ts';
 import type { Network } from './network.ts';
 import { createProcess, type SimulatedProcess } from './process.ts';
 import type { Receiver } from './receiver.ts';
@@ -66,9 +67,11 @@ export class CoordinatorMachine {
   clockOffsetMs = 0;
   failpoint: CoordinatorFailpoint | null = null;
   starts = 0;
+  readonly full: FullDatabase;
 
   constructor(parts: CoordinatorParts) {
     this.#parts = parts;
+    this.full = new FullDatabase(parts.database.look);
     const retention = parts.keepsLittle ? KEEPS_LITTLE : {};
     this.config = coordinatorConfig.parse({ timings: parts.timings, retention });
   }
@@ -120,7 +123,10 @@ export class CoordinatorMachine {
       this.#running = { core, process, clock, longPoll: null, bundleParts: new BundleParts() };
       network.listener = { process, accept: core.hub.accept };
     } catch (error) {
-      if (process.isAlive) throw error;
+      if (!process.isAlive) return;
+      if (!isFull(error)) throw error;
+      // Its supervisor tries again.
+      process.kill(DISK_IS_FULL);
     }
   }
 
@@ -178,6 +184,7 @@ export class CoordinatorMachine {
   }
 
   #atStatement(process: SimulatedProcess, when: 'before' | 'after', text: string): void {
+    if (when === 'before') this.full.before(text);
     const { failpoint } = this;
     if (failpoint === null || !fits(failpoint.moment, when, text) || --failpoint.countdown > 0) return;
     process.end(`${when} "${text.replaceAll(/\s+/g, ' ').slice(0, 60)}"`);
