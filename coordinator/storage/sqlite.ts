@@ -1,5 +1,12 @@
 import BetterSqlite3 from 'better-sqlite3';
-import { Kysely, SqliteDialect, type Transaction } from 'kysely';
+import {
+  type DatabaseConnection,
+  Kysely,
+  SqliteDialect,
+  type SqliteDialectConfig,
+  SqliteDriver,
+  type Transaction,
+} from 'kysely';
 import { AppError } from '../../shared/core/errors.ts';
 import type { Database, DatabaseTransaction, SqlValue } from './database.ts';
 import { mainJob } from './migrations/0001-main-job.ts';
@@ -33,7 +40,10 @@ const MIGRATIONS = [
 const MAX_PREPARED = 512;
 
 /** What is used of a connection: a simulation stands between, and ends a coordinator at any of its statements. */
-export type SqliteConnection = Pick<BetterSqlite3.Database, 'prepare' | 'exec' | 'pragma' | 'transaction' | 'close'>;
+export type SqliteConnection = Pick<
+  BetterSqlite3.Database,
+  'prepare' | 'exec' | 'pragma' | 'transaction' | 'inTransaction' | 'close'
+>;
 
 /**
  * SQLite in one file (or `:memory:`), WAL and synchronous=FULL: what was committed survives a power cut, and group commit
@@ -56,7 +66,9 @@ export function databaseOn(sqlite: SqliteConnection): Database {
   sqlite.pragma('cache_size = -16384');
   const prepare = preparing(sqlite);
   // Kysely's driver prepares every time, which costs more than most statements take.
-  const dialect = new SqliteDialect({ database: { prepare, close: () => sqlite.close() } });
+  const config = { database: { prepare, close: () => sqlite.close() } };
+  const dialect = new SqliteDialect(config);
+  dialect.createDriver = () => new UndoingDriver(config, () => sqlite.inTransaction);
   dialect.createQueryCompiler = () => new SqliteTexts();
   const query = new Kysely<Tables>({ dialect });
 
@@ -97,6 +109,22 @@ export function databaseOn(sqlite: SqliteConnection): Database {
     },
     close: () => query.destroy(),
   };
+}
+
+/**
+ * SQLite undoes a transaction by itself when the disk is full or fails. To undo it once more is an error then, and that would be told instead
+ * of what had happened. Source: SQLite's documentation, "Transactions", on errors that may roll back.
+ */
+class UndoingDriver extends SqliteDriver {
+  readonly #isInTransaction: () => boolean;
+  constructor(config: SqliteDialectConfig, isInTransaction: () => boolean) {
+    super(config);
+    this.#isInTransaction = isInTransaction;
+  }
+
+  override async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
+    if (this.#isInTransaction()) await super.rollbackTransaction(connection);
+  }
 }
 
 /** Prepares each text once; beyond the bound the one that was not wanted for longest is prepared again when it comes back. */

@@ -54,10 +54,16 @@ export function createPatienceCheck({ world, violate }: History): PatienceCheck 
         // What the rows say is from before.
         onlineNow = [];
       }
+      const hub = coordinator.core?.hub;
+      // That somebody has gone is true also while it cannot be written.
+      if (coordinator.full.at !== null)
+        onlineNow = onlineNow.filter((hostId) => {
+          lastOnline.set(hostId, timeline.now);
+          return hub?.isConnected(hostId) === true;
+        });
       if (commits === world.database.commits) return;
       commits = world.database.commits;
       const before = onlineNow;
-      const hub = coordinator.core?.hub;
       onlineNow = online.all().flatMap((host) => (hub?.isConnected(host.id) === true ? [host.id] : []));
       for (const hostId of [...before, ...onlineNow]) lastOnline.set(hostId, timeline.now);
     },

@@ -14,4 +14,13 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
     'coordinator/services/coalesced.ts',
     ['      parts.onError(error);\n      retryLater(values);', '      parts.onError(error);'],
   ),
+  one(
+    'undone-twice',
+    'a transaction that a full disk has undone is undone again, and that this fails is told instead',
+    'coordinator/storage/sqlite.ts',
+    [
+      'if (this.#isInTransaction()) await super.rollbackTransaction(connection);',
+      'await super.rollbackTransaction(connection);',
+    ],
+  ),
 ];

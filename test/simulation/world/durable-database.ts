@@ -73,6 +73,9 @@ export async function openDurableDatabase(): Promise<DurableDatabase> {
         exec: (text: string) => sqlite.exec(text),
         pragma: (text: string) => sqlite.pragma(text),
         transaction: sqlite.transaction.bind(sqlite),
+        get inTransaction() {
+          return sqlite.inTransaction;
+        },
         close: () => sqlite,
         // What is left out of the driver's own type is not used by the adapter.
       } as unknown as SqliteConnection;

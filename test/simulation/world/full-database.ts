@@ -12,10 +12,10 @@ export class FullDatabase {
   at: FullAt | null = null;
   /** How often it has refused. */
   refusals = 0;
-  readonly #sqlite: Pick<BetterSqlite3.Database, 'inTransaction'>;
+  readonly #sqlite: Pick<BetterSqlite3.Database, 'inTransaction' | 'exec'>;
   #hasWritten = false;
 
-  constructor(sqlite: Pick<BetterSqlite3.Database, 'inTransaction'>) {
+  constructor(sqlite: Pick<BetterSqlite3.Database, 'inTransaction' | 'exec'>) {
     this.#sqlite = sqlite;
   }
 
@@ -32,6 +32,8 @@ export class FullDatabase {
   #refuse(): void {
     if (this.at === null) return;
     this.refusals++;
+    // By itself, before it says so.
+    if (this.#sqlite.inTransaction) this.#sqlite.exec('ROLLBACK');
     throw Object.assign(new Error('database or disk is full'), { name: 'SqliteError', code: 'SQLITE_FULL' });
   }
 }
