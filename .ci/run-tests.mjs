@@ -24,7 +24,8 @@ if (kinds.length === 0 || unknown.length > 0) {
   );
   process.exit(2);
 }
-const atOnce = Math.min(kinds.length, Number(process.env.DROVER_TEST_AT_ONCE) || Math.min(2, availableParallelism()));
+const wanted = Number(process.env.DROVER_TEST_AT_ONCE) || Math.min(2, availableParallelism());
+const atOnce = Math.max(1, Math.min(kinds.length, wanted));
 const scratch = mkdtempSync(join(tmpdir(), 'drover-tests-'));
 const total = { passed: 0, failed: 0, skipped: 0 };
 const lines = [];

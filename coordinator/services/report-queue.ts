@@ -21,9 +21,9 @@ interface Lane {
   kind: Kind;
 }
 
-/** The most that is committed in one transaction, in reports; a chunk of output counts for each 4 KiB of it. */
+/** The most that is committed in one transaction, in reports; a chunk of output counts for each 4,096 characters of its base64. */
 const MAX_BATCH = 2_000;
-const CHUNK_UNIT_BYTES = 4_096;
+const CHARACTERS_PER_REPORT = 4_096;
 /** Failures in a row after which what one host says is committed apart. */
 const FAILURES_OF_ONE = 3;
 /** From this many on, hosts are not counted any more. */
@@ -182,7 +182,7 @@ function weightOf({ items, running }: Delivery): number {
 }
 
 function weightOfChunk({ chunk }: QueuedChunk): number {
-  return Math.max(1, Math.ceil(chunk.data.length / CHUNK_UNIT_BYTES));
+  return Math.max(1, Math.ceil(chunk.data.length / CHARACTERS_PER_REPORT));
 }
 
 function weightOfBatch({

@@ -90,7 +90,7 @@ type QueuedDelivery = Delivery & { journal: Journal; condition: Condition | null
 
 /** Beyond this many queued reports a flush does not wait for its window. */
 const FULL_BATCH = 500;
-/** The most reports, and pieces of 4 KiB of output, that may wait; the hub stops reading beyond. */
+/** The most that may wait, in reports as the queue counts them; the hub stops reading beyond. */
 const MAX_QUEUED = 20_000;
 /** A batch of more deliveries than this is a fleet at work: the window then grows with the time that commits take. */
 const BUSY_DELIVERIES = 16;
