@@ -97,8 +97,7 @@ const LATE_FINISH = `UPDATE targets SET message = substr(coalesce(message, '') |
 // A success of any deployment mends what scale-out had given up. One of the fleet's own also takes the place of bringing the
 // host in: that would take it to the old revision, out of service beside the deployment that counts on it.
 const UPDATE_GROUP_HOST = `UPDATE group_hosts SET revision_id = ?, instance_health = ?, last_deployment_id = ?,
-    converge = CASE WHEN ? = 'Succeeded' AND (converge = 'failed' OR (converge = 'entering' AND ?))
-      THEN NULL ELSE converge END
+    converge = CASE WHEN (converge = 'failed' AND ?) OR (converge = 'entering' AND ?) THEN NULL ELSE converge END
   WHERE group_id = ? AND host_id = ?`;
 
 // The first commit of a new journal takes the place of the one before, whatever its numbers were.
@@ -111,6 +110,12 @@ const ACKNOWLEDGE = `INSERT INTO host_sequences (host_id, journal_id, acknowledg
 const ADD_COUNTS = `UPDATE deployments SET count_in_progress = count_in_progress - ?, count_succeeded = count_succeeded + ?,
     count_failed = count_failed + ?, count_skipped = count_skipped + ?, version = version + 1, change_sequence = ?
   WHERE id = ?`;
+
+// What the group has sent the host since, and has not been told of.
+const TELL_THOSE_SENT_SINCE = `UPDATE targets SET was_healthy = ?
+  WHERE host_id = ? AND id <> ? AND (status = 'InProgress' OR late_end_until IS NOT NULL)
+    AND (SELECT group_id FROM deployments WHERE id = targets.deployment_id) = ?
+  RETURNING id, late_end_until IS NOT NULL AS isUntold`;
 
 const WAITING_FOR_HOST = `SELECT DISTINCT deployment_id AS id FROM targets WHERE host_id = ? AND status = 'Pending'`;
 
@@ -272,26 +277,28 @@ export async function writeBatch(
     if (target.status === 'Pending') return;
     // Skipped: the host was not touched, so its health and revision are what they were; what was given up is in doubt.
     const isHealthy = item.status === 'Succeeded' || (item.status === 'Skipped' && target.wasHealthy);
+    const isInDoubt =
+      item.status !== 'Skipped' &&
+      target.status !== 'InProgress' &&
+      (await tellThoseSentSince(hostId, target, isHealthy));
     if (item.status !== 'Skipped' || target.isUntold) {
       if (!target.isMember) goneOver.push({ groupId: target.groupId, application: target.application, hostId });
-      groupHosts.push([
-        item.installedRevisionId,
-        healthAfter(isHealthy, item),
-        target.deploymentId,
-        item.status,
-        // A late one tells of a deployment that has gone on without the host.
-        target.status === 'InProgress' && target.creator !== 'autoscaling' ? 1 : 0,
-        target.groupId,
-        hostId,
-      ]);
+      const isMended = item.status === 'Succeeded' || (isHealthy && item.installedRevisionId === target.revisionId);
+      if (!isInDoubt)
+        groupHosts.push([
+          item.installedRevisionId,
+          healthAfter(isHealthy, item),
+          target.deploymentId,
+          isMended ? 1 : 0,
+          // A late one tells of a deployment that has gone on without the host.
+          item.status === 'Succeeded' && target.status === 'InProgress' && target.creator !== 'autoscaling' ? 1 : 0,
+          target.groupId,
+          hostId,
+        ]);
     }
     outcome.changed.add(target.deploymentId);
     // What the group has begun meanwhile has it as out of service, and still to come.
-    if (
-      isHealthy &&
-      (target.isUntold ||
-        (target.creator === 'autoscaling' && target.status === 'InProgress' && item.status === 'Succeeded'))
-    )
+    if (isHealthy && (target.isUntold || (target.creator === 'autoscaling' && target.status === 'InProgress')))
       await updatePendingHealth(tx, target.groupId, [hostId], true);
     if (target.status !== 'InProgress') {
       lateFinishes.push([
@@ -318,6 +325,22 @@ export async function writeBatch(
     outcome.wake.add(target.deploymentId);
     noteEnd(target, item.status);
     await wakeWaiting(hostId);
+  }
+
+  /**
+   * What a host tells late is what it was before the group sent it anything since: where it tells next that this never began, it is that again.
+   * True when that has been given up, too: it may have begun, so that what the host is like now stays in doubt.
+   */
+  async function tellThoseSentSince(hostId: string, late: TargetFacts, isHealthy: boolean): Promise<boolean> {
+    const since = await tx.selectRaw<{ id: number; isUntold: number }>(TELL_THOSE_SENT_SINCE, [
+      isHealthy ? 1 : 0,
+      hostId,
+      late.id,
+      late.groupId,
+    ]);
+    const ids = new Set(since.map(({ id }) => id));
+    for (const target of targets.values()) if (target !== null && ids.has(target.id)) target.wasHealthy = isHealthy;
+    return since.some(({ isUntold }) => isUntold === 1);
   }
 
   /** For triggers, which know no skipped host. */

@@ -53,6 +53,8 @@ export interface WorldHost {
   ends: Map<string, Report>;
   /** Reports that are not acknowledged: sent again on every connection. */
   outbox: Report[];
+  /** What has been sent to it while its disk hangs; null while that does not. */
+  unread: CoordinatorMessage[] | null;
 }
 
 /**
@@ -80,6 +82,10 @@ export interface EngineWorld {
   ): Promise<WorldHost>;
   connect(host: WorldHost): Promise<void>;
   disconnect(host: WorldHost): void;
+  /** Its disk hangs from now on: it takes up nothing that it is sent. */
+  hangDisk(host: WorldHost): void;
+  /** It takes up now what it was sent meanwhile, in that order. */
+  releaseDisk(host: WorldHost): void;
   /** A host that hangs ends its deployment now. */
   finish(host: WorldHost, deploymentId: string, outcome: 'succeed' | 'fail'): void;
   /** As an agent that an assignment, or the word to leave it, has reached once more. */
@@ -205,6 +211,10 @@ export async function createEngineWorld(seed = 7): Promise<EngineWorld> {
   }
 
   function receive(host: WorldHost, message: CoordinatorMessage): void {
+    if (host.unread !== null) {
+      host.unread.push(message);
+      return;
+    }
     if (message.kind === 'cancel') {
       // As the agent does: one that has begun goes on, one that has not is reported Skipped.
       if (host.held.has(message.deploymentId)) return;
@@ -306,6 +316,7 @@ export async function createEngineWorld(seed = 7): Promise<EngineWorld> {
         unfinished: new Map(),
         ends: new Map(),
         outbox: [],
+        unread: null,
       };
       hosts.set(host.id, host);
       await database.query
@@ -352,6 +363,14 @@ export async function createEngineWorld(seed = 7): Promise<EngineWorld> {
       host.isConnected = false;
       reports.closeJournal(host.id);
       presence.disconnected(host.id);
+    },
+    hangDisk(host) {
+      host.unread ??= [];
+    },
+    releaseDisk(host) {
+      const unread = host.unread ?? [];
+      host.unread = null;
+      for (const message of unread) receive(host, message);
     },
     finish,
     tellEndAgain,

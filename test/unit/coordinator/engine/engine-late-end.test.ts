@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { ALL_AT_ONCE, aFleet, deployed, ONE_AT_A_TIME } from '../../../support/engine-fleet.ts';
-import { createEngineWorld, type EngineWorld, type WorldHost } from '../../../support/engine-world.ts';
+import { ANN, createEngineWorld, type EngineWorld, type WorldHost } from '../../../support/engine-world.ts';
 
 describe('a host that was given up in the middle', () => {
   let world: EngineWorld;
@@ -154,5 +154,89 @@ describe('a host that was given up in the middle', () => {
     );
     const [target] = (await world.history.listTargets(second, { limit: 1 })).items;
     expect(target!.message!.match(/The host reported/g)).to.have.length(1);
+  });
+
+  describe('and is given up a second time before it has told how the first ended', () => {
+    let second: string;
+    let bringIn: string;
+    /** web-3 is back, and tells nothing, since its disk hangs: the good revision is sent to it again, and that is given up, too. */
+    beforeEach(async () => {
+      hosts[0]!.behaviour = hosts[1]!.behaviour = () => 'succeed';
+      second = (await deployed(world, '2', ALL_AT_ONCE)).id;
+      world.disconnect(hosts[2]!);
+      await world.run(330_000);
+      world.hangDisk(hosts[2]!);
+      await world.connect(hosts[2]!);
+      await world.run(330_000);
+      const [made] = await world.database.query
+        .selectFrom('deployments')
+        .select('id')
+        .where('creator', '=', 'autoscaling')
+        .execute();
+      bringIn = made!.id;
+      expect(await world.get(bringIn)).to.include({ status: 'InProgress' });
+      for (const host of hosts) host.behaviour = () => 'ignore';
+    });
+
+    const known = (host: WorldHost) =>
+      world.database.query
+        .selectFrom('group_hosts')
+        .select(['revision_id', 'instance_health'])
+        .where('host_id', '=', host.id)
+        .executeTakeFirst();
+
+    async function givenUpAgain(): Promise<void> {
+      await world.run(310_000);
+      expect(await world.get(bringIn)).to.include({ status: 'Failed' });
+    }
+
+    it('is in service when it tells that the first succeeded and that the second never began', async () => {
+      await givenUpAgain();
+      const third = await deployed(world, '3', ONE_AT_A_TIME);
+      world.finish(hosts[2]!, second, 'succeed');
+      world.releaseDisk(hosts[2]!);
+      await world.run(200);
+      expect(await known(hosts[2]!)).to.deep.equal({ revision_id: 'r-2', instance_health: 'Healthy' });
+      expect(await countedHealthy(third.id)).to.equal(3);
+    });
+
+    it('is so, too, when it is given up after it has told that the first succeeded', async () => {
+      world.finish(hosts[2]!, second, 'succeed');
+      await givenUpAgain();
+      const third = await deployed(world, '3', ONE_AT_A_TIME);
+      expect(await known(hosts[2]!), 'it may have begun').to.deep.equal({
+        revision_id: null,
+        instance_health: 'Unhealthy',
+      });
+      world.releaseDisk(hosts[2]!);
+      await world.run(200);
+      expect(await known(hosts[2]!)).to.deep.equal({ revision_id: 'r-2', instance_health: 'Healthy' });
+      expect(await countedHealthy(third.id)).to.equal(3);
+    });
+
+    it('is so, too, when the second is stopped and it tells that it never began', async () => {
+      const third = await deployed(world, '3', ONE_AT_A_TIME);
+      await world.deployments.stop(bringIn, { reason: '' }, ANN);
+      world.finish(hosts[2]!, second, 'succeed');
+      world.releaseDisk(hosts[2]!);
+      await world.run(200);
+      expect(await known(hosts[2]!)).to.deep.equal({ revision_id: 'r-2', instance_health: 'Healthy' });
+      expect(await countedHealthy(third.id)).to.equal(3);
+    });
+
+    it('stays in doubt while only the first is told: the second may have begun', async () => {
+      await givenUpAgain();
+      world.finish(hosts[2]!, second, 'succeed');
+      await world.run(200);
+      expect(await known(hosts[2]!)).to.deep.equal({ revision_id: null, instance_health: 'Unhealthy' });
+    });
+
+    it('is broken when it tells that the first failed and that the second never began', async () => {
+      await givenUpAgain();
+      world.finish(hosts[2]!, second, 'fail');
+      world.releaseDisk(hosts[2]!);
+      await world.run(200);
+      expect(await known(hosts[2]!)).to.deep.equal({ revision_id: 'r-2', instance_health: 'Unhealthy' });
+    });
   });
 });
