@@ -81,6 +81,35 @@ export const OWED_SCENES: Readonly<Record<string, Scene>> = {
       },
     ];
   },
+  /**
+   * Two hosts are lost in a deployment, and back, and their disks hang. One has ended it well, and cannot tell; the good revision is sent to it
+   * again, which is given up, too. When it can tell at last a deployment is under way, and the other host is still down.
+   */
+  'given-up-twice'(chance, plan) {
+    plan.hostLostAfterMs = 60_000;
+    plan.deploymentTimeoutMs = Math.max(plan.deploymentTimeoutMs, 900_000);
+    plan.machines = Math.max(plan.machines, 4);
+    const first = extraRevision(plan, 'none');
+    const second = extraRevision(plan, 'none');
+    const ms = atTheEnd(plan, 540_000);
+    const hangsMs = chance.whole(210_000, 400_000);
+    const isLost = (nth: number, delayMs: number, forMs: number) => {
+      const trigger = since(ms, 'host-began', nth, delayMs);
+      return [
+        { trigger, action: cut([-1], 70_000) },
+        { trigger, action: { kind: 'disk-hangs' as const, machine: -1, ms: forMs } },
+      ];
+    };
+    return [
+      at(ms, { ...deploy(chance), revision: first, configName: ALL_AT_ONCE }),
+      ...isLost(1, chance.whole(500, 1_200), hangsMs),
+      ...isLost(2, chance.whole(0, 600), 450_000),
+      {
+        trigger: since(ms, 'host-began', 1, hangsMs - chance.whole(0, 9_000)),
+        action: { ...deploy(chance), revision: second, configName: ONE_AT_A_TIME },
+      },
+    ];
+  },
   /** A deployment is stopped with hosts in progress, and some of those whose turn did not come leave the group and come back meanwhile. */
   'skipped-and-back'(chance, plan) {
     largeFleet(chance, plan, 'none');

@@ -52,6 +52,15 @@ export const OWED_MUTANTS: readonly Mutant[] = [
     ['own.id IS NULL AND d.already_current_hosts > 0', 'own.id IS NULL AND d.already_current_hosts < 0'],
   ),
   one(
+    'given-up-twice-as-planned',
+    'a host that was given up twice, and never began the second, is what it was known as before it told of the first',
+    'coordinator/services/report-batch.ts',
+    [
+      "      item.status !== 'Skipped' &&\n      target.status !== 'InProgress' &&\n      (await",
+      "      item.status === 'Skipped' &&\n      target.status === 'Pending' &&\n      (await",
+    ],
+  ),
+  one(
     'brought-in-is-left-alone',
     'hosts that run the good revision count as in service in a rollback while they are brought in',
     'coordinator/engine/rollback-deployment.ts',
