@@ -122,6 +122,36 @@ describe('a host that has gone over to another group of its application', () => 
       expect(world.faults).to.deep.equal([]);
     });
 
+  it('is brought in there again, too, when it is one of several that follow on there, which end after that', async () => {
+    const inCanary = world.hosts.get('h-web-4')!;
+    inCanary.behaviour = () => 'hang';
+    const canary = await deployed(world, '2', CANARY);
+    const prod = await deployed(world, '2', ONE_AT_A_TIME);
+    const [first, goneOver] = hosts as [WorldHost, WorldHost];
+    await world.retag(goneOver, { role: 'canary' });
+    const joined = await world.addHost('web-5', { tags: { role: 'canary' }, behaviour: goneOver.behaviour });
+    await world.run(200);
+    world.finish(inCanary, canary.id, 'succeed');
+    await world.run(200);
+    const followOn = goneOver.started.at(-1)!;
+    expect(await world.get(followOn)).to.include({ creator: 'CodeDeployAutoUpdate', revisionLabel: '2' });
+    world.finish(goneOver, followOn, 'succeed');
+    await world.run(200);
+    world.finish(first, prod.id, 'succeed');
+    await world.run(200);
+    world.finish(goneOver, prod.id, 'succeed');
+    await world.run(200);
+    world.finish(joined, followOn, 'succeed');
+    await world.run(10_000);
+    expect(await world.get(followOn)).to.include({ status: 'Succeeded' });
+    const last = goneOver.started.at(-1)!;
+    expect(await world.get(last)).to.include({ creator: 'autoscaling', deploymentGroup: 'canary' });
+    world.finish(goneOver, last, 'succeed');
+    await world.run(200);
+    expect((await world.readiness.of(goneOver.id)).isReady).to.equal(true);
+    expect(world.faults).to.deep.equal([]);
+  });
+
   it('is brought in there again when it was lost in an earlier deployment after that', async () => {
     const id = await reached();
     world.disconnect(host);
