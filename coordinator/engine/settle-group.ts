@@ -56,9 +56,9 @@ async function oweUnreachedTargets(tx: DatabaseTransaction, row: DeploymentRow):
 /**
  * The hosts of a deployment that the group owed them: in service, behind when the group has moved on meanwhile, or failed,
  * which is left to an operator: trying again by itself would be a loop. Those that could not be reached stay owed, and those
- * whose turn did not come since another one failed; a stop is an operator's word for all of them. A group that leaves outdated hosts alone
- * has none behind. And one that has come to something else since this deployment ended there (set back, or reached by a group that it has left)
- * is owed what follows from that.
+ * whose turn did not come since another one failed; a stop is an operator's word for all of them, but for one that serves the revision all
+ * the same. A group that leaves outdated hosts alone has none behind. And one that has come to something else since this deployment ended
+ * there (set back, or reached by a group that it has left) is owed what follows from that.
  */
 async function settleOwedHosts(tx: DatabaseTransaction, row: DeploymentRow): Promise<void> {
   const group = await tx.query
@@ -72,14 +72,20 @@ async function settleOwedHosts(tx: DatabaseTransaction, row: DeploymentRow): Pro
     `UPDATE group_hosts SET converge = CASE
        WHEN t.status = 'Skipped' AND ? = 'Failed' THEN converge
        WHEN t.status <> 'Skipped' AND t.deployment_id IS DISTINCT FROM group_hosts.last_deployment_id THEN converge
-       WHEN t.status <> 'Succeeded' THEN 'failed'
+       WHEN t.status <> 'Succeeded' AND NOT (
+         t.status = 'Skipped' AND group_hosts.instance_health = 'Healthy' AND group_hosts.revision_id = ?) THEN 'failed'
        WHEN (SELECT last_good_revision_id FROM deployment_groups WHERE id = group_hosts.group_id) = ? THEN NULL
        ELSE ? END
      FROM targets t
      WHERE t.deployment_id = ? AND t.host_id = group_hosts.host_id AND group_hosts.group_id = ?
        AND group_hosts.host_id IN (SELECT host_id FROM targets WHERE deployment_id = ?)
        AND coalesce(t.error_code, '') NOT IN ('HOST_OFFLINE', 'HOST_LOST')`,
-    [[row.status, row.revision_id, leavesAlone ? null : 'behind', row.id, row.group_id, row.id]],
+    [
+      [
+        ...[row.status, row.revision_id, row.revision_id, leavesAlone ? null : 'behind'],
+        ...[row.id, row.group_id, row.id],
+      ],
+    ],
   );
 }
 

@@ -117,6 +117,12 @@ const TELL_THOSE_SENT_SINCE = `UPDATE targets SET was_healthy = ?
     AND (SELECT group_id FROM deployments WHERE id = targets.deployment_id) = ?
   RETURNING id, late_end_until IS NOT NULL AS isUntold`;
 
+// A host that has just told that it is in service with a revision is not brought that one: it would leave service for it.
+const STOP_BRINGING_IN = `UPDATE deployments SET stop_requested_at = ?, version = version + 1, change_sequence = ?,
+    stop_requested_by = 'the coordinator, since the host has told that it has the revision'
+  WHERE is_active = 1 AND creator = 'autoscaling' AND stop_requested_at IS NULL AND group_id = ? AND revision_id = ?
+    AND id IN (SELECT deployment_id FROM targets WHERE host_id = ? AND status = 'Pending')`;
+
 const WAITING_FOR_HOST = `SELECT DISTINCT deployment_id AS id FROM targets WHERE host_id = ? AND status = 'Pending'`;
 
 /**
@@ -301,6 +307,10 @@ export async function writeBatch(
     if (isHealthy && (target.isUntold || (target.creator === 'autoscaling' && target.status === 'InProgress')))
       await updatePendingHealth(tx, target.groupId, [hostId], true);
     if (target.status !== 'InProgress') {
+      if (isHealthy && !isInDoubt)
+        await tx.executeMany(STOP_BRINGING_IN, [
+          [now, changes.next(), target.groupId, item.installedRevisionId, hostId],
+        ]);
       lateFinishes.push([
         `The host reported ${item.status} afterwards, at ${new Date(now).toISOString()}.`,
         changes.next(),

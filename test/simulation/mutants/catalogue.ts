@@ -179,7 +179,7 @@ export const MUTANTS: readonly Mutant[] = [
     'tries-for-ever',
     'a host on which scale-out fails is deployed to without end',
     'coordinator/engine/settle-group.ts',
-    ["WHEN t.status <> 'Succeeded' THEN 'failed'", "WHEN t.status <> 'Succeeded' THEN 'entering'"],
+    ["group_hosts.revision_id = ?) THEN 'failed'", "group_hosts.revision_id = ?) THEN 'entering'"],
   ),
   one('given-up-hosts-are-trusted', 'what a lost host ran last counts as known', 'coordinator/engine/commit.ts', [
     "if (decision.from === 'InProgress') await doubtHost(commit, decision.targetId);",

@@ -156,6 +156,39 @@ describe('a host that was given up in the middle', () => {
     expect(target!.message!.match(/The host reported/g)).to.have.length(1);
   });
 
+  it('is not brought what it has told that it has while that waited for a deployment of another group', async () => {
+    await world.addGroup('other', { selection: { tagFilters: [], hostNames: ['web-3'] } });
+    const host = hosts[2]!;
+    hosts[0]!.behaviour = hosts[1]!.behaviour = () => 'succeed';
+    const second = await deployed(world, '2', ALL_AT_ONCE);
+    world.disconnect(host);
+    await world.run(330_000);
+    world.hangDisk(host);
+    await world.connect(host);
+    const other = await deployed(world, '3', { ...ALL_AT_ONCE, deploymentGroup: 'other' });
+    await world.run(330_000);
+    const bringIn = await world.database.query
+      .selectFrom('targets')
+      .innerJoin('deployments', 'deployments.id', 'targets.deployment_id')
+      .select(['deployment_id as id', 'targets.status'])
+      .where('creator', '=', 'autoscaling')
+      .executeTakeFirstOrThrow();
+    expect(bringIn.status).to.equal('Pending');
+    world.finish(host, second.id, 'succeed');
+    world.releaseDisk(host);
+    world.finish(host, other.id, 'succeed');
+    await world.run(200);
+    expect(host.started).to.not.include(bringIn.id);
+    expect(await world.get(bringIn.id)).to.include({ status: 'Stopped' });
+    const owed = await world.database.query
+      .selectFrom('group_hosts')
+      .select('converge')
+      .where('host_id', '=', host.id)
+      .execute();
+    expect(owed).to.deep.equal([{ converge: null }, { converge: null }]);
+    expect(world.faults).to.deep.equal([]);
+  });
+
   describe('and is given up a second time before it has told how the first ended', () => {
     let second: string;
     let bringIn: string;
