@@ -71,6 +71,18 @@ export function fitsLocation(asked: RevisionLocation, stored: RevisionLocation):
   );
 }
 
+/**
+ * First and last text that {@link storedLocation} may have made of a location that {@link fitsLocation fits}, in the order of their
+ * characters: others are between them, so that those have to be asked.
+ */
+export function rangeOfFitting(asked: RevisionLocation): [from: string, to: string] {
+  const exact = storedLocation(asked);
+  if (asked.kind !== 's3') return [exact, exact];
+  const common = storedLocation({ ...asked, version: null, etag: null }).replace(/"version":null,"etag":null}$/, '');
+  // All that follows in one is `"version":`, and `#` comes behind `"`.
+  return [common, `${common}#`];
+}
+
 /** A bundle that Drover itself keeps, as an object in a bucket, so that every revision has a location. */
 export function ownLocation(
   bucket: string,

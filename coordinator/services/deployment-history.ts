@@ -43,12 +43,13 @@ export function createDeploymentHistory(parts: { database: Database }): Deployme
 
   async function targetRow(deploymentId: string, host: string): Promise<TargetRow> {
     await deploymentRow(query, deploymentId);
-    const row = await query
-      .selectFrom('targets')
-      .selectAll()
-      .where('deployment_id', '=', deploymentId)
-      .where((e) => e.or([e('host_id', '=', host), e('host_name', '=', host)]))
-      .executeTakeFirst();
+    const ofDeployment = query.selectFrom('targets').selectAll().where('deployment_id', '=', deploymentId);
+    const named = query.selectFrom('hosts').select('id').where('name', '=', host);
+    // Only who was forgotten since has to be looked for by the name that the target has: no index has that.
+    const row =
+      (await ofDeployment.where('host_id', '=', host).executeTakeFirst()) ??
+      (await ofDeployment.where('host_id', '=', named).executeTakeFirst()) ??
+      (await ofDeployment.where('host_name', '=', host).executeTakeFirst());
     if (row === undefined)
       throw new AppError('not_found', `${host} is no target of ${deploymentId}`, {
         details: { noun: 'target' },

@@ -12,6 +12,7 @@ import {
   ownLocation,
   parseStoredLocation,
   type RevisionLocation,
+  rangeOfFitting,
   storedLocation,
 } from '../domain/revision-location.ts';
 import type { Database } from '../storage/database.ts';
@@ -35,6 +36,20 @@ export interface LocatedRevision {
   registeredAt: number;
   /** Groups whose last good revision it is. */
   deploymentGroups: string[];
+}
+
+/** Where a revision is registered, or, of what was pushed to Drover alone, its place in Drover's own bucket. */
+interface RegisteredPlace {
+  revisionId: string;
+  /** As {@link storedLocation} writes it. */
+  location: string;
+  description: string;
+  registeredAt: number;
+}
+
+interface UsedAt {
+  firstUsedAt: number | null;
+  lastUsedAt: number | null;
 }
 
 interface Parts {
@@ -118,33 +133,34 @@ export function createRevisionLocations({ database, clock, revisions, locate, ow
 
     /** One for each location, in their order; null where nothing is registered. */
     async find(application: string, locations: readonly RevisionLocation[]): Promise<(LocatedRevision | null)[]> {
-      const all = await allOf(application);
-      return locations.map((asked) => {
-        const fitting = all.filter((one) => fitsLocation(asked, one.location));
-        const ownDigest = asked.kind === 's3' && asked.bucket === ownBucket ? digestInKey(asked.key) : null;
-        return (
-          fitting.sort((a, b) => b.registeredAt - a.registeredAt)[0] ??
-          all.find((one) => ownDigest !== null && one.revision.digest === ownDigest) ??
-          null
-        );
-      });
+      await applicationRow(database.query, application);
+      const found: (LocatedRevision | null)[] = [];
+      for (const asked of locations) {
+        const place = (await newestFitting(application, asked)) ?? (await inOwnBucket(application, asked));
+        found.push(place === null ? null : ((await toLocated(application, [place]))[0] ?? null));
+      }
+      return found;
     },
 
     /** A page of them. @throws AppError `not_found` for the application, `invalid` for a cursor that is none */
     async list(application: string, filter: LocationFilter, page: { cursor: string | undefined; limit: number }) {
+      await applicationRow(database.query, application);
       const after = decodeCursor(placeCursor, page.cursor);
       const direction = filter.isDescending ? -1 : 1;
-      const rows = (await allOf(application))
-        .filter((one) => fitsFilter(one, filter))
+      const deployed = filter.deployed === 'ignore' ? null : await groupsByRevision(application);
+      const found = (await placesOf(application))
+        .filter((one) => deployed === null || deployed.has(one.revisionId) === (filter.deployed === 'include'))
+        .filter((one) => fitsFilter(one.location, filter))
         .map((one) => ({ one, place: placeOf(one, filter.sortBy) }))
         .filter(({ place }) => after === null || direction * comparePlaces(place, after) > 0)
         .sort((a, b) => direction * comparePlaces(a.place, b.place));
-      return toPage(
-        rows.slice(0, page.limit + 1),
+      const { items, nextCursor } = toPage(
+        found.slice(0, page.limit + 1),
         page.limit,
         ({ one }) => one,
         ({ place }) => place,
       );
+      return { items: await toLocated(application, items), nextCursor };
     },
 
     /** Where revisions come from, by their ids: the newest location of each, Drover's own bucket when it has no other. */
@@ -252,49 +268,121 @@ export function createRevisionLocations({ database, clock, revisions, locate, ow
     });
   }
 
-  async function allOf(application: string): Promise<LocatedRevision[]> {
-    await applicationRow(database.query, application);
+  /** What is registered at the place, by the index: all that fit begin with the same text, up to what is left out. */
+  async function newestFitting(application: string, asked: RevisionLocation): Promise<RegisteredPlace | null> {
+    const [from, to] = rangeOfFitting(asked);
+    const rows = await database.query
+      .selectFrom('revision_locations')
+      .selectAll()
+      .where('application', '=', application)
+      .where('location', '>=', from)
+      .where('location', '<=', to)
+      .orderBy('registered_at', 'desc')
+      .execute();
+    const newest = rows.find((row) => fitsLocation(asked, parseStoredLocation(row.location)));
+    return newest === undefined ? null : registeredPlace(newest);
+  }
+
+  /** Also by the name of a bundle that Drover keeps, where the revision is registered elsewhere as well. */
+  async function inOwnBucket(application: string, asked: RevisionLocation): Promise<RegisteredPlace | null> {
+    const digest = asked.kind === 's3' && asked.bucket === ownBucket ? digestInKey(asked.key) : null;
+    if (digest === null) return null;
+    const { query } = database;
+    const row = await query
+      .selectFrom('revisions')
+      .selectAll()
+      .where('application', '=', application)
+      .where('digest', '=', digest)
+      .executeTakeFirst();
+    if (row === undefined) return null;
+    const newest = await query
+      .selectFrom('revision_locations')
+      .selectAll()
+      .where('revision_id', '=', row.id)
+      .where('application', '=', application)
+      .orderBy('registered_at', 'desc')
+      .limit(1)
+      .executeTakeFirst();
+    return newest === undefined ? ownPlace(row) : registeredPlace(newest);
+  }
+
+  /** All places of the newest revisions, with no more of each than a list is ordered and chosen by. */
+  async function placesOf(application: string): Promise<(RegisteredPlace & UsedAt)[]> {
     const { query } = database;
     const rows = await query
       .selectFrom('revisions')
-      .selectAll()
+      .select([
+        'id',
+        'application',
+        'digest',
+        'bundle_type',
+        'description',
+        'registered_at',
+        'first_used_at',
+        'last_used_at',
+      ])
       .where('application', '=', application)
       .orderBy('registered_at', 'desc')
       .orderBy('id')
       .limit(MAX_LISTED)
       .execute();
-    const places = await query
+    const registered = new Map<string, RegisteredPlace[]>();
+    for (const place of await query
       .selectFrom('revision_locations')
       .selectAll()
       .where('application', '=', application)
-      .orderBy('registered_at', 'desc')
-      .execute();
-    const groups = await query
+      .execute()) {
+      const own = registered.get(place.revision_id) ?? [];
+      registered.set(place.revision_id, own);
+      own.push(registeredPlace(place));
+    }
+    return rows.flatMap((row) => {
+      const used = { firstUsedAt: row.first_used_at, lastUsedAt: row.last_used_at };
+      return (registered.get(row.id) ?? [ownPlace(row)]).map((place) => ({ ...place, ...used }));
+    });
+  }
+
+  async function groupsByRevision(application: string): Promise<Map<string, string[]>> {
+    const groups = await database.query
       .selectFrom('deployment_groups')
-      .select(['name', 'last_good_revision_id'])
+      .select(['name', 'last_good_revision_id as revisionId'])
       .where('application', '=', application)
       .where('last_good_revision_id', 'is not', null)
       .orderBy('name')
       .execute();
-    return rows.flatMap((row) => {
-      const revision = toRevision(row);
-      const deploymentGroups = groups.filter((one) => one.last_good_revision_id === row.id).map((one) => one.name);
-      const own = places.filter((place) => place.revision_id === row.id);
-      const common = { revision, deploymentGroups };
-      if (own.length === 0) {
-        const { description, registeredAt } = revision;
-        return [{ ...common, location: ownLocationOf(row), description, registeredAt }];
-      }
-      return own.map((place) => ({
-        ...common,
-        location: parseStoredLocation(place.location),
-        description: place.description,
-        registeredAt: place.registered_at,
-      }));
+    const byRevision = new Map<string, string[]>();
+    for (const { name, revisionId } of groups)
+      if (revisionId !== null) byRevision.set(revisionId, [...(byRevision.get(revisionId) ?? []), name]);
+    return byRevision;
+  }
+
+  /** In their order, without those whose revision is gone meanwhile. */
+  async function toLocated(application: string, places: readonly RegisteredPlace[]): Promise<LocatedRevision[]> {
+    if (places.length === 0) return [];
+    const ids = [...new Set(places.map(({ revisionId }) => revisionId))];
+    const rows = await database.query.selectFrom('revisions').selectAll().where('id', 'in', ids).execute();
+    const byId = new Map(rows.map((row) => [row.id, toRevision(row)]));
+    const groups = await groupsByRevision(application);
+    return places.flatMap(({ revisionId, location, description, registeredAt }) => {
+      const revision = byId.get(revisionId);
+      if (revision === undefined) return [];
+      const deploymentGroups = groups.get(revisionId) ?? [];
+      return [{ revision, location: parseStoredLocation(location), description, registeredAt, deploymentGroups }];
     });
   }
 
-  function ownLocationOf(row: RevisionRow): RevisionLocation {
+  function ownPlace(
+    row: Pick<RevisionRow, 'id' | 'application' | 'digest' | 'bundle_type' | 'description' | 'registered_at'>,
+  ): RegisteredPlace {
+    return {
+      revisionId: row.id,
+      location: storedLocation(ownLocationOf(row)),
+      description: row.description,
+      registeredAt: row.registered_at,
+    };
+  }
+
+  function ownLocationOf(row: Pick<RevisionRow, 'application' | 'digest' | 'bundle_type'>): RevisionLocation {
     return ownLocation(ownBucket, { application: row.application, digest: row.digest, bundleType: row.bundle_type });
   }
 }
@@ -304,10 +392,15 @@ export type RevisionLocations = ReturnType<typeof createRevisionLocations>;
 const placeCursor = z.tuple([z.number(), z.string(), z.string()]);
 type Place = z.infer<typeof placeCursor>;
 
-function placeOf({ revision, location, registeredAt }: LocatedRevision, sortBy: LocationFilter['sortBy']): Place {
-  const usedAt = { firstUsedTime: revision.firstUsedAt, lastUsedTime: revision.lastUsedAt };
-  const time = sortBy === 'firstUsedTime' || sortBy === 'lastUsedTime' ? (usedAt[sortBy] ?? 0) : registeredAt;
-  return [time, revision.id, storedLocation(location)];
+function placeOf(one: RegisteredPlace & UsedAt, sortBy: LocationFilter['sortBy']): Place {
+  const usedAt = { firstUsedTime: one.firstUsedAt, lastUsedTime: one.lastUsedAt };
+  const time = sortBy === 'firstUsedTime' || sortBy === 'lastUsedTime' ? (usedAt[sortBy] ?? 0) : one.registeredAt;
+  return [time, one.revisionId, one.location];
+}
+
+function registeredPlace(row: RevisionLocationRow): RegisteredPlace {
+  const { revision_id: revisionId, location, description, registered_at: registeredAt } = row;
+  return { revisionId, location, description, registeredAt };
 }
 
 function comparePlaces(a: Place, b: Place): number {
@@ -316,9 +409,9 @@ function comparePlaces(a: Place, b: Place): number {
   return a[2] === b[2] ? 0 : a[2] < b[2] ? -1 : 1;
 }
 
-function fitsFilter({ location, deploymentGroups }: LocatedRevision, filter: LocationFilter): boolean {
-  if (filter.bucket !== undefined && (location.kind !== 's3' || location.bucket !== filter.bucket)) return false;
-  if (filter.keyPrefix !== undefined && (location.kind !== 's3' || !location.key.startsWith(filter.keyPrefix)))
-    return false;
-  return filter.deployed === 'ignore' || (filter.deployed === 'include') === deploymentGroups.length > 0;
+function fitsFilter(stored: string, { bucket, keyPrefix }: LocationFilter): boolean {
+  if (bucket === undefined && keyPrefix === undefined) return true;
+  const location = parseStoredLocation(stored);
+  if (location.kind !== 's3') return false;
+  return (bucket === undefined || location.bucket === bucket) && location.key.startsWith(keyPrefix ?? '');
 }

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
-import { type Behaviour, createEngineWorld, type EngineWorld } from '../../../support/engine-world.ts';
+import { isAppError } from '../../../../shared/core/errors.ts';
+import { type Behaviour, createEngineWorld, type EngineWorld, type WorldHost } from '../../../support/engine-world.ts';
 
 const failing =
   (label: string): Behaviour =>
@@ -26,6 +27,22 @@ describe('the engine', () => {
     await world.run(200);
     return world.get(id);
   }
+
+  it('tells of a host of a deployment by its id and by its name, also when it was forgotten and another one has the name', async () => {
+    const hosts = await aFleet(2);
+    const done = await deployed('1');
+    const [first, second] = hosts as [WorldHost, WorldHost];
+    for (const asked of [second.id, second.name])
+      expect(await world.history.getTarget(done.id, asked)).to.include({ hostId: second.id });
+    await world.forget(first);
+    await world.addHost('web-3');
+    await world.database.query.updateTable('hosts').set({ name: 'web-1' }).where('name', '=', 'web-3').execute();
+    for (const asked of [first.id, 'web-1'])
+      expect(await world.history.getTarget(done.id, asked)).to.include({ hostId: first.id });
+    expect(
+      isAppError(await world.history.getTarget(done.id, 'h-web-3').catch((error: unknown) => error), 'not_found'),
+    ).to.equal(true);
+  });
 
   it('deploys a revision to every host of the group', async () => {
     await aFleet(5);
