@@ -125,7 +125,7 @@ const LIVE: Readonly<Record<Exclude<Completes, 'context' | 'event' | 'path'>, Li
     if (!application) return [];
     const { items } = await client.listRevisions({ application, limit: 20 }, { signal });
     return [
-      { value: 'latest', description: 'the newest' },
+      { value: 'latest', description: 'what was pushed last' },
       ...items.map((one) => ({ value: one.label, description: one.description })),
     ];
   },

@@ -10,7 +10,7 @@ export interface RetentionSettings {
   /** History is kept this long, and the last ones of every group for ever. */
   deploymentDays: number;
   deploymentsPerGroup: number;
-  /** Revisions are kept this long after they were registered or used last, and the newest of every application for ever. */
+  /** Revisions are kept this long after they were pushed or used last, and those of every application that were pushed last for ever. */
   revisionDays: number;
   revisionsPerApplication: number;
   /** Tokens stay visible this long after they expired. */
@@ -230,7 +230,7 @@ export function createRetention(parts: {
         .selectFrom('revisions')
         .select('id')
         .where('application', '=', name)
-        .orderBy('registered_at', 'desc')
+        .orderBy('last_pushed_at', 'desc')
         .orderBy('id')
         .limit(settings.revisionsPerApplication)
         .execute();
@@ -239,7 +239,7 @@ export function createRetention(parts: {
       const { numDeletedRows } = await query
         .deleteFrom('revisions')
         .where('application', '=', name)
-        .where('registered_at', '<', unusedSince)
+        .where('last_pushed_at', '<', unusedSince)
         .where((where) => where.or([where('last_used_at', 'is', null), where('last_used_at', '<', unusedSince)]))
         .where('id', 'not in', kept)
         .where((where) =>

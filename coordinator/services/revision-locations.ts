@@ -55,7 +55,7 @@ interface UsedAt {
 interface Parts {
   database: Database;
   clock: Clock;
-  revisions: Pick<Revisions, 'registerStream'>;
+  revisions: Pick<Revisions, 'registerStream' | 'pushAgain'>;
   /** Looks at a location. @throws AppError `not_found`, `unavailable`, `invalid`, `not_implemented` when none is configured */
   locate(location: RevisionLocation, signal: AbortSignal): Promise<LocatedObject>;
   /** Name of the bucket in which Drover's own bundles appear. */
@@ -92,11 +92,11 @@ export function createRevisionLocations({ database, clock, revisions, locate, ow
       refuseReserved(application);
       await applicationRow(database.query, application);
       const own = await findOwn(application, location);
-      if (own !== null) return own;
+      if (own !== null) return revisions.pushAgain(application, own.id, caller);
       const known = isPinned(location) ? await findExact(application, location) : null;
       if (known !== null) {
         await note(application, location, { revisionId: known.id, description, etag: null });
-        return known;
+        return revisions.pushAgain(application, known.id, caller);
       }
       return fetchAndPin(application, location, description, caller, await locate(location, signal));
     },
@@ -322,7 +322,7 @@ export function createRevisionLocations({ database, clock, revisions, locate, ow
         'last_used_at',
       ])
       .where('application', '=', application)
-      .orderBy('registered_at', 'desc')
+      .orderBy('last_pushed_at', 'desc')
       .orderBy('id')
       .limit(MAX_LISTED)
       .execute();

@@ -51,27 +51,27 @@ export function createRevisions({ database, clock, randomness, store, fetchBundl
   }
 
   return {
-    /** The newest first. */
+    /** What was pushed last first, as `latest` means it: one that is pushed again goes to the beginning. */
     async list(application: string, query: z.output<Routes['listRevisions']['query']>) {
       const after = decodeCursor(newestCursor, query.cursor);
       await applicationRow(database.query, application);
       let select = database.query.selectFrom('revisions').selectAll().where('application', '=', application);
       if (query.digest !== undefined) select = select.where('digest', '=', query.digest);
       if (after !== null) {
-        const [registeredAt, id] = after;
+        const [pushedAt, id] = after;
         select = select.where((where) =>
           where.or([
-            where('registered_at', '<', registeredAt),
-            where.and([where('registered_at', '=', registeredAt), where('id', '>', id)]),
+            where('last_pushed_at', '<', pushedAt),
+            where.and([where('last_pushed_at', '=', pushedAt), where('id', '>', id)]),
           ]),
         );
       }
       const rows = await select
-        .orderBy('registered_at', 'desc')
+        .orderBy('last_pushed_at', 'desc')
         .orderBy('id')
         .limit(query.limit + 1)
         .execute();
-      return toPage(rows, query.limit, toRevision, (row) => [row.registered_at, row.id]);
+      return toPage(rows, query.limit, toRevision, (row) => [row.last_pushed_at, row.id]);
     },
 
     async get(application: string, reference: string): Promise<Revision> {
@@ -79,7 +79,8 @@ export function createRevisions({ database, clock, randomness, store, fetchBundl
     },
 
     /**
-     * A digest that the application has already answers with that revision, unchanged but for a type of archive that was said wrong.
+     * A digest that the application has already answers with that revision, unchanged but for a type of archive that was said wrong. It
+     * was pushed last from then on.
      * @throws AppError `not_found`, `conflict` for a label that another revision has and for the agent's application, `too_large`, `invalid` for other bytes
      */
     async upload(application: string, query: UploadQuery, bundle: Readable, caller: Caller): Promise<Revision> {
@@ -140,6 +141,14 @@ export function createRevisions({ database, clock, randomness, store, fetchBundl
       };
     },
 
+    /** For who knows that the bundle is here, and does not send it again. Errors as in `get`, and `conflict` for the agent's application. */
+    pushAgain(application: string, reference: string, caller: Caller): Promise<Revision> {
+      refuseReserved(application);
+      return database.transaction(async ({ query }) =>
+        notePush(query, await findRevision(query, application, reference), caller),
+      );
+    },
+
     /** The bundle itself goes with the next retention. @throws AppError `not_found`, `conflict` while it is counted on */
     delete(application: string, reference: string, caller: Caller): Promise<void> {
       return database.transaction(async ({ query }) => {
@@ -187,7 +196,7 @@ export function createRevisions({ database, clock, randomness, store, fetchBundl
     return database.transaction(async ({ query }) => {
       await applicationRow(query, application);
       const known = await byDigest(query, application, digest);
-      if (known !== undefined) return toRevision(known);
+      if (known !== undefined) return notePush(query, known, caller);
       await checkLabel(query, application, revision.label, digest);
       const now = clock.now();
       const row: RevisionRow = {
@@ -201,6 +210,7 @@ export function createRevisions({ database, clock, randomness, store, fetchBundl
         description: revision.description,
         registered_at: now,
         registered_by: callerName(caller),
+        last_pushed_at: now,
         first_used_at: null,
         last_used_at: null,
       };
@@ -214,6 +224,20 @@ export function createRevisions({ database, clock, randomness, store, fetchBundl
       });
       return toRevision(row);
     });
+  }
+
+  /** Who pushes it means to use it, and means it by `latest`. */
+  async function notePush(query: Queryable, row: RevisionRow, caller: Caller): Promise<Revision> {
+    const now = clock.now();
+    await query.updateTable('revisions').set({ last_pushed_at: now }).where('id', '=', row.id).execute();
+    await insertAudit(query, {
+      at: now,
+      caller,
+      action: 'revision.push',
+      subject: `${row.application}/${row.label}`,
+      details: { revisionId: row.id, digest: row.digest },
+    });
+    return toRevision({ ...row, last_pushed_at: now });
   }
 }
 export type Revisions = ReturnType<typeof createRevisions>;
@@ -241,7 +265,10 @@ async function checkLabel(
 ): Promise<void> {
   if (label === undefined) return;
   if (label === LATEST)
-    throw new AppError('invalid', `label: ${LATEST} always means the newest revision and cannot be a label`);
+    throw new AppError(
+      'invalid',
+      `label: ${LATEST} always means the revision that was pushed last and cannot be a label`,
+    );
   const other = await query
     .selectFrom('revisions')
     .select(['id', 'digest'])

@@ -20,6 +20,7 @@ import { transientUnits } from './migrations/0008-transient-units.ts';
 import { forgottenHosts } from './migrations/0009-forgotten-hosts.ts';
 import { lateEndTold } from './migrations/0010-late-end-told.ts';
 import { leftGroupHosts } from './migrations/0011-left-group-hosts.ts';
+import { retention } from './migrations/0012-retention.ts';
 import { SqliteTexts } from './sqlite-texts.ts';
 import type { Tables } from './tables.ts';
 
@@ -35,6 +36,7 @@ const MIGRATIONS = [
   forgottenHosts,
   lateEndTold,
   leftGroupHosts,
+  retention,
 ];
 /** Texts of statements are made by code, of which there are some hundred; lists of values make more, so there is a bound. */
 const MAX_PREPARED = 512;

@@ -40,6 +40,8 @@ export interface RevisionRow {
   description: string;
   registered_at: number;
   registered_by: string;
+  /** When these bytes were pushed or registered last, which is once or again and again. */
+  last_pushed_at: number;
   first_used_at: number | null;
   last_used_at: number | null;
 }

@@ -59,7 +59,7 @@ export const applicationRoutes = {
   listRevisions: defineRoute({
     method: 'GET',
     path: '/v1/applications/:application/revisions',
-    summary: 'List revisions, the newest first.',
+    summary: 'List revisions, what was pushed last first.',
     caller: 'viewer',
     params: applicationParams,
     query: z.strictObject({ ...pageQuery, digest: digest.optional() }),
@@ -69,7 +69,7 @@ export const applicationRoutes = {
   getRevision: defineRoute({
     method: 'GET',
     path: '/v1/applications/:application/revisions/:revision',
-    summary: 'One revision by id, label, digest prefix (8 digits or more) or `latest`.',
+    summary: 'One revision by id, label, digest prefix (8 digits or more) or `latest`, which was pushed last.',
     caller: 'viewer',
     params: revisionParams,
     reply: revision,
@@ -109,6 +109,16 @@ export const applicationRoutes = {
     reply: revision,
     status: 201,
     errors: ['not_found', 'conflict', 'too_large'],
+  }),
+  pushRevisionAgain: defineRoute({
+    method: 'POST',
+    path: '/v1/applications/:application/revisions/:revision/push',
+    summary: 'Push a revision again whose bundle is here: nothing is sent, and it is `latest` from then on.',
+    caller: 'deployer',
+    params: revisionParams,
+    reply: revision,
+    errors: ['not_found', 'conflict'],
+    isRepeatable: true,
   }),
   deleteRevision: defineRoute({
     method: 'DELETE',

@@ -32,6 +32,8 @@ export const revision = z.object({
   description: z.string().max(256),
   registeredAt: z.number().int(),
   registeredBy: z.string(),
+  /** When these bytes were pushed or registered last; the first time is `registeredAt`. Not told by coordinators that are older. */
+  lastPushedAt: z.number().int().optional(),
   firstUsedAt: z.number().int().nullable(),
   lastUsedAt: z.number().int().nullable(),
 });

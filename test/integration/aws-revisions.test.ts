@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { CodeDeploy, RevisionLocation } from '@aws-sdk/client-codedeploy';
 import { expect } from 'chai';
+import { sleep } from '../../shared/core/clock.ts';
+import { foregroundClock } from '../../shared/core/system-clock.ts';
 import { codeDeployClient, newAccessKey } from '../support/aws-tools.ts';
 import { startTestCoordinator, type TestCoordinator } from '../support/coordinator.ts';
 import { startS3, type TestS3 } from '../support/s3-server.ts';
@@ -221,5 +223,26 @@ describe("revisions by CodeDeploy's locations", function () {
     const wrongAgain = await deployed(at('app/archive', { bundleType: 'tar' }));
     expect(wrongAgain.revisionId).to.equal(right.revisionId);
     expect(await typeOf(wrongAgain), 'it is known what it is').to.include({ bundleType: 'zip' });
+  });
+
+  it('are latest once they are registered again, also where nothing is fetched for that', async () => {
+    const eTag = await s3.put('app/again.tgz', Buffer.from('again'));
+    await register(at('app/again.tgz', { eTag }));
+    const { digest } = (await coordinator.call('GET', '/v1/applications/web/revisions/latest')).body as {
+      digest: string;
+    };
+    const own = {
+      revisionType: 'S3',
+      s3Location: { bucket: 'drover', key: `${digest}.tgz`, bundleType: 'tgz' },
+    } as const;
+    for (const known of [at('app/again.tgz', { eTag }), own]) {
+      await sleep(foregroundClock, 2);
+      await s3.put('app/later.tgz', Buffer.from(`later than ${known.s3Location?.bucket}`));
+      await register(at('app/later.tgz'));
+      await sleep(foregroundClock, 2);
+      await register(known);
+      const latest = await coordinator.call('GET', '/v1/applications/web/revisions/latest');
+      expect(latest.body).to.have.property('digest', digest);
+    }
   });
 });

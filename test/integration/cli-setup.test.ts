@@ -59,15 +59,28 @@ describe('drover sets things up', function () {
       expect(headers['content-length']).to.equal(String(raw.length));
       const listing = spawnSync('tar', ['tzf', '-'], { input: raw, encoding: 'utf8' });
       expect(listing.stdout.trim().split('\n')).to.have.members(['appspec.yml', 'run.sh']);
-      api.on('GET /v1/applications/:application/revisions', page(aRevision({ digest: revision.digest })));
+      const known = aRevision({ digest: revision.digest });
+      api.on('GET /v1/applications/:application/revisions', page(known));
+      api.on('POST /v1/applications/:application/revisions/:revision/push', known);
       const again = await cli.run(['push', 'build', '--app', 'web']);
       expect(again.stdout).to.contain('known already, nothing was sent');
       expect(uploads()).to.have.lengthOf(1);
-      expect(api.requests.at(-1)?.query).to.include({ digest: revision.digest });
+      expect(api.requests.at(-2)?.query).to.include({ digest: revision.digest });
+      expect(api.requests.at(-1)?.path).to.equal(`/v1/applications/web/revisions/${known.id}/push`);
+    });
+
+    it('sends a bundle that was known and is removed just then', async () => {
+      acceptUploads();
+      api.on('GET /v1/applications/:application/revisions', page(aRevision({ label: '1.0' })));
+      const { exit, stdout } = await cli.run(['push', 'build', '--app', 'web', '--label', '1.0', '--json']);
+      expect(exit).to.equal(0);
+      expect(JSON.parse(stdout)).to.include({ isNew: true });
+      expect(uploads()).to.have.lengthOf(1);
     });
 
     it('says that a bundle which is known keeps its label, and never lets it pass for another one', async () => {
       api.on('GET /v1/applications/:application/revisions', page(aRevision({ label: '1.0' })));
+      api.on('POST /v1/applications/:application/revisions/:revision/push', aRevision({ label: '1.0' }));
       api.on('GET /v1/applications/:application/revisions/:revision', () => problem('not_found', 'no such revision'));
       const renamed = await cli.run(['push', 'build', '--app', 'web', '--label', '2.0']);
       expect(renamed.exit).to.equal(0);

@@ -3,6 +3,8 @@ import { once } from 'node:events';
 import { createServer, request as httpRequest, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
+import { sleep } from '../../shared/core/clock.ts';
+import { foregroundClock } from '../../shared/core/system-clock.ts';
 import { at, startTestCoordinator, type TestCoordinator, textAt } from '../support/coordinator.ts';
 import {
   connectWebSocket,
@@ -51,6 +53,38 @@ describe('revisions', () => {
     const again = await upload(bundle, `digest=${sha256(bundle)}&label=another`);
     expect(at(again.body, 'id')).to.equal(at(first.body, 'id'));
     expect(textAt(first.body, 'label')).to.contain(sha256(bundle).slice(0, 8));
+  });
+
+  it('are latest once they are pushed again, with their bytes or, where those are known to be here, without', async () => {
+    const [one, two] = [Buffer.from('good'), Buffer.from('bad')];
+    const latest = async () =>
+      at((await coordinator.call('GET', '/v1/applications/web/revisions/latest')).body, 'label');
+    const listed = async () =>
+      (at((await coordinator.call('GET', '/v1/applications/web/revisions')).body, 'items') as { label: string }[])
+        .map(({ label }) => label)
+        .slice(0, 2);
+    const nextMoment = () => sleep(foregroundClock, 2);
+    await upload(one, `digest=${sha256(one)}&label=good`);
+    await nextMoment();
+    await upload(two, `digest=${sha256(two)}&label=bad`);
+    expect(await latest()).to.equal('bad');
+
+    await nextMoment();
+    const again = await upload(one, `digest=${sha256(one)}`);
+    expect(await latest()).to.equal('good');
+    expect(at(again.body, 'lastPushedAt')).to.be.above(at(again.body, 'registeredAt') as number);
+    expect(await listed()).to.deep.equal(['good', 'bad']);
+
+    await nextMoment();
+    expect((await coordinator.call('POST', '/v1/applications/web/revisions/bad/push')).status).to.equal(200);
+    expect(await latest()).to.equal('bad');
+    expect(await listed()).to.deep.equal(['bad', 'good']);
+    const audit = await coordinator.call('GET', '/v1/audit?subject=web/bad');
+    expect((at(audit.body, 'items') as { action: string }[]).map(({ action }) => action)).to.deep.equal([
+      'revision.push',
+      'revision.register',
+    ]);
+    expect((await coordinator.call('POST', '/v1/applications/web/revisions/worse/push')).status).to.equal(404);
   });
 
   it('keep a label with the contents it was given to', async () => {

@@ -9,7 +9,7 @@ import { startScheduler } from '../../coordinator/scheduler/scheduler.ts';
 import { createRetention, type RetentionSettings } from '../../coordinator/services/retention.ts';
 import type { Database } from '../../coordinator/storage/database.ts';
 import { openSqlite } from '../../coordinator/storage/sqlite.ts';
-import type { DeploymentRow } from '../../coordinator/storage/tables.ts';
+import type { DeploymentRow, RevisionRow } from '../../coordinator/storage/tables.ts';
 import { sleep } from '../../shared/core/clock.ts';
 import { isAppError } from '../../shared/core/errors.ts';
 import { silentLogger } from '../../shared/core/logger.ts';
@@ -230,6 +230,16 @@ describe('retention', () => {
     expect(await ids('revisions')).to.deep.equal(['r-deploying', 'r-good', 'r-installed', 'r-newest', 'r-used-lately']);
   });
 
+  it('keeps a revision that was pushed again lately, however long ago it was registered', async () => {
+    await addRevision('r-unused', { registered_at: daysAgo(60) });
+    await addRevision('r-pushed-again', { registered_at: daysAgo(400), last_pushed_at: daysAgo(49) });
+    await addRevision('r-newest', { registered_at: daysAgo(30) });
+
+    expect((await run()).revisions).to.equal(1);
+
+    expect(await ids('revisions')).to.deep.equal(['r-newest', 'r-pushed-again']);
+  });
+
   it('keeps the good revision before the last one, however long ago that was deployed: a rollback by hand goes there', async () => {
     for (const id of ['r-good', 'r-before', 'r-long-before'])
       await addRevision(id, { registered_at: daysAgo(400), last_used_at: daysAgo(200) });
@@ -348,7 +358,7 @@ describe('retention', () => {
     return (await store.put(bytes(), { maxBytes: 100 })).digest;
   }
 
-  async function addRevision(id: string, changes: object): Promise<void> {
+  async function addRevision(id: string, changes: Partial<RevisionRow>): Promise<void> {
     await database.query
       .insertInto('revisions')
       .values({
@@ -362,6 +372,7 @@ describe('retention', () => {
         description: '',
         registered_at: clock.now(),
         registered_by: 'ann',
+        last_pushed_at: changes.registered_at ?? clock.now(),
         first_used_at: null,
         last_used_at: null,
         ...changes,

@@ -180,6 +180,7 @@ export class CommandWorld {
         description: '',
         registered_at: this.clock.now(),
         registered_by: 'ann',
+        last_pushed_at: this.clock.now(),
         first_used_at: null,
         last_used_at: null,
       })

@@ -396,6 +396,7 @@ export async function createEngineWorld(seed = 7): Promise<EngineWorld> {
           description: '',
           registered_at: clock.now(),
           registered_by: 'ann',
+          last_pushed_at: clock.now(),
           first_used_at: null,
           last_used_at: null,
         })

@@ -25,7 +25,7 @@ export const deployCommand = defineCommand({
     group: argument('<app/group>', 'the deployment group', 'group'),
     revision: optionalArgument(
       '[revision]',
-      'label, id, beginning of a digest, "latest" (default: the newest), a directory or an archive',
+      'label, id, beginning of a digest, "latest" (default: what was pushed last), a directory or an archive',
       'revision',
     ),
   },

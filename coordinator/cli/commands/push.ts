@@ -34,7 +34,7 @@ export const pushCommand = defineCommand({
   exits: ['usage', 'refused', 'not-found', 'not-permitted', 'unreachable', 'left'],
   seeAlso: ['lint', 'deploy', 'revisions ls'],
   notes: [
-    'A directory with the same names, modes and contents always gives the same digest; a digest that is known is not sent again, and keeps its label. What .droverignore names stays out.',
+    'A directory with the same names, modes and contents always gives the same digest; a digest that is known is not sent again, keeps its label, and is `latest` from then on. What .droverignore names stays out.',
   ],
   async run(cli, args, options) {
     if (options.app === undefined) throw usageError('--app is missing', 'For example drover push ./build --app web');
@@ -140,6 +140,14 @@ async function tellOfLabel(cli: Cli, client: DroverClient, known: Revision, labe
   cli.output.note(`this bundle is here as ${known.label} and keeps that label; there is no revision ${label}`);
 }
 
+/** Null where it was removed just now, or by a coordinator that is older and does not know of it: it is sent then. */
+async function pushAgain(client: DroverClient, { application, id }: Revision): Promise<Revision | null> {
+  return client.pushRevisionAgain({ application, revision: id }).catch((error: unknown) => {
+    if (isAppError(error, 'not_found')) return null;
+    throw error;
+  });
+}
+
 interface Bundle {
   path: string;
   digest: string;
@@ -160,7 +168,8 @@ async function upload(
   const [known] = items;
   if (known !== undefined) {
     if (label !== undefined && label !== known.label) await tellOfLabel(cli, client, known, label);
-    return { revision: known, isNew: false };
+    const pushed = await pushAgain(client, known);
+    if (pushed !== null) return { revision: pushed, isNew: false };
   }
   const progress = new ProgressLine(cli, 'sending');
   const wanted = label ?? digest.slice(0, 8);

@@ -8,7 +8,7 @@ const COMMON = ['usage', 'not-found', 'not-permitted', 'unreachable'] as const;
 
 const ls = defineCommand({
   name: 'ls',
-  summary: 'List revisions of an application, the newest first',
+  summary: 'List revisions of an application, what was pushed last first',
   examples: [['drover revisions ls web', '']],
   arguments: { application: argument('<app>', 'the application', 'application') },
   options: {
@@ -29,7 +29,7 @@ const ls = defineCommand({
       { title: 'REVISION', isFlexible: true },
       { title: 'DIGEST' },
       { title: 'SIZE' },
-      { title: 'REGISTERED' },
+      { title: 'PUSHED' },
       { title: 'BY' },
       { title: 'LAST USED' },
       { title: 'DESCRIPTION', isFlexible: true },
@@ -45,7 +45,7 @@ const ls = defineCommand({
                 one.label,
                 one.digest.slice(0, 12),
                 bytes(one.sizeBytes),
-                ago(one.registeredAt, now),
+                ago(one.lastPushedAt ?? one.registeredAt, now),
                 one.registeredBy,
                 one.lastUsedAt === null ? 'never' : ago(one.lastUsedAt, now),
                 one.description,
@@ -85,6 +85,7 @@ const show = defineCommand({
             ['Bundle', `${revision.bundleType}, ${bytes(revision.sizeBytes)}`],
             ['From', source.kind === 'url' ? source.url : 'uploaded'],
             ['Registered', `${dateTime(revision.registeredAt, style.utcOffset)} by ${revision.registeredBy}`],
+            ['Pushed last', dateTime(revision.lastPushedAt ?? revision.registeredAt, style.utcOffset)],
             ['Last used', revision.lastUsedAt === null ? 'never' : dateTime(revision.lastUsedAt, style.utcOffset)],
             ['Description', revision.description],
           ],

@@ -20,6 +20,7 @@ export function applicationHandlers(services: {
       revisions.registerUrl(params.application, body, caller, http.signal),
     uploadRevision: ({ params, query, caller, http }) =>
       revisions.upload(params.application, query, http.bodyStream, caller),
+    pushRevisionAgain: ({ params, caller }) => revisions.pushAgain(params.application, params.revision, caller),
     deleteRevision: ({ params, caller }) => revisions.delete(params.application, params.revision, caller),
   };
 }

@@ -5,7 +5,7 @@ import type { Queryable } from '../database.ts';
 import type { RevisionRow } from '../tables.ts';
 import { applicationRow } from './applications.ts';
 
-/** The newest revision, in place of a name. No revision may have it as its label. */
+/** The revision that was pushed last, in place of a name. No revision may have it as its label. */
 export const LATEST = 'latest';
 const DIGEST_PREFIX = /^(?:sha256:)?([0-9a-f]{8,64})$/i;
 /** How many labels are looked at for a hint. */
@@ -23,6 +23,7 @@ export function toRevision(row: RevisionRow): Revision {
     description: row.description,
     registeredAt: row.registered_at,
     registeredBy: row.registered_by,
+    lastPushedAt: row.last_pushed_at,
     firstUsedAt: row.first_used_at,
     lastUsedAt: row.last_used_at,
   };
@@ -37,7 +38,7 @@ export async function findRevision(query: Queryable, application: string, refere
   await applicationRow(query, application);
   const ofApplication = query.selectFrom('revisions').selectAll().where('application', '=', application);
   if (reference === LATEST) {
-    const newest = await ofApplication.orderBy('registered_at', 'desc').orderBy('id').limit(1).executeTakeFirst();
+    const newest = await ofApplication.orderBy('last_pushed_at', 'desc').orderBy('id').limit(1).executeTakeFirst();
     if (newest !== undefined) return newest;
     throw new AppError('not_found', `${application} has no revision yet`, {
       details: { noun: 'revision' },
@@ -83,7 +84,7 @@ async function newestLabels(query: Queryable, application: string): Promise<stri
     .selectFrom('revisions')
     .select('label')
     .where('application', '=', application)
-    .orderBy('registered_at', 'desc')
+    .orderBy('last_pushed_at', 'desc')
     .orderBy('id')
     .limit(HINT_LABELS)
     .execute();

@@ -75,6 +75,7 @@ describe('agent updates', () => {
         description: '',
         registered_at: 0,
         registered_by: 'ann',
+        last_pushed_at: 0,
         first_used_at: null,
         last_used_at: null,
       })

@@ -1,0 +1,10 @@
+/** What retention turns on. Never edited once released: a change of the schema is another file. */
+export const retention = {
+  name: '0012-retention',
+  statements: [
+    `ALTER TABLE revisions ADD COLUMN last_pushed_at BIGINT NOT NULL DEFAULT 0`,
+    `UPDATE revisions SET last_pushed_at = registered_at`,
+    `CREATE INDEX revisions_by_push ON revisions (application, last_pushed_at DESC, id)`,
+    `DROP INDEX revisions_newest`,
+  ],
+} as const;
