@@ -1,7 +1,9 @@
+import type { ExpressionBuilder } from 'kysely';
 import type { Clock } from '../../shared/core/clock.ts';
 import type { Logger } from '../../shared/core/logger.ts';
 import type { RevisionStore } from '../revision-stores/revision-store.ts';
 import type { Database } from '../storage/database.ts';
+import type { Tables } from '../storage/tables.ts';
 import { findWayBack } from './way-back.ts';
 
 export interface RetentionSettings {
@@ -36,6 +38,8 @@ const BUNDLE_GRACE_MS = 3_600_000;
 const TARGETS_PER_STEP = 500;
 /** Pieces of output, of 32 KiB at most: SQLite reads each page of them to set it free, 500 MB in a second from memory. */
 const PIECES_PER_STEP = 256;
+/** Revisions of which one statement asks whether anything counts on them. */
+const REVISIONS_PER_STEP = 100;
 /** Deployments looked at in one run; the rest is for the next one. */
 const DEPLOYMENTS_PER_RUN = 1_000;
 
@@ -70,7 +74,7 @@ export function createRetention(parts: {
         outputs: await clearOutput(now - settings.outputDays * DAY_MS, stopping),
         deployments: await deleteDeployments(now - settings.deploymentDays * DAY_MS, stopping),
         agentUpdates: await deleteAgentUpdates(now - settings.deploymentDays * DAY_MS),
-        revisions: await deleteRevisions(now - settings.revisionDays * DAY_MS),
+        revisions: await deleteRevisions(now - settings.revisionDays * DAY_MS, stopping),
         bundles: await deleteBundles(now - BUNDLE_GRACE_MS, stopping),
         tokens: await deleteTokens(now, now - settings.tokenDays * DAY_MS),
         deadLetters: await deleteDeadLetters(now - settings.deadLetterDays * DAY_MS),
@@ -223,7 +227,7 @@ export function createRetention(parts: {
     return Number(numDeletedRows);
   }
 
-  async function deleteRevisions(unusedSince: number): Promise<number> {
+  async function deleteRevisions(unusedSince: number, stopping: AbortSignal): Promise<number> {
     let deleted = 0;
     for (const { name } of await query.selectFrom('applications').select('name').execute()) {
       const newest = await query
@@ -234,70 +238,91 @@ export function createRetention(parts: {
         .orderBy('id')
         .limit(settings.revisionsPerApplication)
         .execute();
-      const kept = [...newest.map((row) => row.id), ...(await waysBack(name))];
-      // In one statement, so that nothing can begin to use a revision between the question and the deed.
-      const { numDeletedRows } = await query
-        .deleteFrom('revisions')
-        .where('application', '=', name)
-        .where('last_pushed_at', '<', unusedSince)
-        .where((where) => where.or([where('last_used_at', 'is', null), where('last_used_at', '<', unusedSince)]))
-        .where('id', 'not in', kept)
-        .where((where) =>
-          where.not(
-            where.exists(
-              where
-                .selectFrom('deployment_groups')
-                .select('deployment_groups.id')
-                .whereRef('last_good_revision_id', '=', 'revisions.id'),
-            ),
-          ),
-        )
-        .where((where) =>
-          where.not(
-            where.exists(
-              where
-                .selectFrom('group_hosts')
-                .select('group_hosts.host_id')
-                .whereRef('group_hosts.revision_id', '=', 'revisions.id'),
-            ),
-          ),
-        )
-        // Its next wave deploys that.
-        .where((where) =>
-          where.not(
-            where.exists(
-              where
-                .selectFrom('agent_updates')
-                .select('agent_updates.id')
-                .where('status', '=', 'InProgress')
-                .whereRef('agent_updates.revision_id', '=', 'revisions.id'),
-            ),
-          ),
-        )
-        .where((where) =>
-          where.not(
-            where.exists(
-              where
-                .selectFrom('deployments')
-                .select('deployments.id')
-                .where('is_active', '=', 1)
-                .where((either) =>
-                  either.or([
-                    either('deployments.revision_id', '=', either.ref('revisions.id')),
-                    either('deployments.previous_revision_id', '=', either.ref('revisions.id')),
-                  ]),
-                ),
-            ),
-          ),
-        )
-        .executeTakeFirst();
-      deleted += Number(numDeletedRows);
+      const kept = new Set([...newest.map((row) => row.id), ...(await waysBack(name))]);
+      for (let after = ''; ; ) {
+        stopping.throwIfAborted();
+        const due = await query
+          .selectFrom('revisions')
+          .select('id')
+          .where('application', '=', name)
+          .where('id', '>', after)
+          .where(unusedFor(unusedSince))
+          .orderBy('id')
+          .limit(REVISIONS_PER_STEP)
+          .execute();
+        const last = due.at(-1);
+        if (last === undefined) break;
+        deleted += await deleteUnused(
+          due.map((row) => row.id).filter((id) => !kept.has(id)),
+          unusedSince,
+        );
+        after = last.id;
+      }
     }
     await query
       .deleteFrom('revision_locations')
       .where('revision_id', 'not in', (locations) => locations.selectFrom('revisions').select('id'))
       .execute();
     return deleted;
+  }
+
+  /** In one statement, so that nothing can begin to use a revision between the question and the deed. */
+  async function deleteUnused(ids: readonly string[], unusedSince: number): Promise<number> {
+    if (ids.length === 0) return 0;
+    const { numDeletedRows } = await query
+      .deleteFrom('revisions')
+      .where('id', 'in', ids)
+      .where(unusedFor(unusedSince))
+      .where((where) =>
+        where.not(
+          where.exists(
+            where
+              .selectFrom('deployment_groups')
+              .select('deployment_groups.id')
+              .whereRef('last_good_revision_id', '=', 'revisions.id'),
+          ),
+        ),
+      )
+      .where((where) =>
+        where.not(
+          where.exists(
+            where
+              .selectFrom('group_hosts')
+              .select('group_hosts.host_id')
+              .whereRef('group_hosts.revision_id', '=', 'revisions.id'),
+          ),
+        ),
+      )
+      // Its next wave deploys that.
+      .where((where) =>
+        where.not(
+          where.exists(
+            where
+              .selectFrom('agent_updates')
+              .select('agent_updates.id')
+              .where('status', '=', 'InProgress')
+              .whereRef('agent_updates.revision_id', '=', 'revisions.id'),
+          ),
+        ),
+      )
+      .where((where) =>
+        where.not(
+          where.exists(
+            where
+              .selectFrom('deployments')
+              .select('deployments.id')
+              .where('is_active', '=', 1)
+              .where((either) =>
+                either.or([
+                  either('deployments.revision_id', '=', either.ref('revisions.id')),
+                  either('deployments.previous_revision_id', '=', either.ref('revisions.id')),
+                ]),
+              ),
+          ),
+        ),
+      )
+      .executeTakeFirst();
+    return Number(numDeletedRows);
   }
 
   /**
@@ -365,4 +390,13 @@ export function createRetention(parts: {
       .executeTakeFirst();
     return Number(join.numDeletedRows + operator.numDeletedRows + keys.numDeletedRows);
   }
+}
+
+/** Neither pushed nor used since. */
+function unusedFor(unusedSince: number) {
+  return (where: ExpressionBuilder<Tables, 'revisions'>) =>
+    where.and([
+      where('last_pushed_at', '<', unusedSince),
+      where.or([where('last_used_at', 'is', null), where('last_used_at', '<', unusedSince)]),
+    ]);
 }

@@ -14,6 +14,7 @@ import { sleep } from '../../shared/core/clock.ts';
 import { isAppError } from '../../shared/core/errors.ts';
 import { silentLogger } from '../../shared/core/logger.ts';
 import { foregroundClock } from '../../shared/core/system-clock.ts';
+import { openExplainedDatabase } from '../support/explained-database.ts';
 import { createFakeClock } from '../support/fake-clock.ts';
 import { seededRandomness } from '../support/fake-randomness.ts';
 import { until } from '../support/real-herd.ts';
@@ -252,6 +253,39 @@ describe('retention', () => {
     expect((await run()).revisions).to.equal(1);
 
     expect(await ids('revisions')).to.deep.equal(['r-before', 'r-good', 'r-newest']);
+  });
+
+  it('removes few revisions at a time, and finds by an index who counts on each', async () => {
+    const { database: explained, scannedIn } = await openExplainedDatabase();
+    await explained.query
+      .insertInto('applications')
+      .values({ id: 'app-1', name: 'web', description: '', created_at: 0 })
+      .execute();
+    await explained.transaction((tx) =>
+      tx.executeMany(
+        `INSERT INTO revisions (id, application, label, digest, bundle_type, size_bytes, description, registered_at, registered_by)
+         VALUES (?, 'web', ?, ?, 'tar', 1, '', 0, 'ann')`,
+        Array.from({ length: 501 }, (_, n) => [`r-${n}`, `${n}`, `${n}`]),
+      ),
+    );
+    const count = async () => (await explained.query.selectFrom('revisions').select('id').execute()).length;
+    const seen = [await count()];
+    const scanned = await scannedIn(async () => {
+      const running = createRetention({
+        database: explained,
+        clock,
+        logger: silentLogger,
+        store,
+        settings: SETTINGS,
+      }).run();
+      // Each look waits for what has asked for the database before, and nothing else of retention goes on meanwhile.
+      while (seen.at(-1) !== 1) seen.push(await count());
+      await running;
+    });
+    await explained.close();
+
+    expect(Math.max(...seen.map((left, look) => (seen[look - 1] ?? left) - left))).to.be.at.most(200);
+    expect(scanned).not.to.include.members(['group_hosts']).and.not.to.include.members(['deployment_groups']);
   });
 
   it('keeps the revision of an agent update that is under way, also between two of its waves', async () => {

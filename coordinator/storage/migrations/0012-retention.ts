@@ -6,5 +6,8 @@ export const retention = {
     `UPDATE revisions SET last_pushed_at = registered_at`,
     `CREATE INDEX revisions_by_push ON revisions (application, last_pushed_at DESC, id)`,
     `DROP INDEX revisions_newest`,
+    // Whether anything counts on a revision is asked for each of them.
+    `CREATE INDEX group_hosts_by_revision ON group_hosts (revision_id)`,
+    `CREATE INDEX deployment_groups_by_good_revision ON deployment_groups (last_good_revision_id)`,
   ],
 } as const;
