@@ -293,6 +293,19 @@ export function createRetention(parts: {
           ),
         ),
       )
+      // What a host is taken up with when it comes back, as long as its group calls the same revision good (`membership.ts`).
+      .where((where) =>
+        where.not(
+          where.exists(
+            where
+              .selectFrom('left_group_hosts as l')
+              .innerJoin('deployment_groups as g', 'g.id', 'l.group_id')
+              .select('l.host_id')
+              .whereRef('l.revision_id', '=', 'revisions.id')
+              .whereRef('l.last_good_revision_id', 'is not distinct from', 'g.last_good_revision_id'),
+          ),
+        ),
+      )
       // Its next wave deploys that.
       .where((where) =>
         where.not(

@@ -255,6 +255,23 @@ describe('retention', () => {
     expect(await ids('revisions')).to.deep.equal(['r-before', 'r-good', 'r-newest']);
   });
 
+  it('keeps what a host that has left its group runs, until the group calls another revision good', async () => {
+    for (const id of ['r-left', 'r-left-before']) await addRevision(id, { registered_at: daysAgo(400) });
+    await addRevision('r-newest', {});
+    const left = { group_id: 'g-1', last_deployment_id: null, converge: 'behind', change_sequence: 1 };
+    await database.query
+      .insertInto('left_group_hosts')
+      .values([
+        { ...left, host_id: 'h-1', revision_id: 'r-left', last_good_revision_id: 'r-good' },
+        { ...left, host_id: 'h-2', revision_id: 'r-left-before', last_good_revision_id: 'r-before' },
+      ])
+      .execute();
+
+    expect((await run()).revisions).to.equal(1);
+
+    expect(await ids('revisions')).to.deep.equal(['r-left', 'r-newest']);
+  });
+
   it('removes few revisions at a time, and finds by an index who counts on each', async () => {
     const { database: explained, scannedIn } = await openExplainedDatabase();
     await explained.query
@@ -285,7 +302,11 @@ describe('retention', () => {
     await explained.close();
 
     expect(Math.max(...seen.map((left, look) => (seen[look - 1] ?? left) - left))).to.be.at.most(200);
-    expect(scanned).not.to.include.members(['group_hosts']).and.not.to.include.members(['deployment_groups']);
+    expect(scanned).not.to.include('group_hosts');
+    expect(scanned).not.to.include('deployment_groups');
+    // Of the hosts that have left a group.
+    expect(scanned).not.to.include('l');
+    expect(scanned).not.to.include('g');
   });
 
   it('keeps the revision of an agent update that is under way, also between two of its waves', async () => {

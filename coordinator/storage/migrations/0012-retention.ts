@@ -8,6 +8,7 @@ export const retention = {
     `DROP INDEX revisions_newest`,
     // Whether anything counts on a revision is asked for each of them.
     `CREATE INDEX group_hosts_by_revision ON group_hosts (revision_id)`,
+    `CREATE INDEX left_group_hosts_by_revision ON left_group_hosts (revision_id)`,
     `CREATE INDEX deployment_groups_by_good_revision ON deployment_groups (last_good_revision_id)`,
   ],
 } as const;
