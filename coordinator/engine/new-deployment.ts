@@ -120,6 +120,7 @@ export async function insertDeployment(
     started_at: null,
     completed_at: null,
     deadline_at: now + parts.deploymentTimeoutMs,
+    output_cleared_at: null,
     version: 1,
     change_sequence: parts.changes.next(),
   };

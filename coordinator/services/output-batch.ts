@@ -9,6 +9,9 @@ export interface OutputAcknowledgement {
 }
 
 const KNOWN_EVENTS: ReadonlySet<string> = new Set(LIFECYCLE_EVENTS);
+const SELECT_TARGET = `SELECT t.id, d.output_cleared_at IS NOT NULL AS isCleared
+  FROM targets t JOIN deployments d ON d.id = t.deployment_id WHERE t.host_id = ? AND t.deployment_id = ?`;
+const NOTE_OUTPUT = 'UPDATE deployments SET output_cleared_at = NULL WHERE id = ?';
 
 /**
  * Stores pieces of hook output at their places and says how long each output is now. A piece that was stored before is
@@ -22,10 +25,9 @@ export async function writeOutput(
 ): Promise<Map<string, OutputAcknowledgement[]>> {
   const acknowledgements = new Map<string, OutputAcknowledgement[]>();
   for (const { hostId, chunk } of received) {
-    const [target] = await tx.selectRaw<{ id: number }>(
-      'SELECT id FROM targets WHERE host_id = ? AND deployment_id = ?',
-      [hostId, chunk.deploymentId],
-    );
+    const [target] = await tx.selectRaw<{ id: number; isCleared: number }>(SELECT_TARGET, [hostId, chunk.deploymentId]);
+    // Late: retention is to look once more.
+    if (target?.isCleared === 1) await tx.executeMany(NOTE_OUTPUT, [[chunk.deploymentId]]);
     const data = Buffer.from(chunk.data, 'base64');
     const end = chunk.offset + data.length;
     // A deployment that is gone, or an event that no assignment names: acknowledged, so that the host stops sending.

@@ -88,20 +88,40 @@ export function createRetention(parts: {
     const old = await query
       .selectFrom('deployments')
       .select('id')
+      .where('output_cleared_at', 'is', null)
       .where('completed_at', '<', endedBefore)
-      .where((where) =>
-        where.exists(
-          where
-            .selectFrom('targets')
-            .innerJoin('event_output', 'event_output.target_id', 'targets.id')
-            .select('targets.id')
-            .whereRef('targets.deployment_id', '=', 'deployments.id'),
-        ),
-      )
+      .orderBy('completed_at')
       .limit(DEPLOYMENTS_PER_RUN)
       .execute();
-    for (const { id } of old) await inSteps(id, stopping, (targetIds) => deleteOutput(targetIds, stopping));
-    return old.length;
+    let cleared = 0;
+    for (const { id } of old) {
+      if (await noteCleared(id)) continue;
+      await inSteps(id, stopping, (targetIds) => deleteOutput(targetIds, stopping));
+      await noteCleared(id);
+      cleared++;
+    }
+    return cleared;
+  }
+
+  /** In one statement, so that none comes between the question and the note: what comes later takes the note away (`output-batch.ts`). */
+  async function noteCleared(deploymentId: string): Promise<boolean> {
+    const { numUpdatedRows } = await query
+      .updateTable('deployments')
+      .set({ output_cleared_at: clock.now() })
+      .where('id', '=', deploymentId)
+      .where((where) =>
+        where.not(
+          where.exists(
+            where
+              .selectFrom('targets')
+              .innerJoin('event_output', 'event_output.target_id', 'targets.id')
+              .select('targets.id')
+              .where('targets.deployment_id', '=', deploymentId),
+          ),
+        ),
+      )
+      .executeTakeFirst();
+    return numUpdatedRows > 0n;
   }
 
   /** A target may have as much of it as hundreds of others together. */

@@ -235,6 +235,8 @@ export interface DeploymentRow {
   started_at: number | null;
   completed_at: number | null;
   deadline_at: number;
+  /** When retention saw that no output of it is kept, null when there may be some. */
+  output_cleared_at: number | null;
   /** Guards every change of the deployment and of the counts. */
   version: number;
   /** Place in the feed: grows with every change that a watcher should see. */

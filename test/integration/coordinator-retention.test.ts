@@ -6,6 +6,7 @@ import { expect } from 'chai';
 import { createLocalDiskStore } from '../../coordinator/revision-stores/local-disk.ts';
 import type { RevisionStore } from '../../coordinator/revision-stores/revision-store.ts';
 import { startScheduler } from '../../coordinator/scheduler/scheduler.ts';
+import { writeOutput } from '../../coordinator/services/output-batch.ts';
 import { createRetention, type RetentionSettings } from '../../coordinator/services/retention.ts';
 import type { Database } from '../../coordinator/storage/database.ts';
 import { openSqlite } from '../../coordinator/storage/sqlite.ts';
@@ -181,6 +182,34 @@ describe('retention', () => {
     expect(await run()).to.include({ outputs: 0 });
   });
 
+  it('removes output that comes after all of its deployment was removed', async () => {
+    await addDeployment('d-good', 1, { completed_at: daysAgo(11) });
+    await run();
+    const chunk = { deploymentId: 'd-good', event: 'Install', offset: 0, data: Buffer.from('late').toString('base64') };
+    await database.transaction((tx) => writeOutput(tx, [{ hostId: 'h-1', chunk }], 100));
+    expect(await database.query.selectFrom('event_output').selectAll().execute()).to.have.length(1);
+
+    expect(await run()).to.include({ outputs: 1 });
+
+    expect(await database.query.selectFrom('event_output').selectAll().execute()).to.deep.equal([]);
+  });
+
+  it('looks for output once in a deployment, and by an index for those that may have some', async () => {
+    const { database: explained, plansOf } = await openExplainedDatabase();
+    await addDeployment('d-good', 1, { completed_at: daysAgo(11) }, explained);
+    await addDeployment('d-without', 2, { completed_at: daysAgo(11) }, explained);
+    await explained.query.deleteFrom('event_output').where('target_id', '=', 2).execute();
+    const runExplained = () =>
+      createRetention({ database: explained, clock, logger: silentLogger, store, settings: SETTINGS }).run();
+    expect(await runExplained()).to.include({ outputs: 1 });
+
+    const plans = await plansOf(runExplained);
+    await explained.close();
+
+    expect(plans).to.include('SEARCH deployments USING INDEX deployments_with_output (completed_at<?)');
+    expect(plans.filter((plan) => /targets|event_output/.test(plan))).to.deep.equal([]);
+  });
+
   it('removes little output at a time, however much there is: reports have their turn in between', async () => {
     await addDeployment('d-old', 1, { completed_at: daysAgo(11) });
     await addDeployment('d-older', 2, { completed_at: daysAgo(300) });
@@ -273,7 +302,7 @@ describe('retention', () => {
   });
 
   it('removes few revisions at a time, and finds by an index who counts on each', async () => {
-    const { database: explained, scannedIn } = await openExplainedDatabase();
+    const { database: explained, plansOf } = await openExplainedDatabase();
     await explained.query
       .insertInto('applications')
       .values({ id: 'app-1', name: 'web', description: '', created_at: 0 })
@@ -287,7 +316,7 @@ describe('retention', () => {
     );
     const count = async () => (await explained.query.selectFrom('revisions').select('id').execute()).length;
     const seen = [await count()];
-    const scanned = await scannedIn(async () => {
+    const plans = await plansOf(async () => {
       const running = createRetention({
         database: explained,
         clock,
@@ -302,11 +331,8 @@ describe('retention', () => {
     await explained.close();
 
     expect(Math.max(...seen.map((left, look) => (seen[look - 1] ?? left) - left))).to.be.at.most(200);
-    expect(scanned).not.to.include('group_hosts');
-    expect(scanned).not.to.include('deployment_groups');
-    // Of the hosts that have left a group.
-    expect(scanned).not.to.include('l');
-    expect(scanned).not.to.include('g');
+    // `l` and `g`: hosts that have left a group, and that group.
+    expect(plans.filter((plan) => /^SCAN (?:group_hosts|deployment_groups|l|g)\b/.test(plan))).to.deep.equal([]);
   });
 
   it('keeps the revision of an agent update that is under way, also between two of its waves', async () => {
@@ -436,8 +462,13 @@ describe('retention', () => {
   }
 
   /** With one target, one lifecycle event and one piece of its output. */
-  async function addDeployment(id: string, number: number, changes: Partial<DeploymentRow>): Promise<void> {
-    await database.query
+  async function addDeployment(
+    id: string,
+    number: number,
+    changes: Partial<DeploymentRow>,
+    to: Database = database,
+  ): Promise<void> {
+    await to.query
       .insertInto('deployments')
       .values({
         id,
@@ -492,12 +523,13 @@ describe('retention', () => {
         started_at: 0,
         completed_at: clock.now(),
         deadline_at: 0,
+        output_cleared_at: null,
         version: 1,
         change_sequence: number,
         ...changes,
       })
       .execute();
-    await database.query
+    await to.query
       .insertInto('targets')
       .values({
         id: number,
@@ -521,7 +553,7 @@ describe('retention', () => {
         change_sequence: number,
       })
       .execute();
-    await database.query
+    await to.query
       .insertInto('lifecycle_events')
       .values({
         target_id: number,
@@ -533,7 +565,7 @@ describe('retention', () => {
         diagnostics: null,
       })
       .execute();
-    await database.query
+    await to.query
       .insertInto('event_output')
       .values({ target_id: number, event: 'Install', offset: 0, data: Buffer.from('printed') })
       .execute();

@@ -4,8 +4,8 @@ import { databaseOn } from '../../coordinator/storage/sqlite.ts';
 
 export interface ExplainedDatabase {
   database: Database;
-  /** Tables of which `work` read all rows, or all entries of an index, by the names that its statements give them. */
-  scannedIn(work: () => Promise<unknown>): Promise<string[]>;
+  /** What the statements of `work` did, as `SEARCH table USING INDEX …`, or `SCAN table` where they read all of it; tables by the names that they give them. */
+  plansOf(work: () => Promise<unknown>): Promise<string[]>;
 }
 
 /** In memory, and tells by which way SQLite came to what it was asked for: a time would tell of the machine. */
@@ -34,10 +34,10 @@ export async function openExplainedDatabase(): Promise<ExplainedDatabase> {
   await database.migrate();
   return {
     database,
-    async scannedIn(work) {
+    async plansOf(work) {
       texts.clear();
       await work();
-      return [...new Set([...texts].flatMap(scans))].sort();
+      return [...new Set([...texts].flatMap(planOf))].sort();
     },
   };
 
@@ -46,10 +46,10 @@ export async function openExplainedDatabase(): Promise<ExplainedDatabase> {
     return statement;
   }
 
-  function scans(text: string): string[] {
+  function planOf(text: string): string[] {
     if (!/^(?:select|insert|update|delete|with)\b/i.test(text)) return [];
     const bound = text.split('?').slice(1);
     const plan = sqlite.prepare(`EXPLAIN QUERY PLAN ${text}`).all(...bound.map(() => null)) as { detail: string }[];
-    return plan.flatMap(({ detail }) => /^SCAN (\w+)/.exec(detail)?.[1] ?? []);
+    return plan.map(({ detail }) => detail);
   }
 }

@@ -6,6 +6,8 @@ export const retention = {
     `UPDATE revisions SET last_pushed_at = registered_at`,
     `CREATE INDEX revisions_by_push ON revisions (application, last_pushed_at DESC, id)`,
     `DROP INDEX revisions_newest`,
+    `ALTER TABLE deployments ADD COLUMN output_cleared_at BIGINT`,
+    `CREATE INDEX deployments_with_output ON deployments (completed_at) WHERE output_cleared_at IS NULL`,
     // Whether anything counts on a revision is asked for each of them.
     `CREATE INDEX group_hosts_by_revision ON group_hosts (revision_id)`,
     `CREATE INDEX left_group_hosts_by_revision ON left_group_hosts (revision_id)`,
