@@ -6,7 +6,10 @@ export const ASKED_MUTANTS: readonly Mutant[] = [
     'back-behind-the-good-one',
     'a rollback by hand behind a failure goes one good revision too far',
     'coordinator/services/way-back.ts',
-    ['(group.last_good_revision_id ?? good[0])', '(good.find((id) => id !== group.last_good_revision_id) ?? good[0])'],
+    [
+      '(group.last_good_revision_id ?? newestGood(tx, group, null))',
+      '((await newestGood(tx, group, group.last_good_revision_id)) ?? newestGood(tx, group, null))',
+    ],
   ),
   one(
     'back-to-what-runs',
@@ -18,7 +21,7 @@ export const ASKED_MUTANTS: readonly Mutant[] = [
     'back-to-what-failed',
     'a rollback by hand brings back what has never succeeded',
     'coordinator/services/way-back.ts',
-    ["...(d.status === 'Succeeded' && d.is_partial === 0 &&", '...('],
+    [".where('d.status', '=', 'Succeeded')\n    .where('d.is_partial', '=', 0)\n", ''],
   ),
   one(
     'part-is-the-whole',

@@ -1,7 +1,16 @@
 import { expect } from 'chai';
+import { sql } from 'kysely';
 import type { Deployment } from '../../../../shared/model/deployment.ts';
 import { ALL_AT_ONCE, aFleet, deployed, doing } from '../../../support/engine-fleet.ts';
 import { ANN, createEngineWorld, type EngineWorld, type WorldHost } from '../../../support/engine-world.ts';
+
+const NEW_IN_A_COPY: ReadonlySet<string> = new Set([
+  'id',
+  'number',
+  'previous_revision_id',
+  'previous_revision_label',
+  'idempotency_key',
+]);
 
 describe('a rollback by hand', () => {
   const NO_ROLLBACK = { autoRollback: { enabled: false, events: [] } };
@@ -21,6 +30,25 @@ describe('a rollback by hand', () => {
     await deployed(world, '2', ALL_AT_ONCE);
     await deployed(world, '3', ALL_AT_ONCE);
     expect(await back()).to.include({ revisionLabel: '2' });
+  });
+
+  it('goes there however often the good revision was deployed again since', async () => {
+    const { id } = await deployed(world, '2', ALL_AT_ONCE);
+    const columns = async (table: string) =>
+      (await sql<{ name: string }>`SELECT name FROM pragma_table_info(${table})`.execute(world.database.query)).rows;
+    const others = (await columns('deployments')).map(({ name }) => name).filter((name) => !NEW_IN_A_COPY.has(name));
+    await world.database.transaction((tx) =>
+      tx.executeMany(
+        `INSERT INTO deployments (id, number, previous_revision_id, previous_revision_label, idempotency_key, ${others})
+         SELECT ?, ?, revision_id, revision_label, NULL, ${others} FROM deployments WHERE id = ?`,
+        Array.from({ length: 250 }, (_, n) => [`d-again-${n}`, 1_000 + n, id]),
+      ),
+    );
+    await world.database.query
+      .updateTable('deployment_groups')
+      .set({ last_successful_deployment_id: 'd-again-249' })
+      .execute();
+    expect(await back()).to.include({ revisionLabel: '1' });
   });
 
   it('goes to the last good one after a failure, also when a part of the group was healed since', async () => {
