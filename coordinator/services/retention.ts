@@ -9,7 +9,7 @@ import { findWayBack } from './way-back.ts';
 export interface RetentionSettings {
   /** Output of hooks is kept this long after the end of its deployment. */
   outputDays: number;
-  /** History is kept this long, and the last ones of every group for ever. */
+  /** History is kept this long, and the last ones of every group for as long as there is the group. */
   deploymentDays: number;
   deploymentsPerGroup: number;
   /** Revisions are kept this long after they were pushed or used last, and those of every application that were pushed last for ever. */
@@ -144,15 +144,16 @@ export function createRetention(parts: {
   async function deleteDeployments(endedBefore: number, stopping: AbortSignal): Promise<number> {
     let deleted = 0;
     const groups = await query.selectFrom('deployments').select('group_id').distinct().execute();
+    const existing = new Set((await query.selectFrom('deployment_groups').select('id').execute()).map(({ id }) => id));
+    // Numbers of deployments and of changes go on from it.
+    const newest = await query
+      .selectFrom('deployments')
+      .select('number')
+      .orderBy('number', 'desc')
+      .limit(1)
+      .executeTakeFirst();
     for (const { group_id } of groups) {
-      const oldestKept = await query
-        .selectFrom('deployments')
-        .select('number')
-        .where('group_id', '=', group_id)
-        .orderBy('number', 'desc')
-        .offset(settings.deploymentsPerGroup - 1)
-        .limit(1)
-        .executeTakeFirst();
+      const oldestKept = existing.has(group_id) ? await oldestKeptOf(group_id) : newest;
       if (oldestKept === undefined) continue;
       const old = await query
         .selectFrom('deployments')
@@ -185,6 +186,17 @@ export function createRetention(parts: {
       if (deleted >= DEPLOYMENTS_PER_RUN) break;
     }
     return deleted;
+  }
+
+  function oldestKeptOf(groupId: string) {
+    return query
+      .selectFrom('deployments')
+      .select('number')
+      .where('group_id', '=', groupId)
+      .orderBy('number', 'desc')
+      .offset(settings.deploymentsPerGroup - 1)
+      .limit(1)
+      .executeTakeFirst();
   }
 
   async function deleteDeployment(id: string, stopping: AbortSignal): Promise<void> {

@@ -51,21 +51,7 @@ describe('retention', () => {
       .insertInto('applications')
       .values({ id: 'app-1', name: 'web', description: '', created_at: 0 })
       .execute();
-    await database.query
-      .insertInto('deployment_groups')
-      .values({
-        id: 'g-1',
-        application: 'web',
-        name: 'prod',
-        settings: '{}',
-        created_at: 0,
-        updated_at: 0,
-        last_good_revision_id: 'r-good',
-        last_successful_deployment_id: 'd-good',
-        last_attempted_deployment_id: null,
-        aws_settings: '{}',
-      })
-      .execute();
+    await addGroup('g-1', 'prod');
   });
   afterEach(async () => {
     await database.close();
@@ -88,8 +74,21 @@ describe('retention', () => {
     expect(await database.query.selectFrom('lifecycle_events').selectAll().execute()).to.have.length(5);
   });
 
+  it('removes all old deployments of groups that were deleted, but not the newest of all: what follows is numbered from it', async () => {
+    const gone = { group_id: 'g-gone', group_name: 'pr-1' };
+    await addDeployment('d-good', 1, { completed_at: daysAgo(300) });
+    await addDeployment('d-old', 2, { ...gone, completed_at: daysAgo(200) });
+    await addDeployment('d-young', 3, { ...gone, completed_at: daysAgo(99) });
+    await addDeployment('d-newest', 4, { group_id: 'g-gone-too', group_name: 'pr-2', completed_at: daysAgo(200) });
+
+    expect((await run()).deployments).to.equal(1);
+
+    expect(await ids('deployments')).to.deep.equal(['d-good', 'd-newest', 'd-young']);
+  });
+
   it('removes with a deployment what groups remember of its hosts from before it: they are not that any more', async () => {
     const canary = { group_id: 'g-2', group_name: 'canary' };
+    await addGroup('g-2', 'canary');
     await addDeployment('d-good', 1, { completed_at: daysAgo(300) });
     for (const number of [2, 3, 4])
       await addDeployment(`d-${number}`, number, { ...canary, completed_at: daysAgo(200) });
@@ -332,7 +331,9 @@ describe('retention', () => {
 
     expect(Math.max(...seen.map((left, look) => (seen[look - 1] ?? left) - left))).to.be.at.most(200);
     // `l` and `g`: hosts that have left a group, and that group.
-    expect(plans.filter((plan) => /^SCAN (?:group_hosts|deployment_groups|l|g)\b/.test(plan))).to.deep.equal([]);
+    expect(plans.filter((plan) => /^SCAN (?:group_hosts|l|g)\b/.test(plan))).to.deep.equal([]);
+    const byRevision = plans.filter((plan) => plan.includes('deployment_groups_by_good_revision'));
+    expect(byRevision.map((plan) => plan.split(' ')[0])).to.deep.equal(['SEARCH']);
   });
 
   it('keeps the revision of an agent update that is under way, also between two of its waves', async () => {
@@ -437,6 +438,24 @@ describe('retention', () => {
       yield Buffer.from(text);
     }
     return (await store.put(bytes(), { maxBytes: 100 })).digest;
+  }
+
+  async function addGroup(id: string, name: string): Promise<void> {
+    await database.query
+      .insertInto('deployment_groups')
+      .values({
+        id,
+        application: 'web',
+        name,
+        settings: '{}',
+        created_at: 0,
+        updated_at: 0,
+        last_good_revision_id: 'r-good',
+        last_successful_deployment_id: 'd-good',
+        last_attempted_deployment_id: null,
+        aws_settings: '{}',
+      })
+      .execute();
   }
 
   async function addRevision(id: string, changes: Partial<RevisionRow>): Promise<void> {
