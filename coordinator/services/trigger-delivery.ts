@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { backoffMs } from '../../shared/core/backoff.ts';
+import { type BackoffPolicy, backoffMs } from '../../shared/core/backoff.ts';
 import type { Clock, Timer } from '../../shared/core/clock.ts';
 import { errorMessage } from '../../shared/core/errors.ts';
 import type { Logger } from '../../shared/core/logger.ts';
@@ -30,6 +30,26 @@ export interface TriggerDelivery {
 
 export type DeliveryOutcome = 'delivered' | 'failed' | 'dead' | 'dropped';
 
+/** What became of a message, by its last attempt: all that is written of it, and told once that is done. */
+type Outcome =
+  | { kind: 'delivered'; message: TriggerMessageRow }
+  | {
+      kind: 'failed';
+      message: TriggerMessageRow;
+      /** The columns of its row. */
+      changes: Pick<TriggerMessageRow, 'attempts' | 'next_attempt_at' | 'dead_at'> & { last_attempt_at: number };
+      reason: string;
+      /** It has waited too long; so may others behind it have. */
+      isOld: boolean;
+    };
+
+/** An outcome that the database did not take. */
+interface Unwritten {
+  outcome: Outcome;
+  failures: number;
+  writeAgainAt: number;
+}
+
 interface Parts {
   database: Database;
   clock: Clock;
@@ -50,12 +70,18 @@ const RETRY_MS = 1_000;
 const TARGETS_AT_ONCE = 16;
 /** First and largest pause after a failure; the pause doubles, and all but a tenth of it is random. */
 const BACKOFF = { baseMs: 1_000, maxMs: 600_000 };
+/** The pauses between trials of writing an outcome; none of it is random, since it is our own disk that has no room. */
+const WRITE_BACKOFF = { baseMs: 1_000, maxMs: 30_000 };
+/** Outcomes that wait to be written, one for each target; with as many, no other target is sent anything. */
+const MAX_UNWRITTEN = 1_024;
 
 /**
  * Delivers triggers' messages: to each target one at a time and in their order, to several targets at once. A message leaves
  * the table when its target has taken it; one whose process ended in between is sent again, under the same id. What fails is
  * tried again with growing pauses, and those behind it wait, until it is a dead letter. Nothing of it is waited for by a
- * deployment. All that it knows is in the table: after a restart it goes on from there.
+ * deployment. All that it knows is in the table: after a restart it goes on from there. Only what became of a message and could not be
+ * written, as on a full disk, is kept in memory: that write alone is tried again, and until it is done its target is sent nothing, neither
+ * the same message once more nor those behind it.
  */
 export function createTriggerDelivery(parts: Parts): TriggerDelivery {
   const { database, clock, randomness, logger, notifier, settings } = parts;
@@ -83,6 +109,8 @@ export function createTriggerDelivery(parts: Parts): TriggerDelivery {
   let isStopped = false;
   const attempts = new Set<AbortController>();
   const runs = new Map<string, Promise<void>>();
+  /** By target. */
+  const unwritten = new Map<string, Unwritten>();
   let timer: { at: number; timer: Timer } | null = null;
   let looking: Promise<void> | null = null;
 
@@ -107,13 +135,27 @@ export function createTriggerDelivery(parts: Parts): TriggerDelivery {
     await dropDead();
     const now = clock.now();
     let next = now + TICK_MS;
-    for (const { target, next_attempt_at } of (await query.executeQuery(heads)).rows) {
+    const { rows } = await query.executeQuery(heads);
+    forgetUnwritten(new Set(rows.map(({ target }) => target)));
+    for (const { target, next_attempt_at } of rows) {
       if (runs.has(target)) continue;
-      if (hasToWait(next_attempt_at, now)) next = Math.min(next, next_attempt_at);
+      const left = unwritten.get(target);
+      const dueAt = left?.writeAgainAt ?? next_attempt_at;
+      if (hasToWait(dueAt, now, left === undefined ? BACKOFF : WRITE_BACKOFF)) next = Math.min(next, dueAt);
       // A run that ends looks again, so those that found no place have their turn.
-      else if (runs.size < TARGETS_AT_ONCE && !isStopped) begin(target);
+      else if (mayBegin(target)) begin(target);
     }
     lookAt(next);
+  }
+
+  /** An operator has removed what the target was waiting for. */
+  function forgetUnwritten(waiting: ReadonlySet<string>): void {
+    for (const target of unwritten.keys()) if (!waiting.has(target) && !runs.has(target)) unwritten.delete(target);
+  }
+
+  function mayBegin(target: string): boolean {
+    if (isStopped || runs.size >= TARGETS_AT_ONCE) return false;
+    return unwritten.has(target) || unwritten.size + runs.size < MAX_UNWRITTEN;
   }
 
   function begin(target: string): void {
@@ -132,6 +174,8 @@ export function createTriggerDelivery(parts: Parts): TriggerDelivery {
 
   /** Until nothing is left, or the one whose turn it is has to wait. */
   async function deliverTo(target: string): Promise<void> {
+    const left = unwritten.get(target);
+    if (left !== undefined && !(await keep(left.outcome))) return;
     while (!isStopped) {
       const message = await query
         .selectFrom('trigger_messages')
@@ -141,11 +185,11 @@ export function createTriggerDelivery(parts: Parts): TriggerDelivery {
         .orderBy('sequence')
         .limit(1)
         .executeTakeFirst();
-      if (message === undefined || hasToWait(message.next_attempt_at, clock.now())) return;
-      const outcome = await attempt(message);
+      if (message === undefined || hasToWait(message.next_attempt_at, clock.now(), BACKOFF)) return;
+      const answer = await attempt(message);
       // An attempt that was cut off by our own end says nothing of the target.
-      if (isStopped && outcome.kind !== 'delivered') return;
-      await settle(message, outcome);
+      if (isStopped && answer.kind !== 'delivered') return;
+      if (!(await keep(outcomeOf(message, answer)))) return;
     }
   }
 
@@ -173,38 +217,72 @@ export function createTriggerDelivery(parts: Parts): TriggerDelivery {
     }
   }
 
-  async function settle(message: TriggerMessageRow, outcome: SendOutcome): Promise<void> {
+  function outcomeOf(message: TriggerMessageRow, answer: SendOutcome): Outcome {
+    if (answer.kind === 'delivered') return { kind: 'delivered', message };
+    parts.counted('failed', 1);
     const now = clock.now();
-    const log = { messageId: message.id, event: message.event, target: targetName(message.target) };
+    const attempts = message.attempts + 1;
+    const isOld = now - message.waiting_since >= settings.triggerGiveUpAfterMs;
+    const isDead = answer.kind === 'refused' || attempts >= settings.triggerAttempts || isOld;
+    const pause = isDead ? 0 : pauseMs(attempts, answer.kind === 'failed' ? answer.retryAfterMs : null);
+    const changes = {
+      attempts,
+      last_attempt_at: now,
+      next_attempt_at: isDead ? 0 : now + pause,
+      dead_at: isDead ? now : null,
+    };
+    return { kind: 'failed', message, changes, reason: answer.reason, isOld };
+  }
+
+  /** Whether it is written; if not, it is kept here and its target's turn comes again. */
+  async function keep(outcome: Outcome): Promise<boolean> {
+    const { target } = outcome.message;
+    try {
+      await write(outcome);
+    } catch (error) {
+      const failures = (unwritten.get(target)?.failures ?? 0) + 1;
+      unwritten.set(target, { outcome, failures, writeAgainAt: clock.now() + backoffMs(WRITE_BACKOFF, failures, 1) });
+      if (!isStopped)
+        logger.error(
+          { ...logged(outcome.message), failures, error: errorMessage(error) },
+          'trigger outcome not written',
+        );
+      return false;
+    }
+    unwritten.delete(target);
+    tell(outcome);
+    if (outcome.kind === 'failed' && outcome.isOld)
+      await buryOld(target, outcome.reason, outcome.changes.last_attempt_at);
+    return true;
+  }
+
+  async function write(outcome: Outcome): Promise<void> {
+    const { sequence } = outcome.message;
     if (outcome.kind === 'delivered') {
-      await query.deleteFrom('trigger_messages').where('sequence', '=', message.sequence).execute();
+      await query.deleteFrom('trigger_messages').where('sequence', '=', sequence).execute();
+      return;
+    }
+    await query
+      .updateTable('trigger_messages')
+      .set({ ...outcome.changes, last_error: outcome.reason })
+      .where('sequence', '=', sequence)
+      .execute();
+  }
+
+  function tell(outcome: Outcome): void {
+    const log = logged(outcome.message);
+    if (outcome.kind === 'delivered') {
       parts.counted('delivered', 1);
       logger.debug(log, 'trigger message delivered');
       return;
     }
-    const count = message.attempts + 1;
-    const { reason } = outcome;
-    const isOld = now - message.waiting_since >= settings.triggerGiveUpAfterMs;
-    const isDead = outcome.kind === 'refused' || count >= settings.triggerAttempts || isOld;
-    parts.counted('failed', 1);
-    await query
-      .updateTable('trigger_messages')
-      .set({
-        attempts: count,
-        last_attempt_at: now,
-        last_error: reason,
-        next_attempt_at: isDead ? 0 : now + pauseMs(count, outcome.kind === 'failed' ? outcome.retryAfterMs : null),
-        dead_at: isDead ? now : null,
-      })
-      .where('sequence', '=', message.sequence)
-      .execute();
-    if (!isDead) {
-      logger.info({ ...log, attempts: count, reason }, 'trigger message not delivered');
+    const { attempts, dead_at } = outcome.changes;
+    if (dead_at === null) {
+      logger.info({ ...log, attempts, reason: outcome.reason }, 'trigger message not delivered');
       return;
     }
     parts.counted('dead', 1);
-    logger.warn({ ...log, attempts: count, reason }, 'trigger message is a dead letter');
-    if (isOld) await buryOld(message.target, reason, now);
+    logger.warn({ ...log, attempts, reason: outcome.reason }, 'trigger message is a dead letter');
   }
 
   function pauseMs(failures: number, retryAfterMs: number | null): number {
@@ -265,8 +343,12 @@ export function createTriggerDelivery(parts: Parts): TriggerDelivery {
 }
 
 /** A pause that seems longer than any is one that began before the clock was set back. */
-function hasToWait(nextAttemptAt: number, now: number): boolean {
-  return nextAttemptAt > now && nextAttemptAt <= now + BACKOFF.maxMs;
+function hasToWait(nextAttemptAt: number, now: number, { maxMs }: BackoffPolicy): boolean {
+  return nextAttemptAt > now && nextAttemptAt <= now + maxMs;
+}
+
+function logged(message: TriggerMessageRow) {
+  return { messageId: message.id, event: message.event, target: targetName(message.target) };
 }
 
 /** For logs: the path of a webhook's address is often a secret. */

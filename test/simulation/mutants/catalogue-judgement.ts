@@ -96,7 +96,7 @@ export const JUDGEMENT_MUTANTS: readonly Mutant[] = [
     'refused-message-dropped',
     'a message that could not be delivered is gone',
     'coordinator/services/trigger-delivery.ts',
-    ["if (outcome.kind === 'delivered') {", "if (outcome.kind !== 'refused') {"],
+    ["if (answer.kind === 'delivered') return {", "if (answer.kind !== 'refused') return {"],
   ),
   // What is kept
   one(

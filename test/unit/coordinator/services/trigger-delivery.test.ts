@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { sql } from 'kysely';
 import { createTriggerOutbox, type TriggerOutbox } from '../../../../coordinator/engine/trigger-outbox.ts';
 import type { OutgoingMessage, SendOutcome } from '../../../../coordinator/notifications/notifier.ts';
 import { createTriggerDelivery, type TriggerDelivery } from '../../../../coordinator/services/trigger-delivery.ts';
@@ -25,6 +26,7 @@ describe('the delivery of triggers’ messages', () => {
   let sent: { target: string; id: string; at: number }[];
   let answer: (message: OutgoingMessage, signal: AbortSignal) => SendOutcome | Promise<SendOutcome>;
   let counted: string[];
+  let errors: number;
   let underWay = 0;
   let mostAtOnce = 0;
   const settings = { triggerTimeoutMs: 10_000, triggerGiveUpAfterMs: DAY_MS, triggerAttempts: 5, deadLetters: 3 };
@@ -46,6 +48,7 @@ describe('the delivery of triggers’ messages', () => {
     sent = [];
     counted = [];
     mostAtOnce = 0;
+    errors = 0;
     answer = () => ({ kind: 'delivered' });
     outbox = createTriggerOutbox({
       randomness: seededRandomness(3),
@@ -66,7 +69,7 @@ describe('the delivery of triggers’ messages', () => {
       database,
       clock,
       randomness: seededRandomness(5),
-      logger: silentLogger,
+      logger: { ...silentLogger, error: () => void errors++ },
       settings,
       counted: (outcome, messages) => void counted.push(`${outcome} ${messages}`),
       notifier: {
@@ -284,6 +287,86 @@ describe('the delivery of triggers’ messages', () => {
     expect(mostAtOnce).to.equal(16);
     expect(new Set(sent.map((one) => one.target)).size).to.equal(40);
     expect(await messages()).to.deep.equal([]);
+  });
+
+  describe('while nothing can be written', () => {
+    const setFull = (isFull: boolean) =>
+      sql.raw(`PRAGMA query_only = ${isFull ? 'ON' : 'OFF'}`).execute(database.query);
+
+    it('sends what was delivered once, and goes on with the next when that is written', async () => {
+      const ids = await write(2, A);
+      await setFull(true);
+      await clock.advance(3_600_000);
+      expect(sent.map((one) => one.id)).to.deep.equal([ids[0]]);
+      await setFull(false);
+      await clock.advance(31_000);
+      expect(sent.map((one) => one.id)).to.deep.equal(ids);
+      expect(await messages()).to.deep.equal([]);
+      expect(counted).to.deep.equal(['delivered 1', 'delivered 1']);
+    });
+
+    it('tries to write an outcome with growing pauses', async () => {
+      await write(1, A);
+      await setFull(true);
+      await clock.advance(3_600_000);
+      // After 1, 2, 4, 8 and 16 s, and then each 30 s.
+      expect(errors).to.be.within(110, 130);
+      await setFull(false);
+    });
+
+    it('sends a message that failed no more until that is written, and counts it once', async () => {
+      const [id] = await write(1, A);
+      answer = () => ({ kind: 'failed', reason: 'answered 500', retryAfterMs: 60_000 });
+      const failedAt = clock.now() + 20;
+      await setFull(true);
+      await clock.advance(20_000);
+      expect(sent).to.have.length(1);
+      await setFull(false);
+      await clock.advance(20_000);
+      expect((await messages())[0]).to.include({ attempts: 1, next_attempt_at: failedAt + 60_000 });
+      expect(sent).to.have.length(1);
+      answer = () => ({ kind: 'delivered' });
+      await clock.advance(21_000);
+      expect(sent.map((one) => one.id)).to.deep.equal([id, id]);
+      expect(counted).to.deep.equal(['failed 1', 'delivered 1']);
+    });
+
+    it('makes dead letters of what a target refused when that can be written', async () => {
+      await write(1, A);
+      answer = () => ({ kind: 'refused', reason: 'answered 410' });
+      await setFull(true);
+      await clock.advance(60_000);
+      expect(sent).to.have.length(1);
+      await setFull(false);
+      await clock.advance(31_000);
+      expect((await messages())[0]).to.include({ attempts: 1, last_error: 'answered 410' });
+      expect(counted).to.deep.equal(['failed 1', 'dead 1']);
+    });
+
+    it('waits for no outcome of a message that an operator has removed', async () => {
+      const [first = ''] = await write(1, A);
+      await setFull(true);
+      await clock.advance(60_000);
+      await setFull(false);
+      await service().delete(first, ANN);
+      const [second] = await write(1, A);
+      await clock.advance(31_000);
+      expect(sent.map((one) => one.id)).to.deep.equal([first, second]);
+      expect(await messages()).to.deep.equal([]);
+    });
+
+    it('may send again what the process before could not write', async () => {
+      const [id] = await write(1, A);
+      await setFull(true);
+      await clock.advance(60_000);
+      await delivery.stop();
+      await setFull(false);
+      delivery = newDelivery();
+      await delivery.start();
+      await clock.advance(100);
+      expect(sent.map((one) => one.id)).to.deep.equal([id, id]);
+      expect(await messages()).to.deep.equal([]);
+    });
   });
 
   it('counts no attempt that its own stop has cut off', async () => {
