@@ -254,7 +254,7 @@ async function startOn(parts: OpenParts): Promise<Omit<RunningCoordinator, 'coor
   await core.start();
   const scheduler = startScheduler(
     [{ name: 'retention', expression: config.retention.schedule, run: core.services.retention.run }],
-    logger.child({ part: 'scheduler' }),
+    { clock, logger: logger.child({ part: 'scheduler' }) },
   );
 
   const stop = async () => {

@@ -1,4 +1,5 @@
 import { schedule, validate } from 'node-cron';
+import type { Clock } from '../../shared/core/clock.ts';
 import { AppError, errorMessage } from '../../shared/core/errors.ts';
 import type { Logger } from '../../shared/core/logger.ts';
 
@@ -21,34 +22,62 @@ export interface Scheduler {
  */
 const LATE_MS = Number.MAX_SAFE_INTEGER;
 
-/** When something is done; what is done is a service's, by the clock it was given. A task never overlaps itself. */
-export function startScheduler(tasks: readonly ScheduledTask[], logger: Logger): Scheduler {
+/** How often it is looked whether the clock was set back; one that went back by less makes tasks late by as much. */
+const LOOK_MS = 60_000;
+
+/**
+ * When something is done; what is done is a service's, by the clock it was given. A task never overlaps itself. The library remembers when
+ * a task is next, and goes on waiting for that when the clock is set back, be it for years: then the tasks are made anew, by the clock as it is.
+ * The timer of the looks does not go by that clock, so one look that seems to be before the last one tells.
+ */
+export function startScheduler(
+  tasks: readonly ScheduledTask[],
+  { clock, logger }: { clock: Clock; logger: Logger },
+): Scheduler {
   for (const task of tasks) checkExpression(task);
-  const running = new Set<Promise<void>>();
+  const running = new Map<ScheduledTask, Promise<void>>();
   const stopping = new AbortController();
-  const scheduled = tasks.map((task) =>
-    schedule(
-      task.expression,
-      () => {
-        const run = task
-          .run(stopping.signal)
-          .then(() => {})
-          .catch((error: unknown) => {
-            if (!stopping.signal.aborted)
-              logger.error({ task: task.name, error: errorMessage(error) }, 'scheduled task failed');
-          })
-          .finally(() => running.delete(run));
-        running.add(run);
-        return run;
-      },
-      { name: task.name, noOverlap: true, missedExecutionTolerance: LATE_MS },
-    ),
-  );
+  let scheduled = tasks.map(scheduleTask);
+  let lookedAt = clock.now();
+  let timer = clock.setTimer(LOOK_MS, look);
+
+  function scheduleTask(task: ScheduledTask) {
+    return schedule(task.expression, () => run(task), { name: task.name, missedExecutionTolerance: LATE_MS });
+  }
+
+  function run(task: ScheduledTask): Promise<void> {
+    // Not left to the library: the task may have begun before it was made anew.
+    const begun = running.get(task);
+    if (begun !== undefined) return begun;
+    const run = task
+      .run(stopping.signal)
+      .then(() => {})
+      .catch((error: unknown) => {
+        if (!stopping.signal.aborted)
+          logger.error({ task: task.name, error: errorMessage(error) }, 'scheduled task failed');
+      })
+      .finally(() => running.delete(task));
+    running.set(task, run);
+    return run;
+  }
+
+  function look(): void {
+    const now = clock.now();
+    const leapMs = lookedAt - now;
+    lookedAt = now;
+    timer = clock.setTimer(LOOK_MS, look);
+    if (leapMs <= 0) return;
+    logger.warn({ leapMs }, 'the clock was set back: tasks are scheduled anew');
+    for (const task of scheduled) void task.destroy();
+    scheduled = tasks.map(scheduleTask);
+  }
+
   return {
     async stop() {
       stopping.abort();
+      timer.cancel();
       await Promise.all(scheduled.map((task) => task.destroy()));
-      await Promise.all(running);
+      await Promise.all(running.values());
     },
   };
 }

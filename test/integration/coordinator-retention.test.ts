@@ -11,12 +11,12 @@ import { createRetention, type RetentionSettings } from '../../coordinator/servi
 import type { Database } from '../../coordinator/storage/database.ts';
 import { openSqlite } from '../../coordinator/storage/sqlite.ts';
 import type { DeploymentRow, RevisionRow } from '../../coordinator/storage/tables.ts';
-import { sleep } from '../../shared/core/clock.ts';
+import { type Clock, sleep } from '../../shared/core/clock.ts';
 import { isAppError } from '../../shared/core/errors.ts';
-import { silentLogger } from '../../shared/core/logger.ts';
+import { type Logger, silentLogger } from '../../shared/core/logger.ts';
 import { foregroundClock } from '../../shared/core/system-clock.ts';
 import { openExplainedDatabase } from '../support/explained-database.ts';
-import { createFakeClock } from '../support/fake-clock.ts';
+import { createFakeClock, type FakeClock } from '../support/fake-clock.ts';
 import { seededRandomness } from '../support/fake-randomness.ts';
 import { until } from '../support/real-herd.ts';
 
@@ -594,6 +594,12 @@ describe('retention', () => {
 describe('the scheduler', function () {
   this.timeout(20_000);
   const RealDate = Date;
+  let clock: FakeClock;
+  let parts: { clock: Clock; logger: Logger };
+  beforeEach(() => {
+    clock = createFakeClock();
+    parts = { clock, logger: silentLogger };
+  });
   afterEach(() => {
     globalThis.Date = RealDate;
   });
@@ -601,7 +607,7 @@ describe('the scheduler', function () {
   it('refuses an expression that is none', () => {
     let thrown: unknown;
     try {
-      startScheduler([{ name: 'retention', expression: 'every full moon', run: async () => {} }], silentLogger);
+      startScheduler([{ name: 'retention', expression: 'every full moon', run: async () => {} }], parts);
     } catch (error) {
       thrown = error;
     }
@@ -624,7 +630,7 @@ describe('the scheduler', function () {
         throw new Error('this time it failed');
       },
     };
-    const scheduler = startScheduler([task], silentLogger);
+    const scheduler = startScheduler([task], parts);
     await ranTwice;
     await scheduler.stop();
     const atTheEnd = runs;
@@ -637,12 +643,45 @@ describe('the scheduler', function () {
     const due = new Date(Date.now() + 3_000);
     const expression = `${due.getSeconds()} ${due.getMinutes()} ${due.getHours()} * * *`;
     const run = async () => void runs++;
-    const scheduler = startScheduler([{ name: 'retention', expression, run }], silentLogger);
+    const scheduler = startScheduler([{ name: 'retention', expression, run }], parts);
     setForward(60_000);
     await until('it has run', 10_000, () => runs === 1);
     await sleep(foregroundClock, 100);
     await scheduler.stop();
     expect(runs).to.equal(1);
+  });
+
+  it('goes by the clock as it is when that was set back meanwhile', async () => {
+    let runs = 0;
+    const run = async () => void runs++;
+    setForward(30 * DAY);
+    const scheduler = startScheduler([{ name: 'retention', expression: '* * * * * *', run }], parts);
+    globalThis.Date = RealDate;
+    clock.setBack(30 * DAY);
+    await clock.advance(60_000);
+    await until('it has run', 5_000, () => runs > 0).finally(() => scheduler.stop());
+  });
+
+  it('begins nothing a second time because the clock was set back', async () => {
+    let runs = 0;
+    let end = () => {};
+    const run = () => {
+      runs++;
+      return new Promise<void>((resolve) => {
+        end = resolve;
+      });
+    };
+    const scheduler = startScheduler([{ name: 'retention', expression: '* * * * * *', run }], parts);
+    await until('it runs', 5_000, () => runs === 1);
+    clock.setBack(DAY);
+    await clock.advance(60_000);
+    await sleep(foregroundClock, 1_500);
+    expect(runs).to.equal(1);
+    end();
+    await until('it runs again', 5_000, () => runs === 2);
+    const stopped = scheduler.stop();
+    end();
+    await stopped;
   });
 
   it('tells what runs when it is to end, and waits for that', async () => {
@@ -656,7 +695,7 @@ describe('the scheduler', function () {
         }),
       );
     };
-    const scheduler = startScheduler([{ name: 'endless', expression: '* * * * * *', run }], silentLogger);
+    const scheduler = startScheduler([{ name: 'endless', expression: '* * * * * *', run }], parts);
     await until('it runs', 5_000, () => seen.length === 1);
     await scheduler.stop();
     expect(seen).to.deep.equal(['begun', 'told to end']);
