@@ -9,7 +9,7 @@ import { createGzip, gzip } from 'node:zlib';
 import { MAX_UNPACKED_BYTES } from '../../shared/bundle/limits.ts';
 import { ArchiveFault } from '../../shared/bundle/unpack/archive-tree.ts';
 import { readArchive } from '../../shared/bundle/unpack/read-archive.ts';
-import { AppError, errnoOf } from '../../shared/core/errors.ts';
+import { AppError, errnoOf, isAppError } from '../../shared/core/errors.ts';
 import {
   type BundleManifest,
   type FileRuns,
@@ -23,6 +23,8 @@ import { createManifestSink } from './manifest-sink.ts';
 
 /** Manifests and deltas that are kept, whatever their sizes. */
 const MAX_KEPT = 1_000;
+/** What cannot be made is remembered of so many; beyond, the one that was found out first is tried again. */
+const MAX_REFUSED = 1_000;
 /** Manifests and deltas that wait to be made; one more is refused, and its host fetches the whole bundle at once. */
 const MAX_WAITING = 64;
 const READ_CHUNK_BYTES = 256 * 1_024;
@@ -43,7 +45,8 @@ interface StoredBundle {
 
 /**
  * What hosts fetch instead of a whole bundle: its manifest, and the files that they lack as one tgz. Both are made when they
- * are asked for first, one at a time, and kept as files up to a bound: a fleet that comes from one revision asks for the same.
+ * are asked for first, one at a time, and kept as files up to a bound: a fleet that comes from one revision asks for the same. So it does
+ * of a bundle that has none, whose archive is read once, too: why is remembered until the process ends.
  */
 export interface BundleDeltas {
   /** gzip of a {@link BundleManifest} as JSON. @throws AppError `not_found` when none is made, `too_large`, `invalid` for an archive that no host would unpack, `unavailable` */
@@ -68,6 +71,8 @@ export async function createBundleDeltas({ directory, maxBytes }: BundleDeltasPa
   await mkdir(directory, { recursive: true, mode: 0o700 });
   /** By what was asked for, the least recently used first. */
   const kept = new Map<string, StoredPart>();
+  /** By what was asked for: what the archive says, so that to ask again is no use. */
+  const refused = new Map<string, AppError>();
   const making = new Map<string, Promise<StoredPart>>();
   let last: Promise<unknown> = Promise.resolve();
   let names = 0;
@@ -81,6 +86,8 @@ export async function createBundleDeltas({ directory, maxBytes }: BundleDeltasPa
       kept.set(key, known);
       return known;
     }
+    const refusal = refused.get(key);
+    if (refusal !== undefined) throw refusal;
     const running = making.get(key);
     if (running !== undefined) return running;
     if (making.size >= MAX_WAITING)
@@ -106,14 +113,22 @@ export async function createBundleDeltas({ directory, maxBytes }: BundleDeltasPa
       kept.set(key, part);
       await makeRoom();
       return part;
-    } catch (error) {
-      if (error instanceof ArchiveFault) throw new AppError('invalid', error.message);
+    } catch (thrown) {
+      const error = thrown instanceof ArchiveFault ? new AppError('invalid', thrown.message) : thrown;
+      if (isAppError(error, 'invalid') || isAppError(error, 'too_large')) remember(key, error);
       if (errnoOf(error) === 'ENOSPC')
         throw new AppError('unavailable', "the disk of the coordinator's data directory is full", { cause: error });
       throw error;
     } finally {
       await rm(unfinished, { force: true });
     }
+  }
+
+  function remember(key: string, refusal: AppError): void {
+    refused.set(key, refusal);
+    if (refused.size <= MAX_REFUSED) return;
+    const oldest = refused.keys().next();
+    if (!oldest.done) refused.delete(oldest.value);
   }
 
   async function makeRoom(): Promise<void> {
@@ -129,11 +144,14 @@ export async function createBundleDeltas({ directory, maxBytes }: BundleDeltasPa
   }
 
   return {
-    manifest: (bundle) => get(`manifest ${bundle.digest}`, (path) => writeManifest(bundle, path)),
-    delta: (bundle, files) =>
-      get(`delta ${bundle.digest} ${createHash('sha256').update(JSON.stringify(files)).digest('hex')}`, (path) =>
+    // By its type as well: a bundle that was registered with a wrong one may be registered anew.
+    manifest: (bundle) => get(`manifest ${bundle.digest} ${bundle.bundleType}`, (path) => writeManifest(bundle, path)),
+    delta: (bundle, files) => {
+      const which = createHash('sha256').update(JSON.stringify(files)).digest('hex');
+      return get(`delta ${bundle.digest} ${bundle.bundleType} ${which}`, (path) =>
         writeDelta(bundle, { wanted: ordinalsOf(files), path, maxBytes }),
-      ),
+      );
+    },
     find(bundleDigest, delta) {
       for (const [key, part] of kept)
         if (part.digest === delta && key.startsWith(`delta ${bundleDigest} `)) return part;

@@ -134,6 +134,45 @@ describe('parts of bundles', () => {
     });
   });
 
+  describe('that cannot be made', () => {
+    const hostile = () => {
+      writeTree(join(root, 'tree'), { a: 'alpha', out: { link: '/etc/passwd' } });
+      return archive('a', 'out');
+    };
+
+    it('are refused without reading the archive again', async () => {
+      const bundle = hostile();
+      const deltas = await open();
+      expect(await codeOf(deltas.manifest(bundle))).to.equal('invalid');
+      expect(await codeOf(deltas.delta(bundle, [[0, 0]]))).to.equal('invalid');
+      // Whoever reads it now would find it good.
+      archive('a');
+      expect(await codeOf(deltas.manifest(bundle))).to.equal('invalid');
+      expect(await codeOf(deltas.delta(bundle, [[0, 0]]))).to.equal('invalid');
+      expect(await codeOf(deltas.manifest({ ...bundle, digest: 'e'.repeat(64) }))).to.equal('done');
+    });
+
+    it('are refused so, too, when they are larger than what may be kept; others of that bundle are made', async () => {
+      writeTree(join(root, 'tree'), { small: 'a', zeros: '\0'.repeat(2_000_000) });
+      const bundle = archive('small', 'zeros');
+      const deltas = await open(1_000_000);
+      expect(await codeOf(deltas.delta(bundle, [[1, 1]]))).to.equal('too_large');
+      writeTree(join(root, 'tree'), { small: 'a', zeros: '' });
+      archive('small', 'zeros');
+      expect(await codeOf(deltas.delta(bundle, [[1, 1]]))).to.equal('too_large');
+      expect(await codeOf(deltas.delta(bundle, [[0, 0]]))).to.equal('done');
+    });
+
+    it('are made when the archive is there, or its type is known better', async () => {
+      writeTree(join(root, 'tree'), { a: 'alpha' });
+      const bundle = archive('a');
+      const deltas = await open();
+      expect(await codeOf(deltas.manifest({ ...bundle, path: join(root, 'nowhere') }))).to.contain('ENOENT');
+      expect(await codeOf(deltas.manifest({ ...bundle, bundleType: 'zip' }))).to.equal('invalid');
+      expect(await codeOf(deltas.manifest(bundle))).to.equal('done');
+    });
+  });
+
   describe('put together on the host', () => {
     const file = (path: string, text: string, ordinal: number): ManifestFile => ({
       kind: 'file',
