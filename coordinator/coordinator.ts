@@ -162,7 +162,11 @@ interface OpenParts extends CoordinatorParts {
 
 async function startOn(parts: OpenParts): Promise<Omit<RunningCoordinator, 'coordinatorId'>> {
   const { config, clock, randomness, logger, database, directory, coordinatorId, fatal } = parts;
-  const store = createLocalDiskStore({ directory: directory.revisionsPath, randomness });
+  const store = createLocalDiskStore({
+    directory: directory.revisionsPath,
+    randomness,
+    taken: (bytes) => metrics.bundleBytes('in', bytes),
+  });
   await store.sweepUnfinished();
   let { certificate } = parts;
   if (certificate !== null) warnOfEnd(certificate, clock.now(), logger);

@@ -51,7 +51,7 @@ export function createMetrics(sources: MetricSources) {
   });
   const revisionBytes = new Counter({
     name: 'drover_bundle_bytes_total',
-    help: 'Bytes of bundles taken in and given out.',
+    help: 'Bytes of bundles taken in whole (in), and sent to hosts, whole or in parts (out).',
     labelNames: ['direction'],
     registers,
   });

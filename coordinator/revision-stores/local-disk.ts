@@ -12,7 +12,12 @@ const READ_CHUNK_BYTES = 256 * 1_024;
 const DIGEST = /^[0-9a-f]{64}$/;
 
 /** Bundles as files under `directory`: `ab/abcdef…`. Unfinished ones are in `unfinished/`, on the same file system. */
-export function createLocalDiskStore(parts: { directory: string; randomness: Randomness }): RevisionStore {
+export function createLocalDiskStore(parts: {
+  directory: string;
+  randomness: Randomness;
+  /** A bundle of so many bytes was taken in. */
+  taken?(sizeBytes: number): void;
+}): RevisionStore {
   const unfinished = join(parts.directory, 'unfinished');
   const folderOf = (digest: string) => join(parts.directory, digest.slice(0, 2));
   const pathOf = (digest: string) => {
@@ -48,6 +53,7 @@ export function createLocalDiskStore(parts: { directory: string; randomness: Ran
         await alone(() => rename(temporary, pathOf(stored.digest)));
         await syncDirectory(folderOf(stored.digest));
         await syncDirectory(parts.directory);
+        parts.taken?.(stored.sizeBytes);
         return stored;
       } catch (error) {
         await rm(temporary, { force: true });

@@ -100,6 +100,18 @@ describe('revisions', () => {
     expect(textAt(body, 'detail')).to.contain(sha256('tampered'));
   });
 
+  it('are counted in bytes, as far as they were taken in', async () => {
+    const counted = async () => {
+      const { body } = await coordinator.call('GET', '/metrics');
+      return Number(/^drover_bundle_bytes_total\{direction="in"\} (\S+)$/m.exec(String(body))?.[1] ?? 0);
+    };
+    const before = await counted();
+    const bundle = Buffer.alloc(100_000, 'counted');
+    await upload(bundle, `digest=${sha256(bundle)}`);
+    await upload(bundle, `digest=${sha256('another')}`);
+    expect((await counted()) - before).to.equal(100_000);
+  });
+
   it('refuse a bundle past the bound before it is sent', async () => {
     const request = httpRequest(
       `${coordinator.url}/v1/applications/web/revisions/upload?bundleType=tgz&digest=${sha256('')}`,

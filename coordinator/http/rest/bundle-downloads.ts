@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream';
+import { pipeline, Readable, Transform } from 'node:stream';
 import { AppError } from '../../../shared/core/errors.ts';
 import type { FileRuns } from '../../../shared/model/bundle-manifest.ts';
 import type { BundleType } from '../../../shared/model/revision.ts';
@@ -18,6 +18,7 @@ interface Parts {
     open(range: { start: number; end: number }): Promise<Readable>;
   }>;
   deltas: BundleDeltas;
+  /** So many bytes more are on their way. */
   sent(bytes: number): void;
 }
 
@@ -54,8 +55,7 @@ export function createBundleDownloads({ openForHost, deltas, sent }: Parts) {
       });
     const { start, end } = range.kind === 'part' ? range : { start: 0, end: sizeBytes - 1 };
     const lengthBytes = end - start + 1;
-    const body = lengthBytes === 0 ? Readable.from([]) : await open({ start, end });
-    sent(lengthBytes);
+    const body = lengthBytes === 0 ? Readable.from([]) : counted(await open({ start, end }));
     return new StreamedReply({
       status: range.kind === 'part' ? 206 : 200,
       headers: {
@@ -65,6 +65,18 @@ export function createBundleDownloads({ openForHost, deltas, sent }: Parts) {
       },
       body,
     });
+  }
+
+  /** What is fetched of it: a host that goes away in the middle, and asks for the rest later, is not given it twice. */
+  function counted(body: Readable): Readable {
+    const counter = new Transform({
+      transform(chunk: Uint8Array, _encoding, done) {
+        sent(chunk.byteLength);
+        done(null, chunk);
+      },
+    });
+    // An error, or an early end, is told to both; whoever reads the counter learns of it there.
+    return pipeline(body, counter, () => {});
   }
 
   return {
