@@ -83,6 +83,8 @@ const ACCESS_KEY_FILE = 'access-key-secret';
 const AGENT_BUNDLE_DIRECTORY = 'agent-update';
 /** How long a stop waits for answers that are under way. */
 const CLOSE_TIMEOUT_MS = 2_000;
+/** ... and, when it has cut what was left then, for its end. */
+const CUT_TIMEOUT_MS = 1_000;
 
 /**
  * Builds and wires a coordinator and lets it listen; `main.ts` and the tests start this.
@@ -250,6 +252,7 @@ async function startOn(parts: OpenParts): Promise<Omit<RunningCoordinator, 'coor
   });
   const webSockets = serveWebSockets({
     server: app.server,
+    clock,
     accept: core.hub.accept,
     isOpen,
     addressOf: (request) => request.socket.remoteAddress ?? 'unknown',
@@ -399,17 +402,24 @@ async function listen(app: FastifyInstance, config: CoordinatorConfig): Promise<
 /** Waits for answers under way, but not for ever. */
 async function closeWithin(app: FastifyInstance, clock: Clock, terminateWebSockets: () => void): Promise<void> {
   const closed = app.close();
-  const inTime = new AbortController();
-  const isLate = await Promise.race([
-    closed.then(() => false),
-    sleep(clock, CLOSE_TIMEOUT_MS, inTime.signal).then(
-      () => true,
-      () => false,
-    ),
-  ]);
-  inTime.abort();
-  if (!isLate) return;
+  if (await isDoneWithin(closed, clock, CLOSE_TIMEOUT_MS)) return;
   terminateWebSockets();
   app.server.closeAllConnections();
-  await closed;
+  // What is no connection of HTTP yet, a TLS handshake that stands still for instance, ends with the process.
+  await isDoneWithin(closed, clock, CUT_TIMEOUT_MS);
+}
+
+async function isDoneWithin(done: PromiseLike<unknown>, clock: Clock, timeoutMs: number): Promise<boolean> {
+  const inTime = new AbortController();
+  try {
+    return await Promise.race([
+      done.then(() => true),
+      sleep(clock, timeoutMs, inTime.signal).then(
+        () => false,
+        () => true,
+      ),
+    ]);
+  } finally {
+    inTime.abort();
+  }
 }

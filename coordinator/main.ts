@@ -6,7 +6,7 @@ import { pino } from 'pino';
 import { parse as parseYaml } from 'yaml';
 import { AppError, errnoOf, errorMessage } from '../shared/core/errors.ts';
 import { type Logger, silentLogger } from '../shared/core/logger.ts';
-import { systemClock } from '../shared/core/system-clock.ts';
+import { foregroundClock, systemClock } from '../shared/core/system-clock.ts';
 import { systemRandomness } from '../shared/core/system-randomness.ts';
 import { createSystemd, type Systemd, watchdogMsOf, withoutSystemd } from '../shared/core/systemd.ts';
 import { type Role, role } from '../shared/model/operator.ts';
@@ -111,6 +111,8 @@ async function run(flags: Flags): Promise<void> {
     logger.info({ signal }, 'stopping');
     // In its own time: a tool that hangs must not hold up the end.
     void systemd.stopping();
+    // What it waits for, a connection that is not read for instance, need not keep the process alive: it ended in the middle.
+    foregroundClock.setTimer(Number.POSITIVE_INFINITY, () => {});
     starting
       .then((coordinator) => coordinator.stop())
       .then(

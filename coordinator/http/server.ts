@@ -9,6 +9,7 @@ import { newUuid } from '../../shared/core/ids.ts';
 import type { Logger } from '../../shared/core/logger.ts';
 import type { Randomness } from '../../shared/core/randomness.ts';
 import type { LongPoll } from '../hub/long-poll-channel.ts';
+import { OfferedRequest } from '../hub/upgrade-offers.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import type { Authenticate } from './authenticate.ts';
 import { type AwsJsonService, registerAwsEndpoint } from './aws/endpoint.ts';
@@ -72,13 +73,13 @@ const SERVED_WHILE_STOPPING: ReadonlySet<string> = new Set([routes.exchange.path
 export async function createHttpServer(parts: HttpParts): Promise<FastifyInstance> {
   const { settings, logger } = parts;
   const certificate = settings.certificate();
+  const http = { headersTimeout: HEADERS_TIMEOUT_MS, IncomingMessage: OfferedRequest };
   const app = fastify({
     // Ours logs failures, with what we know of them; a line per request is what /metrics is for.
     logger: false,
-    ...(certificate === null ? {} : { https: tlsOf(certificate) }),
+    ...(certificate === null ? { http } : { https: { ...http, ...tlsOf(certificate) } }),
     trustProxy: settings.trustedProxies.length === 0 ? false : [...settings.trustedProxies],
     connectionTimeout: IDLE_CONNECTION_MS,
-    http: { headersTimeout: HEADERS_TIMEOUT_MS },
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     genReqId: () => newUuid(parts.randomness),
     // The socket is closed by whoever stops the coordinator, after its last answers.

@@ -2,14 +2,13 @@ import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocket, WebSocketServer } from 'ws';
 import { keepHeadBytes } from '../../shared/core/bounded.ts';
+import type { Clock } from '../../shared/core/clock.ts';
 import { MAX_FRAME_BYTES } from '../../shared/protocol/messages.ts';
 import type { Channel, ChannelReceiver } from './channel.ts';
 
-/** Where agents open their WebSocket. */
-export const CONNECT_PATH = '/v1/agents/connect';
 /** A frame past the protocol's bound is answered with a problem; one past this closes the connection (code 1009). */
 const MAX_PAYLOAD_BYTES = 2 * MAX_FRAME_BYTES;
-/** How long the other end may take to answer a close, ms. */
+/** How long the other end may take to answer a close, or to hang up when it is refused, ms. */
 const CLOSE_TIMEOUT_MS = 2_000;
 /** An ordinary end: why, the protocol has said in a frame before. */
 const CLOSE_CODE = 1_000;
@@ -17,7 +16,9 @@ const CLOSE_CODE = 1_000;
 const MAX_REASON_BYTES = 120;
 
 export interface WebSocketParts {
+  /** Its requests are `OfferedRequest`s: what comes as an upgrade is the offer of an agent. */
   server: Server;
+  clock: Clock;
   /** Takes the channel and says who hears it, or null: it has been closed then. */
   accept(channel: Channel, remoteAddress: string): ChannelReceiver | null;
   /** False while the coordinator is not ready or stops: new connections get 503. */
@@ -26,25 +27,29 @@ export interface WebSocketParts {
   addressOf(request: IncomingMessage): string;
 }
 
-/** Serves WebSocket upgrades of an HTTP server. Any other upgrade is refused. */
-export function serveWebSockets({ server, accept, isOpen, addressOf }: WebSocketParts): { terminateAll(): void } {
+/** Serves the WebSocket upgrades of an HTTP server. */
+export function serveWebSockets({ server, clock, accept, isOpen, addressOf }: WebSocketParts): {
+  terminateAll(): void;
+} {
   const sockets = new WebSocketServer({
     noServer: true,
-    // Its own set of clients is what a last stop must cut.
-    clientTracking: true,
+    // Every socket is kept below, those that are refused as well.
+    clientTracking: false,
     maxPayload: MAX_PAYLOAD_BYTES,
     // Compression costs 300 KiB a connection, and frames are small.
     perMessageDeflate: false,
     closeTimeout: CLOSE_TIMEOUT_MS,
     // The types are older than `closeTimeout`.
   } as ConstructorParameters<typeof WebSocketServer>[0]);
+  /** What HTTP has let go of: nobody else ends these. */
+  const upgraded = new Set<Duplex>();
 
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    upgraded.add(socket);
+    socket.once('close', () => upgraded.delete(socket));
     // A socket that breaks during the upgrade has nobody to tell.
     socket.on('error', ignore);
-    const path = (request.url ?? '').split('?', 1)[0];
-    if (path !== CONNECT_PATH) return refuse(socket, '404 Not Found');
-    if (!isOpen()) return refuse(socket, '503 Service Unavailable');
+    if (!isOpen()) return refuse(socket, '503 Service Unavailable', clock);
     const remoteAddress = addressOf(request);
     sockets.handleUpgrade(request, socket, head, (webSocket) => {
       socket.off('error', ignore);
@@ -55,15 +60,19 @@ export function serveWebSockets({ server, accept, isOpen, addressOf }: WebSocket
 
   return {
     terminateAll() {
-      for (const client of sockets.clients) client.terminate();
+      for (const socket of upgraded) socket.destroy();
     },
   };
 }
 
 function ignore(): void {}
 
-function refuse(socket: Duplex, status: string): void {
+function refuse(socket: Duplex, status: string, clock: Clock): void {
+  // Read to its end: with bytes that nobody reads it would never see one, and an answer may get lost when it is cut before.
+  socket.resume();
   socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+  const cut = clock.setTimer(CLOSE_TIMEOUT_MS, () => socket.destroy());
+  socket.once('close', () => cut.cancel());
 }
 
 class WebSocketChannel implements Channel {

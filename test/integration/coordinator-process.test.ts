@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -106,6 +107,19 @@ describe('the coordinator as a process', function () {
     await url;
     child.kill('SIGTERM');
     expect(await ended).to.include({ code: 0 });
+  });
+
+  it('stops in good order beside one who offered another protocol and never hangs up', async () => {
+    const { url, child, ended } = start();
+    const { hostname, port } = new URL(await url);
+    const client = connect({ host: hostname, port: Number(port), allowHalfOpen: true });
+    client.write('GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n');
+    await once(client, 'data');
+    child.kill('SIGTERM');
+    const { code, output } = await ended;
+    client.destroy();
+    expect(code).to.equal(0);
+    expect(output).to.contain('"stopped"');
   });
 
   it('reads its certificate anew on SIGHUP, and says why it did not', async function () {
