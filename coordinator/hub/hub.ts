@@ -171,6 +171,8 @@ export function createHub(parts: {
         session.claimedHostId = null;
         if (!isAdmitted) return;
         logger.debug({ hostId: session.hostId, remoteAddress: session.remoteAddress }, 'host connected');
+        // Before it says anything: one that comes back again and again for want of room would bring a frame each time.
+        waitForRoom(session);
         for (const frame of held ?? []) session.onFrame(frame);
       },
       (error: unknown) => {

@@ -7,9 +7,9 @@ export interface QueuedChunk {
 }
 
 /** What is committed in one transaction. */
-export interface QueuedBatch<Queued extends Delivery> {
+export interface QueuedBatch<Queued extends Delivery, Chunk extends QueuedChunk = QueuedChunk> {
   deliveries: Queued[];
-  chunks: QueuedChunk[];
+  chunks: Chunk[];
   /** The lane of one host that is committed apart; null: many hosts together. */
   apart: Lane | null;
 }
@@ -35,9 +35,11 @@ const MANY_HOSTS = 4_096;
  * then on, the output apart from the reports, and nobody else waits for them.
  * @param retryMs from one refusal of such words to the next trial of any
  */
-export function createReportQueue<Queued extends Delivery>(retryMs: () => number) {
+export function createReportQueue<Queued extends Delivery, Chunk extends QueuedChunk = QueuedChunk>(
+  retryMs: () => number,
+) {
   let deliveries: Queued[] = [];
-  let chunks: QueuedChunk[] = [];
+  let chunks: Chunk[] = [];
   /** The one that was tried last is the last. */
   const apart = new Map<string, Lane>();
   let refusedApartAt = Number.NEGATIVE_INFINITY;
@@ -58,13 +60,13 @@ export function createReportQueue<Queued extends Delivery>(retryMs: () => number
     return taken;
   }
 
-  function takeChunks(mayTake: (hostId: string) => boolean): QueuedChunk[] {
+  function takeChunks(mayTake: (hostId: string) => boolean): Chunk[] {
     const { taken, left } = split(chunks, mayTake, weightOfChunk);
     chunks = left;
     return taken;
   }
 
-  function takeTogether(): QueuedBatch<Queued> {
+  function takeTogether(): QueuedBatch<Queued, Chunk> {
     const hosts = new Set<string>();
     const mayTake = (kind: Kind) => (hostId: string) => {
       if (isApart(hostId, kind)) return false;
@@ -74,7 +76,7 @@ export function createReportQueue<Queued extends Delivery>(retryMs: () => number
     return { deliveries: takeDeliveries(mayTake('reports')), chunks: takeChunks(mayTake('output')), apart: null };
   }
 
-  function takeApart(lane: Lane): QueuedBatch<Queued> {
+  function takeApart(lane: Lane): QueuedBatch<Queued, Chunk> {
     const isOfLane = (hostId: string) => hostId === lane.hostId;
     return lane.kind === 'reports'
       ? { deliveries: takeDeliveries(isOfLane), chunks: [], apart: lane }
@@ -92,10 +94,10 @@ export function createReportQueue<Queued extends Delivery>(retryMs: () => number
       deliveries.push(delivery);
       size += weightOf(delivery);
     },
-    addOutput(hostId: string, received: readonly OutputChunk[]): void {
+    addOutput(received: readonly Chunk[]): void {
       for (const chunk of received) {
-        chunks.push({ hostId, chunk });
-        size += weightOfChunk({ hostId, chunk });
+        chunks.push(chunk);
+        size += weightOfChunk(chunk);
       }
     },
     /** How much waits, in reports. */
@@ -106,7 +108,7 @@ export function createReportQueue<Queued extends Delivery>(retryMs: () => number
       return deliveries.length === 0 && chunks.length === 0;
     },
     /** Null when there is nothing, or nothing before `retryInMs`. */
-    take(now: number): QueuedBatch<Queued> | null {
+    take(now: number): QueuedBatch<Queued, Chunk> | null {
       const lane = apartInMs(now) > 0 ? undefined : [...apart.values()].find(holds);
       const hasOthers =
         deliveries.some(({ hostId }) => !isApart(hostId, 'reports')) ||
@@ -118,14 +120,14 @@ export function createReportQueue<Queued extends Delivery>(retryMs: () => number
       size -= weightOfBatch(batch);
       return batch;
     },
-    committed({ apart: lane }: QueuedBatch<Queued>): void {
+    committed({ apart: lane }: QueuedBatch<Queued, Chunk>): void {
       failures = 0;
       if (lane !== null) apart.delete(laneKey(lane.hostId, lane.kind));
       else if (maxHosts !== Number.POSITIVE_INFINITY)
         maxHosts = 2 * maxHosts < MANY_HOSTS ? 2 * maxHosts : Number.POSITIVE_INFINITY;
     },
     /** Comes again, before what came after it. */
-    refused(batch: QueuedBatch<Queued>, now: number): void {
+    refused(batch: QueuedBatch<Queued, Chunk>, now: number): void {
       deliveries = [...batch.deliveries, ...deliveries];
       chunks = [...batch.chunks, ...chunks];
       size += weightOfBatch(batch);
@@ -144,6 +146,14 @@ export function createReportQueue<Queued extends Delivery>(retryMs: () => number
     /** Until something that waits is to be tried again; null when nothing is. */
     retryInMs(now: number): number | null {
       return [...apart.values()].some(holds) ? apartInMs(now) : null;
+    },
+    /** Leaves out of what waits what is gone; the deliveries among that. */
+    drop(isGone: (queued: Queued | Chunk) => boolean): Queued[] {
+      const gone = { deliveries: deliveries.filter(isGone), chunks: chunks.filter(isGone) };
+      if (gone.deliveries.length > 0) deliveries = deliveries.filter((queued) => !isGone(queued));
+      if (gone.chunks.length > 0) chunks = chunks.filter((queued) => !isGone(queued));
+      size -= weightOfBatch(gone);
+      return gone.deliveries;
     },
     /** Takes all that waits, to give it up. */
     clear(): Queued[] {

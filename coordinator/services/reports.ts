@@ -14,7 +14,7 @@ import type { ChangeSequence } from '../storage/change-sequence.ts';
 import type { Database, DatabaseTransaction } from '../storage/database.ts';
 import { type OutputAcknowledgement, writeOutput } from './output-batch.ts';
 import { type BatchOutcome, type BatchSettings, type Delivery, writeBatch } from './report-batch.ts';
-import { createReportQueue, type QueuedBatch } from './report-queue.ts';
+import { createReportQueue, type QueuedBatch, type QueuedChunk } from './report-queue.ts';
 
 export interface ReportSettings extends BatchSettings {
   /** How long a report may wait for others before they are committed together, ms. */
@@ -87,6 +87,7 @@ interface Condition {
   reject(error: Error): void;
 }
 type QueuedDelivery = Delivery & { journal: Journal; condition: Condition | null };
+type QueuedOutput = QueuedChunk & { journal: Journal };
 
 /** Beyond this many queued reports a flush does not wait for its window. */
 const FULL_BATCH = 500;
@@ -112,7 +113,7 @@ export function createReports(parts: ReportParts): Reports {
   /** By host: the journal that its channel speaks of now. Another channel is another object, even of the same journal. */
   const journals = new Map<string, Journal>();
   let isStopping = false;
-  const queue = createReportQueue<QueuedDelivery>(() => (isStopping ? RETRY_MS : RETRY_APART_MS));
+  const queue = createReportQueue<QueuedDelivery, QueuedOutput>(() => (isStopping ? RETRY_MS : RETRY_APART_MS));
   let timer: Timer | null = null;
   /** The timer is one that does not wait for others. */
   let isDue = false;
@@ -172,7 +173,8 @@ export function createReports(parts: ReportParts): Reports {
           continue;
         }
         // Nothing was acknowledged: the same again, first. The queue's bound keeps hosts from sending more meanwhile.
-        queue.refused({ ...batch, deliveries: withoutGone(deliveries) }, clock.now());
+        queue.refused(batch, clock.now());
+        dropGone();
         if (apart === null) await new Promise<void>((resolve) => clock.setTimer(RETRY_MS, resolve));
       }
     }
@@ -192,15 +194,22 @@ export function createReports(parts: ReportParts): Reports {
     logger.warn({ deliveries: given.length }, 'reports given up, since the coordinator stops');
   }
 
-  const isCurrent = (delivery: QueuedDelivery) => journals.get(delivery.hostId) === delivery.journal;
+  const isCurrent = (queued: QueuedDelivery | QueuedOutput) => journals.get(queued.hostId) === queued.journal;
 
-  /** What an earlier channel brought is dropped: the host says it again on the new one, from what it was told there. */
+  /**
+   * What an earlier channel brought is dropped: the host says it again on the new one, from what it was told there. It would be kept
+   * beside that otherwise, once more for each time that the host comes back from being paused.
+   */
+  function dropGone(): void {
+    for (const delivery of queue.drop((queued) => !isCurrent(queued))) delivery.condition?.reject(channelEnded());
+  }
+
   function withoutGone(deliveries: readonly QueuedDelivery[]): QueuedDelivery[] {
     for (const delivery of deliveries) if (!isCurrent(delivery)) delivery.condition?.reject(channelEnded());
     return deliveries.filter(isCurrent);
   }
 
-  async function commit(batch: QueuedBatch<QueuedDelivery>): Promise<void> {
+  async function commit(batch: QueuedBatch<QueuedDelivery, QueuedOutput>): Promise<void> {
     const startedAt = clock.now();
     const current = withoutGone(batch.deliveries);
     const written = new Map(current.map(({ hostId, journal }) => [hostId, journal]));
@@ -296,7 +305,9 @@ export function createReports(parts: ReportParts): Reports {
     receiveInstalled: (hostId, installed) =>
       enqueue({ hostId, items: [], running: [], installed, condition: null }, false),
     receiveOutput(hostId, received) {
-      queue.addOutput(hostId, received);
+      const journal = journals.get(hostId);
+      if (journal === undefined) return;
+      queue.addOutput(received.map((chunk) => ({ hostId, chunk, journal })));
       schedule();
     },
     hasRoom: () => queue.size < MAX_QUEUED,

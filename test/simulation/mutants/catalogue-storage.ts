@@ -6,7 +6,7 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
     'refused-reports-dropped',
     'what could not be committed is forgotten here, and its host waits for its word',
     'coordinator/services/reports.ts',
-    ['        queue.refused({ ...batch, deliveries: withoutGone(deliveries) }, clock.now());\n', ''],
+    ['        queue.refused(batch, clock.now());\n', ''],
   ),
   one(
     'presence-not-written-again',

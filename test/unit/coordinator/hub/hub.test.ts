@@ -343,6 +343,9 @@ describe('what a host may cost', () => {
     const { clock, connect } = aWorld({ hasRoom: () => hasRoom });
     const channel = await connect();
 
+    // From its welcome on, and again when it says more.
+    expect(channel.last()).to.include({ kind: 'welcome' });
+    expect(channel.isPaused).to.equal(true);
     channel.frame(noReports);
     expect(channel.isPaused).to.equal(true);
     await clock.advance(20_000);

@@ -67,7 +67,7 @@ describe('the queue of reports', () => {
             queue.add(delivery(one.add, number));
           } else if ('addOutput' in one) {
             note(added, `output ${one.addOutput}`, ++number);
-            queue.addOutput(one.addOutput, [chunk(number)]);
+            queue.addOutput([{ hostId: one.addOutput, chunk: chunk(number) }]);
           } else if ('toggle' in one) {
             const key = one.toggle.join(' ');
             if (!refused.delete(key)) refused.add(key);
@@ -91,6 +91,20 @@ describe('the queue of reports', () => {
       }),
       { numRuns: 500 },
     );
+  });
+
+  it('has room again for as much as it drops', () => {
+    const queue = createReportQueue<Numbered>(() => RETRY_MS);
+    for (const [number, hostId] of ['h-1', 'h-2', 'h-1'].entries()) {
+      queue.add(delivery(hostId, number));
+      queue.addOutput([{ hostId, chunk: { ...chunk(number), data: 'A'.repeat(10_000) } }]);
+    }
+    expect(queue.size).to.equal(3 * 4);
+    expect(queue.drop(({ hostId }) => hostId === 'h-1').map(({ number }) => number)).to.deep.equal([0, 2]);
+    expect(queue.size).to.equal(4);
+    const batch = queue.take(0);
+    expect(batch?.chunks.map(({ hostId }) => hostId)).to.deep.equal(['h-2']);
+    expect(queue.size).to.equal(0);
   });
 
   it('tries many hosts together again once it has found the one that is refused', () => {

@@ -105,6 +105,40 @@ describe('reports', () => {
     expect(await isAccepted()).to.equal(false);
   });
 
+  it('and output are not kept of channels that are gone while the database refuses them: their host brings them again', async () => {
+    const { database, reports } = world;
+    const { transaction } = database;
+    database.transaction = async () => {
+      throw new Error('database or disk is full');
+    };
+    const brought = (text: string) => ({
+      deploymentId,
+      event: 'ApplicationStop',
+      offset: 0,
+      data: Buffer.from(text).toString('base64'),
+    });
+    try {
+      for (let connections = 1; connections <= 12; connections++) {
+        await reports.openJournal(host.id, host.journalId);
+        reports.receive(host.id, accepted(host.sequence + 1), []);
+        reports.receiveOutput(
+          host.id,
+          Array.from({ length: 2_000 }, () => brought(`brought ${connections} times`)),
+        );
+        await world.clock.advance(1_000);
+        expect(reports.hasRoom()).to.equal(true);
+      }
+    } finally {
+      database.transaction = transaction;
+      world.faults.length = 0;
+    }
+    await world.clock.advance(1_000);
+    expect(await isAccepted()).to.equal(true);
+    const place = { deployment: deploymentId, host: host.name, event: 'ApplicationStop' };
+    const output = await world.history.getOutput(place, { offset: 0, limitBytes: 100 });
+    expect(output.text).to.equal('brought 12 times');
+  });
+
   describe('that the database does not take', () => {
     let other: WorldHost;
     beforeEach(() => {
