@@ -15,6 +15,9 @@ import type { DeploymentRow } from '../storage/tables.ts';
 /** What is read for every decision is written as texts: building them with Kysely each time took longer than running them. */
 type Reader = Pick<DatabaseTransaction, 'selectRaw'>;
 
+/** Of an assignment without its variables, whose text is stored as it is sent: names and labels of some hundred characters at the most. */
+const MAX_REST_OF_ASSIGNMENT_BYTES = 4_096;
+
 /** The facts for one decision, or null when the deployment is gone or has ended. A few index look-ups, whatever the fleet. */
 export async function loadRolloutView(
   reader: Reader,
@@ -47,6 +50,7 @@ export async function loadRolloutView(
           : { by: row.stop_requested_by, rollback: row.stop_rollback === null ? null : row.stop_rollback === 1 },
       autoRollback: deploymentModel.shape.autoRollback.parse(JSON.parse(row.auto_rollback)),
       deadlineAt: row.deadline_at,
+      assignmentBytes: Buffer.byteLength(row.hook_environment) + MAX_REST_OF_ASSIGNMENT_BYTES,
     },
     counts: {
       pending: row.count_pending,

@@ -11,6 +11,7 @@ import {
   type DriftAnswer,
   type Hello,
   type InstalledRevision,
+  MAX_FRAME_BYTES,
   type OutputChunk,
   type Report,
   type RunningEvent,
@@ -60,7 +61,10 @@ export interface HubCallbacks {
 export interface Hub {
   /** Takes an open channel and says who must hear it, or null when there are too many: it has been closed then. */
   accept(channel: Channel, remoteAddress: string): ChannelReceiver | null;
-  /** False when the host is not connected, or so slow that its queue is full: nothing was sent, and level will tell. */
+  /**
+   * False when the host is not connected, or so slow that its queue is full: nothing was sent, and level will tell. So it is for
+   * what no agent takes.
+   */
   send(hostId: string, message: CoordinatorMessage): boolean;
   isConnected(hostId: string): boolean;
   /** Minor version of the protocol that the host speaks; null when it is not connected. */
@@ -110,7 +114,7 @@ export function createHub(parts: {
   let roomTimer: Timer | null = null;
   let isStopping = false;
   /** An assignment goes to many hosts: it is written once. */
-  let lastSent: { message: CoordinatorMessage; frame: string } | null = null;
+  let lastSent: { message: CoordinatorMessage; frame: string; bytes: number } | null = null;
 
   const admission = createAdmission({ clock, settings, callbacks, hosts, refuse, end });
   const events = { frame: onFrame, closed: onClosed };
@@ -322,7 +326,15 @@ export function createHub(parts: {
         callbacks.counted('full_queue');
         return false;
       }
-      if (lastSent?.message !== message) lastSent = { message, frame: encodeFrame(message) };
+      if (lastSent?.message !== message) {
+        const frame = encodeFrame(message);
+        lastSent = { message, frame, bytes: Buffer.byteLength(frame) };
+      }
+      // The agent would end the connection, and get the same on the next one.
+      if (lastSent.bytes > MAX_FRAME_BYTES) {
+        logger.error({ hostId, kind: message.kind, bytes: lastSent.bytes }, 'frame too large to send');
+        return false;
+      }
       return session.channel.send(lastSent.frame);
     },
 

@@ -1,4 +1,5 @@
 import type { ErrorInformation } from '../../shared/model/deployment.ts';
+import { MAX_FRAME_BYTES } from '../../shared/protocol/messages.ts';
 import type { RolloutView } from './view.ts';
 
 /** Clients search for this sentence. Source: AWS CodeDeploy, ErrorInformation HEALTH_CONSTRAINTS. */
@@ -17,6 +18,16 @@ export function healthConstraintsInvalid(view: RolloutView): ErrorInformation {
     message:
       `The minimum of ${minimumHealthyCount} healthy hosts can never be met while one of ${totalHosts} is deployed to: ` +
       'no host was touched. Use a deployment config with a smaller minimum.',
+  };
+}
+
+/** No host could receive it. The code is the one of deployments that can never begin: clients of before know no other. */
+export function assignmentTooLarge({ deployment }: RolloutView): ErrorInformation {
+  return {
+    code: 'HEALTH_CONSTRAINTS_INVALID',
+    message:
+      `What a host would be sent has about ${deployment.assignmentBytes} bytes, of which ${MAX_FRAME_BYTES} are the most that it takes: ` +
+      "no host was touched. Make the variables of the group's hooks (hookEnvironment) fewer or shorter.",
   };
 }
 

@@ -1,9 +1,17 @@
 import { invariant } from '../../shared/core/invariant.ts';
-import { isTerminal } from '../../shared/model/deployment.ts';
+import { type ErrorInformation, isTerminal } from '../../shared/model/deployment.ts';
+import { MAX_FRAME_BYTES } from '../../shared/protocol/messages.ts';
 import { capacityForHealthy, capacityForUnhealthy, hasCapacityLeft, hostsLeft } from './capacity.ts';
 import { overdueDecisions } from './deadlines.ts';
 import type { Decided, Decision } from './decision.ts';
-import { healthConstraints, healthConstraintsInvalid, manualStop, noInstances, timeout } from './health.ts';
+import {
+  assignmentTooLarge,
+  healthConstraints,
+  healthConstraintsInvalid,
+  manualStop,
+  noInstances,
+  timeout,
+} from './health.ts';
 import { rollbackDecisions } from './rollback.ts';
 import type { PendingTarget, RolloutView } from './view.ts';
 
@@ -51,12 +59,14 @@ export function decide(view: RolloutView, now: number): Decided {
 function begin(view: RolloutView): Decision[] {
   const { deployment, counts } = view;
   if (deployment.totalHosts === 0) return end(view, 'Failed', noInstances());
-  if (counts.pending > 0 && !hasCapacityLeft(view))
-    return [
-      { kind: 'begin-ending', as: 'Failed', error: healthConstraintsInvalid(view) },
-      ...end(view, 'Failed', healthConstraintsInvalid(view)),
-    ];
+  if (counts.pending > 0 && !hasCapacityLeft(view)) return endBeforeItBegins(view, healthConstraintsInvalid(view));
+  if (counts.pending > 0 && deployment.assignmentBytes > MAX_FRAME_BYTES)
+    return endBeforeItBegins(view, assignmentTooLarge(view));
   return [{ kind: 'begin' }];
+}
+
+function endBeforeItBegins(view: RolloutView, error: ErrorInformation): Decision[] {
+  return [{ kind: 'begin-ending', as: 'Failed', error }, ...end(view, 'Failed', error)];
 }
 
 /** Nothing is pending or in progress any more. Source of the rule: AWS user guide, "Minimum healthy instances". */

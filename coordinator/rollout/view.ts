@@ -25,6 +25,8 @@ export interface RolloutView {
     stopRequest: { by: string; rollback: boolean | null } | null;
     autoRollback: AutoRollback;
     deadlineAt: number;
+    /** Of what a host is sent for it, about: a few KiB more than it has. */
+    assignmentBytes: number;
   };
   counts: TargetCounts;
   /**

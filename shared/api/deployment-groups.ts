@@ -4,7 +4,7 @@ import { DEFAULT_CONFIG_NAME, deploymentConfig, minimumHealthyHosts } from '../m
 import {
   autoRollback,
   deploymentGroup,
-  deploymentGroupSettings,
+  hookEnvironment,
   hostSelection,
   outdatedInstancesStrategy,
 } from '../model/deployment-group.ts';
@@ -38,7 +38,7 @@ export const deploymentGroupRoutes = {
       /** On by default, unlike CodeDeploy: an operator who wants the broken revision to stay says so. */
       autoRollback: autoRollback.strict().default({ enabled: true, events: ['DEPLOYMENT_FAILURE'] }),
       outdatedInstancesStrategy: outdatedInstancesStrategy.default('UPDATE'),
-      hookEnvironment: deploymentGroupSettings.shape.hookEnvironment.default({}),
+      hookEnvironment: hookEnvironment.default({}),
       triggers: triggers.default([]),
       transientUnits: z.boolean().default(false),
     }),
@@ -67,7 +67,7 @@ export const deploymentGroupRoutes = {
       deploymentConfigName: z.string().min(1).max(100).optional(),
       autoRollback: autoRollback.strict().optional(),
       outdatedInstancesStrategy: outdatedInstancesStrategy.optional(),
-      hookEnvironment: deploymentGroupSettings.shape.hookEnvironment.optional(),
+      hookEnvironment: hookEnvironment.optional(),
       triggers: triggers.optional(),
       transientUnits: z.boolean().optional(),
     }),

@@ -41,13 +41,28 @@ export type FileExistsBehavior = z.infer<typeof fileExistsBehavior>;
 /** UPDATE: hosts that joined during a deployment follow on after it. Source: outdatedInstancesStrategy. */
 export const outdatedInstancesStrategy = z.enum(['UPDATE', 'IGNORE']);
 
+export const MAX_HOOK_VARIABLES = 64;
+/** As JSON, UTF-8: a host gets them in one frame with the rest of an assignment. */
+export const MAX_HOOK_ENVIRONMENT_BYTES = 128 * 1_024;
+
+const storedHookEnvironment = z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/), z.string().max(4_096));
+
+/** As it may be set; what was stored before there were bounds is read all the same. */
+export const hookEnvironment = storedHookEnvironment
+  .refine((variables) => Object.keys(variables).length <= MAX_HOOK_VARIABLES, {
+    error: `at most ${MAX_HOOK_VARIABLES} variables`,
+  })
+  .refine((variables) => Buffer.byteLength(JSON.stringify(variables)) <= MAX_HOOK_ENVIRONMENT_BYTES, {
+    error: `at most ${MAX_HOOK_ENVIRONMENT_BYTES} bytes in all, names and values as JSON; what is longer belongs into the bundle, or on the host`,
+  });
+
 export const deploymentGroupSettings = z.object({
   selection: hostSelection,
   deploymentConfigName: z.string().min(1).max(100),
   autoRollback,
   outdatedInstancesStrategy,
-  /** Environment variables for every hook of this group's deployments; at most 64. */
-  hookEnvironment: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/), z.string().max(4_096)),
+  /** Environment variables for every hook of this group's deployments. */
+  hookEnvironment: storedHookEnvironment,
   /** Whom the group's deployments tell what happens. */
   triggers: triggers.default([]),
   /** Each script of a hook runs in a transient unit of systemd, also one without limits. */

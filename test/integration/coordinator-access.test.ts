@@ -107,6 +107,28 @@ describe('how the coordinator answers', () => {
     );
   });
 
+  it('bounds the variables of a group for its hooks, all together', async () => {
+    const variables = (count: number, value: string) =>
+      Object.fromEntries(Array.from({ length: count }, (_, number) => [`V${number}`, value]));
+    await coordinator.call('POST', '/v1/applications', { body: { name: 'with-hooks' } });
+    const path = '/v1/applications/with-hooks/deployment-groups';
+    const create = async (hookEnvironment: object) => {
+      const selection = { hostNames: ['web-1'] };
+      const { status, body } = await coordinator.call('POST', path, {
+        body: { name: 'prod', selection, hookEnvironment },
+      });
+      return `${status} ${at(body, 'detail')}`;
+    };
+    expect(await create(variables(65, 'x'))).to.equal('400 body.hookEnvironment: at most 64 variables');
+    expect(await create(variables(64, 'x'.repeat(4_000)))).to.contain('400 body.hookEnvironment: at most 131072 bytes');
+    expect(await create(variables(64, 'x'.repeat(1_000)))).to.contain('201');
+    // Each of these is six characters of JSON.
+    const hookEnvironment = variables(8, '\u0001'.repeat(4_000));
+    const wider = await coordinator.call('PATCH', `${path}/prod`, { body: { hookEnvironment } });
+    expect(textAt(wider.body, 'detail')).to.contain('body.hookEnvironment: at most 131072 bytes');
+    await coordinator.call('DELETE', '/v1/applications/with-hooks');
+  });
+
   it('refuses bodies that are no JSON, of another type, or too large', async () => {
     const raw = (body: string | Uint8Array, type: string) =>
       fetch(`${coordinator.url}/v1/applications`, {

@@ -47,6 +47,7 @@ export function aView(options: ViewOptions = {}): RolloutView {
       stopRequest: null,
       autoRollback: { enabled: true, events: ['DEPLOYMENT_FAILURE'] },
       deadlineAt: NOW + 12 * 3_600_000,
+      assignmentBytes: 1_000,
       ...options.deployment,
     },
     counts: { pending, pendingUnhealthy, ...counts },

@@ -509,3 +509,52 @@ describe('a host that leaves its group in the middle of a deployment and comes b
     expect(await world.get(waitingId)).to.include({ status: 'Stopped' });
   });
 });
+
+describe('a group whose variables for hooks, from before they were bounded, are more than a host takes', () => {
+  let world: EngineWorld;
+  let variables: Record<string, string>;
+  beforeEach(async () => {
+    world = await createEngineWorld();
+    variables = Object.fromEntries(Array.from({ length: 70 }, (_, number) => [`V${number}`, 'x'.repeat(4_000)]));
+  });
+  afterEach(() => world.close());
+
+  const store = (hookEnvironment: object) =>
+    world.database.query
+      .updateTable('deployment_groups')
+      .set(({ fn, val }) => ({
+        settings: fn<string>('json_set', [
+          'settings',
+          val('$.hookEnvironment'),
+          fn('json', [val(JSON.stringify(hookEnvironment))]),
+        ]),
+      }))
+      .execute();
+
+  it('ends a deployment at once, and touches no host', async () => {
+    const hosts = await aFleet(world, 2);
+    await store(variables);
+    const ended = await deployed(world, '1');
+    expect(ended).to.include({ status: 'Failed' });
+    expect(ended.errorInformation).to.include({ code: 'HEALTH_CONSTRAINTS_INVALID' });
+    for (const host of hosts) expect(host.started).to.deep.equal([]);
+  });
+
+  it('does not try again and again to bring a host in', async () => {
+    await aFleet(world, 2);
+    await deployed(world, '1', ALL_AT_ONCE);
+    await store(variables);
+    const late = await world.addHost('web-3');
+    await world.run(60_000);
+    const { items } = await world.history.list({ limit: 100 });
+    expect(items.map(({ creator, status }) => `${creator} ${status}`)).to.deep.equal([
+      'autoscaling Failed',
+      'user Succeeded',
+    ]);
+    expect(late.started).to.deep.equal([]);
+    // An operator has shortened them.
+    await store({});
+    await deployed(world, '2', ALL_AT_ONCE);
+    expect(late.installed).to.equal('r-2');
+  });
+});

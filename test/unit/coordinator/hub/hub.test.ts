@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import type { Channel, ChannelReceiver } from '../../../../coordinator/hub/channel.ts';
 import { createHub, type HubCallbacks } from '../../../../coordinator/hub/hub.ts';
 import { silentLogger } from '../../../../shared/core/logger.ts';
-import { type CoordinatorMessage, coordinatorMessage } from '../../../../shared/protocol/messages.ts';
+import { type CoordinatorMessage, coordinatorMessage, MAX_FRAME_BYTES } from '../../../../shared/protocol/messages.ts';
 import { PROTOCOL_VERSION } from '../../../../shared/protocol/versions.ts';
 import { createFakeClock, settle } from '../../../support/fake-clock.ts';
 import { seededRandomness } from '../../../support/fake-randomness.ts';
@@ -136,6 +136,16 @@ describe('a session of the hub', () => {
     channel.queuedBytes = 2 * 1_024 * 1_024;
 
     expect(hub.send('h-1', { kind: 'heartbeat', at: 1 })).to.equal(false);
+  });
+
+  it('sends nothing that no agent takes', async () => {
+    const { hub, connect } = aWorld();
+    const channel = await connect();
+    const tooLarge = { kind: 'cancel', deploymentId: 'd-ABCDEFGH1', reason: 'x'.repeat(MAX_FRAME_BYTES) } as const;
+
+    expect(hub.send('h-1', tooLarge)).to.equal(false);
+    expect(channel.last()).to.include({ kind: 'welcome' });
+    expect(channel.closedFor).to.equal(null);
   });
 
   it('answers heartbeats and hands reports on', async () => {

@@ -37,6 +37,14 @@ describe('decide', () => {
       expect(started(decisions)).to.deep.equal([]);
       expect(ended(decisions)).to.nested.include({ 'error.code': 'HEALTH_CONSTRAINTS_INVALID' });
     });
+
+    it('touches no host when what it would be sent is more than it takes', () => {
+      const view = aView({ deployment: { status: 'Created', assignmentBytes: 300_000 } });
+      const { decisions } = decide(view, NOW);
+      expect(started(decisions)).to.deep.equal([]);
+      expect(ended(decisions)).to.nested.include({ 'error.code': 'HEALTH_CONSTRAINTS_INVALID' });
+      expect(ended(decisions)?.error?.message).to.contain('about 300000 bytes').and.contain('hookEnvironment');
+    });
   });
 
   describe('the size of a batch', () => {
