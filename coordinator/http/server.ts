@@ -53,6 +53,12 @@ export interface HttpParts {
 
 /** A connection that says nothing is closed; held polls and live feeds say something more often. */
 const IDLE_CONNECTION_MS = 120_000;
+/** ... but for those whose answer waits for a bundle that is fetched: its own silence has a bound (`timings.bundleFetchIdleMs`). */
+const FETCHING_ROUTES: ReadonlySet<string> = new Set([
+  ...Object.values<Route>(routes).flatMap((route) => (route.isSlow === true ? [route.path] : [])),
+  // RegisterApplicationRevision and CreateDeployment.
+  '/',
+]);
 const HEADERS_TIMEOUT_MS = 30_000;
 /** Addresses and tokens that are counted for rate limits at a time. */
 const RATE_LIMIT_KEYS = 50_000;
@@ -148,6 +154,10 @@ function addHooks(app: FastifyInstance, { clock, logger, metrics, isStopping }: 
     reply.header('x-content-type-options', 'nosniff');
     if (isStopping() && !SERVED_WHILE_STOPPING.has(request.routeOptions.url ?? ''))
       throw new AppError('unavailable', 'the coordinator is stopping', { hint: 'Try again in some seconds.' });
+  });
+  app.addHook('preHandler', async (request, reply) => {
+    // From here on it is the caller who waits. Node ends a silent connection unless somebody hears that it is.
+    if (FETCHING_ROUTES.has(request.routeOptions.url ?? '')) reply.raw.on('timeout', () => {});
   });
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'unknown';

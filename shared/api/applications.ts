@@ -92,6 +92,7 @@ export const applicationRoutes = {
     reply: revision,
     status: 201,
     errors: ['not_found', 'conflict', 'too_large', 'unavailable'],
+    isSlow: true,
   }),
   /** The body is the bundle itself (`application/octet-stream`), streamed. */
   uploadRevision: defineRoute({

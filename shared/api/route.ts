@@ -33,6 +33,8 @@ export interface Route<
   errors: readonly ErrorCode[];
   /** It writes, and the same again changes nothing more: a client may repeat it when the answer was lost. */
   isRepeatable?: boolean;
+  /** The coordinator fetches something before it answers: minutes, in which nothing is heard of it. */
+  isSlow?: boolean;
 }
 
 /** No parameters, query or body. */

@@ -47,7 +47,10 @@ export interface DroverClientOptions {
   token?: string | undefined;
   /** PEM file of the authority that signed the coordinator's certificate, when the system does not know it. */
   caFile?: string | undefined;
-  /** Limit of one attempt, ms; default 30,000. Uploads and `follow` have none. */
+  /**
+   * Limit of one attempt, ms; default 30,000. Uploads and `follow` have none, nor, unless it is given here or with the call, has what makes
+   * the coordinator fetch a bundle (`registerRevision`).
+   */
   timeoutMs?: number | undefined;
   /** Instead of Node's own; `caFile` is then this function's business. */
   fetch?: Fetch | undefined;
@@ -91,7 +94,7 @@ const callableRoutes: Readonly<Record<CallableRoute, Route>> = (() => {
 
 /** Gives an object a method for every callable route; what {@link RouteMethods} says in types. */
 class RouteCaller {
-  constructor(http: Http, timeoutMs: number) {
+  constructor(http: Http, timeoutMs: number | undefined) {
     for (const [name, route] of Object.entries(callableRoutes))
       Object.defineProperty(this, name, {
         value: (input: object = {}, options: CallOptions = {}) =>
@@ -100,7 +103,10 @@ class RouteCaller {
   }
 }
 // The constructor above defines these methods from data, which types cannot see.
-const RouteCallerWithMethods = RouteCaller as unknown as new (http: Http, timeoutMs: number) => RouteMethods;
+const RouteCallerWithMethods = RouteCaller as unknown as new (
+  http: Http,
+  timeoutMs: number | undefined,
+) => RouteMethods;
 
 /**
  * A client of one coordinator. Every route of the REST API is a method under its name, which takes path parameters, query
@@ -113,7 +119,7 @@ export class DroverClient extends RouteCallerWithMethods {
   readonly #http: Http;
   readonly #clock: Clock;
   readonly #randomness: Randomness;
-  readonly #timeoutMs: number;
+  readonly #timeoutMs: number | undefined;
 
   constructor(options: DroverClientOptions) {
     const url = parseUrl(options.url);
@@ -127,13 +133,12 @@ export class DroverClient extends RouteCallerWithMethods {
       randomness,
       userAgent: options.userAgent ?? 'drover-sdk',
     });
-    const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
-    super(http, timeoutMs);
+    super(http, options.timeoutMs);
     this.url = url;
     this.#http = http;
     this.#clock = clock;
     this.#randomness = randomness;
-    this.#timeoutMs = timeoutMs;
+    this.#timeoutMs = options.timeoutMs;
   }
 
   /** Every item of a route that answers in pages, fetched as they are read. */
@@ -212,7 +217,8 @@ async function callRoute(
     path,
     query: hasBody ? undefined : rest,
     body: hasBody ? JSON.stringify(rest) : undefined,
-    timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+    timeoutMs: options.timeoutMs ?? (route.isSlow === true ? null : DEFAULT_TIMEOUT_MS),
+    isSlow: route.isSlow === true,
     isRepeatable: route.method === 'GET' || route.isRepeatable === true || typeof rest['idempotencyKey'] === 'string',
     signal: options.signal,
   });
@@ -265,25 +271,35 @@ function parseUrl(text: string): string {
   return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
 }
 
-/** Node's own fetch, or undici's with the given authority: loaded only then, because it costs start-up time. */
-function fetchOnce(options: Pick<DroverClientOptions, 'fetch' | 'caFile'>): () => Promise<Fetch> {
-  let loaded: Promise<Fetch> | undefined;
-  const load = async (): Promise<Fetch> => {
+/** Node's own fetch, or undici's where something is to be set: loaded only then, because it costs start-up time. */
+function fetchOnce(options: Pick<DroverClientOptions, 'fetch' | 'caFile'>): (isPatient: boolean) => Promise<Fetch> {
+  const loaded = new Map<boolean, Promise<Fetch>>();
+  const load = async (isPatient: boolean): Promise<Fetch> => {
     if (options.fetch !== undefined) return options.fetch;
     const { caFile } = options;
-    if (caFile === undefined) return (url, init) => globalThis.fetch(url, init);
-    const [ca, undici] = await Promise.all([readCertificates(caFile), import('undici')]);
-    const { rootCertificates } = await import('node:tls');
-    const dispatcher = new undici.Agent({ connect: { ca: [...rootCertificates, ca] } });
+    if (caFile === undefined && !isPatient) return (url, init) => globalThis.fetch(url, init);
+    const undici = await import('undici');
+    const dispatcher = new undici.Agent({
+      ...(caFile === undefined ? {} : { connect: { ca: await authorities(caFile) } }),
+      // Five minutes by default.
+      ...(isPatient ? { headersTimeout: 0 } : {}),
+    });
     const send = undici.fetch;
     // Node's global types and undici's describe the same things, but nominally apart (File, FormData).
     return (url, init) =>
       send(url, { ...init, dispatcher } as Parameters<typeof send>[1]) as unknown as Promise<Response>;
   };
-  return () => {
-    loaded ??= load();
-    return loaded;
+  return (isPatient) => {
+    const known = loaded.get(isPatient) ?? load(isPatient);
+    loaded.set(isPatient, known);
+    return known;
   };
+}
+
+async function authorities(caFile: string): Promise<string[]> {
+  const ca = await readCertificates(caFile);
+  const { rootCertificates } = await import('node:tls');
+  return [...rootCertificates, ca];
 }
 
 function countBytes(

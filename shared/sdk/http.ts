@@ -11,7 +11,8 @@ export interface HttpOptions {
   /** Without a slash at its end. */
   baseUrl: string;
   token: string | undefined;
-  fetch: () => Promise<Fetch>;
+  /** @param isPatient gives up no request on its own account */
+  fetch: (isPatient: boolean) => Promise<Fetch>;
   clock: Clock;
   randomness: Randomness;
   userAgent: string;
@@ -29,6 +30,8 @@ export interface HttpRequest {
   timeoutMs: number | null;
   /** True when sending it twice does no harm. */
   isRepeatable: boolean;
+  /** The answer may begin minutes later, which `fetch` does not wait for by itself. */
+  isSlow?: boolean;
   signal?: AbortSignal | undefined;
 }
 
@@ -75,7 +78,7 @@ export class Http {
     const init: RequestInit & { duplex?: 'half' } = { method: request.method, headers, signal, redirect: 'error' };
     if (request.body !== undefined) init.body = request.body;
     if (request.body instanceof ReadableStream) init.duplex = 'half';
-    const send = await this.#options.fetch();
+    const send = await this.#options.fetch(request.isSlow === true);
     const response = await send(url, init);
     if (response.ok) return response;
     throw problemToError(response.status, await response.text(), `${request.method} ${url}`);

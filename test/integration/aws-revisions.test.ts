@@ -10,6 +10,7 @@ import { foregroundClock } from '../../shared/core/system-clock.ts';
 import { codeDeployClient, newAccessKey } from '../support/aws-tools.ts';
 import { startTestCoordinator, type TestCoordinator } from '../support/coordinator.ts';
 import { startS3, type TestS3 } from '../support/s3-server.ts';
+import { watchConnections } from '../support/silent-connections.ts';
 
 const ROLE = 'arn:aws:iam::123456789012:role/codedeploy';
 const COMMIT = '0123456789abcdef0123456789abcdef01234567';
@@ -18,6 +19,8 @@ describe("revisions by CodeDeploy's locations", function () {
   this.timeout(20_000);
   let s3: TestS3;
   let gitHub: Server;
+  /** Called before an archive is given. */
+  let atArchive = () => {};
   const gitHubRequests: { url: string | undefined; authorization: string | undefined }[] = [];
   let coordinator: TestCoordinator;
   let directory: string;
@@ -28,8 +31,10 @@ describe("revisions by CodeDeploy's locations", function () {
     gitHub = createServer((request, response) => {
       gitHubRequests.push({ url: request.url, authorization: request.headers.authorization });
       const isArchive = request.url?.startsWith('/archive/') === true;
-      if (isArchive) response.end('an archive');
-      else if (request.url?.includes('/acme/shop/') === true)
+      if (isArchive) {
+        atArchive();
+        response.end('an archive');
+      } else if (request.url?.includes('/acme/shop/') === true)
         response.writeHead(302, { location: `http://localhost:${gitHubPort()}/archive/1` }).end();
       else response.writeHead(404).end();
     }).listen(0, '127.0.0.1');
@@ -137,7 +142,14 @@ describe("revisions by CodeDeploy's locations", function () {
       revisionType: 'GitHub',
       gitHubLocation: { repository: 'acme/shop', commitId: COMMIT },
     };
+    // Nothing is heard meanwhile, for longer than a connection may be silent.
+    const connections = watchConnections();
+    const isOpen: boolean[] = [];
+    atArchive = () => void isOpen.push(connections.pass('POST', '/'));
     await register(revision);
+    connections.stop();
+    atArchive = () => {};
+    expect(isOpen).to.deep.equal([true]);
     expect(gitHubRequests).to.deep.equal([
       { url: `/api/v3/repos/acme/shop/tarball/${COMMIT}`, authorization: 'Bearer gh-token' },
       { url: '/archive/1', authorization: undefined },

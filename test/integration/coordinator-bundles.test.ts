@@ -15,6 +15,7 @@ import {
   sayHello,
   untilOnline,
 } from '../support/raw-agent.ts';
+import { watchConnections } from '../support/silent-connections.ts';
 
 const sha256 = (bytes: Uint8Array | string) => createHash('sha256').update(bytes).digest('hex');
 const MIB = 1_024 * 1_024;
@@ -185,10 +186,14 @@ describe('revisions', () => {
   describe('from a URL', () => {
     let server: Server;
     let base: string;
+    /** Called before `/slow` is answered. */
+    let atSlow = () => {};
     before(async () => {
       server = createServer((request, response) => {
+        if (request.url === '/slow') atSlow();
         if (request.url === '/bundle') response.end('from afar');
         else if (request.url === '/private?token=hunter2') response.end('for those who know');
+        else if (request.url === '/slow') response.end('late');
         else if (request.url === '/moved') response.writeHead(302, { location: '/bundle' }).end();
         else if (request.url === '/loop') response.writeHead(302, { location: '/loop' }).end();
         else if (request.url === '/to-file') response.writeHead(302, { location: 'file:///etc/passwd' }).end();
@@ -205,6 +210,15 @@ describe('revisions', () => {
       const { status, body } = await register({ url: `${base}/moved`, label: 'afar' });
       expect(status).to.equal(201);
       expect(body).to.deep.include({ digest: sha256('from afar'), source: { kind: 'url', url: `${base}/moved` } });
+    });
+
+    it('are waited for, also longer than a connection may be silent', async () => {
+      const connections = watchConnections();
+      const isOpen: boolean[] = [];
+      atSlow = () => void isOpen.push(connections.pass('POST', '/v1/applications/web/revisions'));
+      expect((await register({ url: `${base}/slow` })).status).to.equal(201);
+      connections.stop();
+      expect(isOpen).to.deep.equal([true]);
     });
 
     it('keep no secret that the address has', async () => {

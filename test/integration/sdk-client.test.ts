@@ -8,6 +8,7 @@ import { systemRandomness } from '../../shared/core/system-randomness.ts';
 import { AppError, DroverClient, type FollowItem } from '../../shared/sdk/drover-client.ts';
 import { aDeployment, aHost, aRevision, aTarget, T0 } from '../support/api-samples.ts';
 import { FakeApi, problem } from '../support/fake-api.ts';
+import { createFakeClock } from '../support/fake-clock.ts';
 
 async function failureOf(promise: Promise<unknown>): Promise<AppError> {
   const error = await promise.then(
@@ -38,6 +39,21 @@ describe('DroverClient', () => {
     expect(list?.headers['user-agent']).to.equal('drover-test');
     expect(stop?.path).to.equal('/v1/deployments/d-8K1M2N3P4/stop');
     expect(stop?.body).to.deep.equal({ reason: 'wrong day' });
+  });
+
+  it('waits as long as it takes for a bundle that the coordinator fetches, unless it was given a limit', async () => {
+    const clock = createFakeClock();
+    api.on('POST /v1/applications/:application/revisions', async () => {
+      await clock.advance(3_600_000);
+      return { status: 201, body: aRevision() };
+    });
+    const bundle = { application: 'web', url: 'https://builds.example/web.tgz', bundleType: 'tgz' } as const;
+    const patient = new DroverClient({ url: api.url, clock });
+    expect((await patient.registerRevision(bundle)).id).to.equal(aRevision().id);
+    const hasty = new DroverClient({ url: api.url, clock, timeoutMs: 60_000 });
+    expect((await failureOf(hasty.registerRevision(bundle))).message).to.contain('did not answer within 60000 ms');
+    const failure = await failureOf(patient.registerRevision(bundle, { timeoutMs: 1_000 }));
+    expect(failure.message).to.contain('did not answer within 1000 ms');
   });
 
   it('escapes what goes into a path', async () => {
