@@ -43,10 +43,7 @@ export async function enrol(
       hint: 'If its coordinator knows it still, nothing is to be done. If not, or to make it another host: --force, then restart the agent.',
       details: { hostId: existing.enrolment.hostId },
     });
-  const isFresh = existing === null || existing.enrolment !== null;
-  const identity: Identity = isFresh ? createIdentity(parts.randomness) : existing;
-  // With --force the old identity stays until the new one has enrolled; a key that never enrolled is kept for the next try.
-  if (existing === null) await saveIdentity(parts.disk, request.identityPath, identity);
+  const identity = await keyToShow(parts, request.identityPath, existing);
   const { path, reply } = agentRoutes.enrol;
   const answer = await parts.http.json({
     method: 'POST',
@@ -65,7 +62,31 @@ export async function enrol(
     enrolledAt: parts.clock.now(),
   };
   await saveIdentity(parts.disk, request.identityPath, { ...identity, enrolment });
+  await parts.disk.removeTree(nextPathOf(request.identityPath));
   return enrolment;
+}
+
+/**
+ * The key to enrol with: that of an attempt whose end was never heard of, since the coordinator may know it, or else a new
+ * one. With `--force` the old identity stays until the new one has enrolled, so the new key lies beside it.
+ */
+async function keyToShow(
+  { disk, randomness }: { disk: Disk; randomness: Randomness },
+  identityPath: string,
+  existing: Identity | null,
+): Promise<Identity> {
+  if (existing?.enrolment === null) return existing;
+  const path = existing === null ? identityPath : nextPathOf(identityPath);
+  const shown = existing === null ? null : await loadIdentity(disk, path);
+  // One that is in place already was to be removed when the power went.
+  if (shown !== null && shown.privateKey !== existing?.privateKey) return shown;
+  const fresh = createIdentity(randomness);
+  await saveIdentity(disk, path, fresh);
+  return fresh;
+}
+
+function nextPathOf(identityPath: string): string {
+  return `${identityPath}.next`;
 }
 
 async function askChallenge(http: HttpClient): Promise<{ nonce: string; coordinatorId: string }> {
