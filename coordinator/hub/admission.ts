@@ -106,17 +106,14 @@ export function createAdmission({ clock, settings, callbacks, hosts, refuse, end
 
   function hasSignOfLife(session: Session): Promise<boolean> {
     return new Promise((resolve) => {
-      const earlier = session.onSignOfLife;
       const timer = clock.setTimer(SIGN_OF_LIFE_MS, () => finish(false));
+      const heard = () => finish(!isClosed(session));
       const finish = (isAlive: boolean) => {
         timer.cancel();
-        session.onSignOfLife = null;
+        session.awaitingLife = session.awaitingLife.filter((other) => other !== heard);
         resolve(isAlive);
       };
-      session.onSignOfLife = () => {
-        earlier?.();
-        finish(!isClosed(session));
-      };
+      session.awaitingLife = [...session.awaitingLife, heard];
       session.channel.ping();
     });
   }

@@ -271,7 +271,7 @@ export function createHub(parts: {
   function forget(session: Session): void {
     session.state = 'closed';
     session.held = null;
-    session.onSignOfLife?.();
+    for (const heard of session.awaitingLife) heard();
     sessions.delete(session);
     withoutRoom.delete(session);
     if (session.sessionToken !== null) callbacks.sessionEnded(session.sessionToken);

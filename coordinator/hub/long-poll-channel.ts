@@ -75,12 +75,13 @@ export function createLongPoll(parts: {
   return {
     async exchange({ connectionId, frames, hold }, remoteAddress, signal) {
       const [id, channel] = connectionId === undefined ? open(remoteAddress) : [connectionId, find(connectionId)];
-      channel.heard();
+      if (hold) channel.pollBegins();
       for (const frame of frames) channel.deliver(frame);
       // Answered only once the frames are taken, so that a host that sends too fast waits.
       await channel.change(clock, PAUSED_MS, signal, () => !channel.isPaused);
       if (hold) await channel.change(clock, HOLD_MS, signal, () => channel.hasNews);
       if (signal.aborted) throw new AppError('unavailable', 'the caller has gone');
+      if (hold) channel.pollEnds();
       const answer = channel.take();
       if (answer.closed !== null) channels.delete(id);
       return { connectionId: id, ...answer };
@@ -102,7 +103,8 @@ class LongPollChannel implements Channel {
   #outgoingBytes = 0;
   #waiting: string[] = [];
   #closed: string | null = null;
-  #isPinged = false;
+  /** A ping is `wanted` until a held poll is ended for it, and `asked` until the client comes back. */
+  #ping: 'none' | 'wanted' | 'asked' = 'none';
   /** Polls that are held; the newest gets the news. */
   #wakes: (() => void)[] = [];
 
@@ -123,12 +125,12 @@ class LongPollChannel implements Channel {
   }
 
   get hasNews(): boolean {
-    return this.#outgoing.length > 0 || this.#closed !== null || this.#isPinged;
+    return this.#outgoing.length > 0 || this.#closed !== null || this.#ping === 'wanted';
   }
 
   /** Ends the held poll: a client that lives comes back at once. */
   ping(): void {
-    this.#isPinged = true;
+    this.#ping = 'wanted';
     this.#wake();
   }
 
@@ -154,11 +156,15 @@ class LongPollChannel implements Channel {
     this.receiver?.onClosed(reason);
   }
 
-  heard(): void {
-    if (this.#isPinged) {
-      this.#isPinged = false;
-      this.receiver?.onAlive();
-    }
+  /** The poll after the one that was ended is the answer to a ping; all others may have been sent before it. */
+  pollBegins(): void {
+    if (this.#ping !== 'asked') return;
+    this.#ping = 'none';
+    this.receiver?.onAlive();
+  }
+
+  pollEnds(): void {
+    if (this.#ping === 'wanted') this.#ping = 'asked';
   }
 
   deliver(frame: string): void {

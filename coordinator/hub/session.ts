@@ -4,6 +4,9 @@ import type { CoordinatorMessage, Hello } from '../../shared/protocol/messages.t
 import type { Channel, ChannelReceiver } from './channel.ts';
 import { TokenBucket } from './token-bucket.ts';
 
+/** One for all sessions. */
+const NOBODY: readonly (() => void)[] = [];
+
 /**
  * The state of one connection: `challenged` until a hello comes, `admitting` while it is looked at, `connected` once the
  * welcome is out, `closed`. A class with methods on its prototype, since ten thousand of these are held: it costs some
@@ -30,8 +33,8 @@ export class Session implements ChannelReceiver {
   badFrames = 0;
   /** Frames that came while the hello was looked at; null when there are none. */
   held: string[] | null = null;
-  /** Waits for a sign of life, if anybody does. */
-  onSignOfLife: (() => void) | null = null;
+  /** Wait for a sign of life: several connections of a host may say hello at once. */
+  awaitingLife: readonly (() => void)[] = NOBODY;
   isSlowed = false;
 
   constructor(parts: {
@@ -56,12 +59,12 @@ export class Session implements ChannelReceiver {
   }
 
   onFrame(frame: string): void {
-    this.onSignOfLife?.();
     if (this.state !== 'closed') this.#events.frame(this, frame);
   }
 
+  /** Frames are no sign of life: they may be read long after whoever sent them has ended. */
   onAlive(): void {
-    this.onSignOfLife?.();
+    for (const heard of this.awaitingLife) heard();
   }
 
   onClosed(reason: string): void {

@@ -320,6 +320,45 @@ describe('a second connection of a host', () => {
     expect(first.last()).to.include({ kind: 'goodbye', reason: 'replaced' });
   });
 
+  it('is no copy when what the first one had sent is read only now', async () => {
+    let isRoom = true;
+    const { clock, told, connect } = aWorld({ hasRoom: () => isRoom });
+    const first = await connect();
+    isRoom = false;
+    first.frame(noReports);
+    expect(first.isPaused).to.equal(true);
+    first.isAlive = false;
+    const restarted = await connect({ processId: 'process-2' });
+
+    isRoom = true;
+    await clock.advance(40);
+    first.frame({ kind: 'heartbeat', at: 5 });
+    await settle();
+    first.close('closed with 1006');
+    await settle();
+
+    expect(restarted.last()).to.include({ kind: 'welcome' });
+    expect(told).not.to.include('clone of h-1');
+  });
+
+  it('is refused as a copy also when another one has waited for a sign of life, and has gone', async () => {
+    const { clock, told, connect } = aWorld();
+    const first = await connect();
+    first.isAlive = false;
+    const another = await connect({ processId: 'process-2' });
+    await clock.advance(1_000);
+    another.close('gone');
+    const copy = await connect({ processId: 'process-3' });
+    await clock.advance(2_500);
+
+    first.receiver?.onAlive();
+    await settle();
+
+    expect(copy.last()).to.include({ kind: 'problem', code: 'host_cloned' });
+    expect(first.closedFor).to.equal(null);
+    expect(told).to.include('clone of h-1');
+  });
+
   it('takes over at once when the first one closes meanwhile', async () => {
     const { told, connect } = aWorld();
     const first = await connect();

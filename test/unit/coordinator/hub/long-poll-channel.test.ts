@@ -99,9 +99,24 @@ describe('a long poll', () => {
     expect((await held).frames).to.deep.equal([]);
     expect(heard).to.deep.equal([]);
 
-    await exchange([], false);
+    void exchange([], true);
+    await settle();
 
     expect(heard).to.deep.equal(['(alive)']);
+  });
+
+  it('takes nothing for the answer to a ping that may have been sent before it', async () => {
+    const { heard, channel, exchange } = await aConnection();
+    channel.ping();
+
+    await exchange(['of a process that has ended'], false);
+    expect((await exchange([], true)).frames).to.deep.equal([]);
+    await exchange(['and of it, too'], false);
+    expect(heard).to.deep.equal(['of a process that has ended', 'and of it, too']);
+
+    void exchange([], true);
+    await settle();
+    expect(heard.at(-1)).to.equal('(alive)');
   });
 
   it('lets a sender wait while nobody reads, and closes when it does not', async () => {
