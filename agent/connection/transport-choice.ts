@@ -7,7 +7,7 @@ const FAILURES_BEFORE_FALLBACK = 3;
  */
 export interface TransportChoice {
   webSocketFailures: number;
-  /** A proxy or server answered the upgrade with an HTTP status: no reason to try that again at once. */
+  /** A proxy or server answered the upgrade with an HTTP status, and not that who is behind it is away: no reason to try that again at once. */
   isUpgradeRefused: boolean;
   longPollFailures: number;
 }

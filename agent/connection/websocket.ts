@@ -8,6 +8,8 @@ import type { Connection, ConnectionHandlers, Transport } from './transport.ts';
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 /** Frames that wait for the network, bytes. */
 const MAX_QUEUED_BYTES = 1_024 * 1_024;
+/** What a proxy says whose server is away, and a coordinator that is about to stop: long poll would go there, too. */
+const AWAY_STATUSES: ReadonlySet<number> = new Set([502, 503, 504]);
 /** The longest reason that fits a close frame, bytes; a longer one is thrown back. */
 const CLOSE_REASON_BYTES = 120;
 
@@ -34,12 +36,7 @@ function connect(url: URL, ca: string | null, handlers: ConnectionHandlers): Pro
     let closeReason: string | null = null;
     socket.on('unexpected-response', (_request, response) => {
       response.resume();
-      reject(
-        new AppError('unavailable', `${url.href} answered ${response.statusCode} instead of opening a WebSocket`, {
-          hint: 'A proxy in between may not let WebSockets through.',
-          details: { upgradeStatus: response.statusCode },
-        }),
-      );
+      reject(notUpgraded(url, response.statusCode ?? 0));
       socket.terminate();
     });
     socket.on('error', (error) => {
@@ -59,6 +56,19 @@ function connect(url: URL, ca: string | null, handlers: ConnectionHandlers): Pro
       if (isOpen) handlers.onClosed(closeReason ?? (reason.toString('utf8') || `closed with code ${code}`));
       else reject(networkError(url.origin, new Error('closed during the handshake')));
     });
+  });
+}
+
+/** `details.upgradeStatus` only where it is WebSockets that are refused. */
+function notUpgraded(url: URL, status: number): AppError {
+  const message = `${url.href} answered ${status} instead of opening a WebSocket`;
+  if (AWAY_STATUSES.has(status))
+    return new AppError('unavailable', message, {
+      hint: 'Is the coordinator running? A proxy in between may not reach it.',
+    });
+  return new AppError('unavailable', message, {
+    hint: 'A proxy in between may not let WebSockets through.',
+    details: { upgradeStatus: status },
   });
 }
 

@@ -1,6 +1,8 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { createWebSocketTransport } from '../../agent/connection/websocket.ts';
+import type { AppError } from '../../shared/core/errors.ts';
 import { AgentProcess, anAssignment, hooksAppSpec, makeBundle, type TestBundle } from '../support/agent-process.ts';
 import { type FakeCoordinator, startFakeCoordinator } from '../support/fake-coordinator.ts';
 
@@ -123,6 +125,21 @@ describe('an agent and its connection', function () {
     await coordinator.until('back', () => coordinator.hellos.length === 2 && coordinator.isConnected());
     await deploy();
     expect(coordinator.violations).to.deep.equal([]);
+  });
+
+  it('stays with WebSockets when a proxy says that the coordinator is away: they are not refused', async () => {
+    const { connect } = createWebSocketTransport({ coordinatorUrl: coordinator.url, ca: null });
+    const outcomes: unknown[] = [];
+    for (const status of [502, 503, 504, 403, 404]) {
+      coordinator.behaviour.refuseUpgradeWith = status;
+      const failure = await connect({ onFrame() {}, onClosed() {} }).then(
+        () => null,
+        (error: AppError) => error,
+      );
+      expect(failure?.message).to.contain(`answered ${status} instead of opening a WebSocket`);
+      outcomes.push(failure?.details['upgradeStatus']);
+    }
+    expect(outcomes).to.deep.equal([undefined, undefined, undefined, 403, 404]);
   });
 
   it('says why it is refused and does not come back at once', async () => {
