@@ -83,6 +83,11 @@ export interface Hub {
 const HELLO_TIMEOUT_MS = 10_000;
 /** Bytes that may wait for a host that reads slowly. */
 const MAX_QUEUED_BYTES = 1_024 * 1_024;
+/**
+ * Bytes beyond which a host that asks for answers does not read them. One that is slow does not come here: what it is sent unasked
+ * passes the bound above by one frame at the most, and the rest is room for thousands of answers.
+ */
+const MAX_UNREAD_BYTES = 1.5 * MAX_QUEUED_BYTES;
 /** Refused frames after which a connection is closed. */
 const MAX_BAD_FRAMES = 5;
 /** Frames that may come while a hello is looked at: an agent that waits for its welcome sends none. */
@@ -146,7 +151,7 @@ export function createHub(parts: {
         refuseFrame(session, 'out_of_order', 'a connection says hello once');
         break;
       case 'heartbeat':
-        session.send({ kind: 'heartbeat', at: clock.now() });
+        answer(session, { kind: 'heartbeat', at: clock.now() });
         break;
       case 'reports':
         callbacks.reports(hostId, message.items, message.running ?? []);
@@ -233,10 +238,21 @@ export function createHub(parts: {
     // The wire grows: a newer agent may say what we do not know yet, as often as its rate allows.
     if (code !== 'unknown_kind') session.badFrames++;
     const isLast = session.badFrames >= MAX_BAD_FRAMES;
-    session.send({ kind: 'problem', code, message, fatal: isLast });
-    if (!isLast) return;
+    answer(session, { kind: 'problem', code, message, fatal: isLast });
+    if (!isLast || session.state === 'closed') return;
     logger.warn({ hostId: session.hostId, remoteAddress: session.remoteAddress, code }, 'too many bad frames');
     end(session, 'too many bad frames');
+  }
+
+  /** What a host gets as often as it asks. The end, where it does not read. */
+  function answer(session: Session, message: CoordinatorMessage): void {
+    if (session.channel.queuedBytes <= MAX_UNREAD_BYTES) {
+      session.send(message);
+      return;
+    }
+    callbacks.counted('full_queue');
+    logger.warn({ hostId: session.hostId, remoteAddress: session.remoteAddress }, 'host does not read its answers');
+    end(session, 'answers are not read');
   }
 
   /** A last word, then the end. */

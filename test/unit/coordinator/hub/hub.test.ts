@@ -387,6 +387,25 @@ describe('what a host may cost', () => {
     expect(channel.closedFor).to.equal(null);
   });
 
+  it('ends when it says things and does not read the answers, in frames that are known or not', async () => {
+    const { told, connect } = aWorld({ framesPerSecond: 1_000_000 });
+    for (const frame of [{ kind: 'heartbeat', at: 5 }, { kind: 'moon-phase' }, { kind: 'output', chunks: 'none' }]) {
+      const channel = await connect();
+      const answers = channel.sent.length;
+      channel.queuedBytes = 1_300_000;
+      channel.frame(frame);
+      // A slow host, that an assignment has just gone to.
+      expect(channel.sent).to.have.length(answers + 1);
+      channel.queuedBytes = 2 * 1_024 * 1_024;
+
+      channel.frame(frame);
+
+      expect(channel.sent).to.have.length(answers + 1);
+      expect(channel.closedFor).to.equal('answers are not read');
+      expect(told.at(-1)).to.equal('disconnected h-1');
+    }
+  });
+
   it('is not read while there is no room for reports', async () => {
     let hasRoom = false;
     const { clock, connect } = aWorld({ hasRoom: () => hasRoom });
