@@ -102,8 +102,10 @@ export const coordinatorConfig = z.strictObject({
       watchers: count(100_000).default(1_000),
       outputBytesPerEvent: count(1_073_741_824).default(8_388_608),
       framesPerSecond: count(100_000).default(500),
-      enrolmentsPerMinute: count(10_000_000).default(12_000),
-      requestsPerMinute: count(10_000_000).default(12_000),
+      /** A host that enrols and asks whether it is ready makes three. */
+      enrolmentsPerMinute: count(10_000_000).default(36_000),
+      /** `drover logs -f` of a fleet makes hundreds a second, and a watch beside it must go on. */
+      requestsPerMinute: count(10_000_000).default(60_000),
       hostRequestsPerMinute: count(10_000_000).default(3_000),
       triggerMessages: count(1_000_000).default(10_000),
       triggerAttempts: count(10_000).default(30),

@@ -3,7 +3,7 @@ import type { Route } from '../../shared/api/route.ts';
 import type { RouteName } from '../../shared/api/routes.ts';
 
 export interface RateLimitSettings {
-  /** Enrolments, challenges and sessions of one address; a NAT may hide thousands of hosts. */
+  /** Enrolments, challenges and sessions of one address; a NAT may hide thousands of hosts, and each makes three of them. */
   enrolmentsPerMinute: number;
   /** Requests of operators from one address. */
   requestsPerMinute: number;
@@ -24,7 +24,7 @@ const ENROLMENT: ReadonlySet<RouteName> = new Set(['enrol', 'createChallenge', '
 const POLLS_PER_REQUEST = 10;
 const MINUTE_MS = 60_000;
 
-/** Which bound holds for which route: each tier counts by itself, per address or per host. */
+/** Which bound holds for which route: each tier counts by itself, all its routes together, per address or per host. */
 export function createRateLimits(
   settings: RateLimitSettings,
   connections: { has(connectionId: string): boolean },

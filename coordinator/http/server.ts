@@ -18,6 +18,7 @@ import { registerBundleObjects } from './codedeploy-command/bundle-objects.ts';
 import { toAppError, toProblem } from './errors.ts';
 import { registerInstallRoutes } from './install-routes.ts';
 import { nearRouteHint } from './near-route.ts';
+import { createRateLimitStore } from './rate-limit-store.ts';
 import { createRateLimits, type RateLimitSettings } from './rate-limits.ts';
 import type { BundleDownloads } from './rest/bundle-downloads.ts';
 import type { Handlers } from './rest/handler.ts';
@@ -60,7 +61,7 @@ const FETCHING_ROUTES: ReadonlySet<string> = new Set([
   '/',
 ]);
 const HEADERS_TIMEOUT_MS = 30_000;
-/** Addresses and tokens that are counted for rate limits at a time. */
+/** Addresses and tokens that are counted for one tier of rate limits at a time: a fleet's, twice over; about 20 MB at the most. */
 const RATE_LIMIT_KEYS = 50_000;
 /** Longest path parameter; what is longer is no name of ours. */
 const MAX_PARAM_LENGTH = 512;
@@ -100,7 +101,7 @@ export async function createHttpServer(parts: HttpParts): Promise<FastifyInstanc
   addHooks(app, parts);
   await app.register(rateLimit, {
     global: false,
-    cache: RATE_LIMIT_KEYS,
+    store: createRateLimitStore({ clock: parts.clock, maxKeys: RATE_LIMIT_KEYS }),
     errorResponseBuilder: (_request, context) =>
       new AppError('rate_limited', `more than ${context.max} requests a minute`, {
         hint: `Try again in ${context.after}.`,
