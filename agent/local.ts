@@ -21,6 +21,7 @@ import type { ProcessRunner } from './host/process-runner.ts';
 import { type InstallParts, install, recoverInstall } from './install/installer.ts';
 import { readManifest } from './install/records.ts';
 import { type Journal, openJournal } from './journal/journal.ts';
+import { type LocalBundle, openLocalBundle } from './local-bundle.ts';
 
 export interface LocalOptions {
   /** An archive, or a directory. */
@@ -68,14 +69,29 @@ export function localDirectory(stateDirectory: string): string {
 
 /** Deploys a bundle on this host without a coordinator, by the same steps as any other deployment. */
 export async function deployLocally(parts: LocalParts, options: LocalOptions): Promise<LocalResult> {
-  const { disk, clock, config } = parts;
   const assignment = assignmentOf(parts, options);
   const { deploymentId } = assignment;
   const layout = await prepareLayout(parts);
+  // Before ApplicationStop: a mistyped path must not stop what runs.
+  const bundle = await openBundle(parts, layout, options);
+  if (bundle === null)
+    return { deploymentId, status: 'Interrupted', message: 'before the first step', lifecycleEvents: [] };
+  try {
+    return await deployBundle(parts, { bundle, assignment, layout });
+  } finally {
+    await bundle.discard();
+  }
+}
+
+async function deployBundle(
+  parts: LocalParts,
+  { bundle, assignment, layout }: { bundle: LocalBundle; assignment: Assignment; layout: Layout },
+): Promise<LocalResult> {
+  const { disk, clock, config } = parts;
+  const { deploymentId } = assignment;
   const journal = await openJournal({ disk, path: layout.journal, randomness: parts.randomness });
   const installParts = { disk, accounts: parts.accounts, run: parts.processes.run, logger: silentLogger };
   await abandonEarlier(installParts, layout, journal, clock.now());
-  const bundles = localBundles(parts, layout);
   let failure: unknown = null;
   const deployments = createDeployments({
     disk,
@@ -91,8 +107,7 @@ export async function deployLocally(parts: LocalParts, options: LocalOptions): P
     },
     reboots: null,
     hostVariables: config.hooks.environment,
-    prepareBundle: ({ deploymentDirectory, signal }) =>
-      bundles.prepareLocal({ path: options.bundlePath, bundleType: options.bundleType, deploymentDirectory, signal }),
+    prepareBundle: ({ deploymentDirectory }) => bundle.bringInto(deploymentDirectory),
     install: (request) => install(installParts, { ...request, reserveBytes: config.limits.reserveBytes }),
     retainBundles: async () => new Set(),
     maxRevisions: config.limits.maxRevisions,
@@ -128,38 +143,25 @@ export async function deployLocally(parts: LocalParts, options: LocalOptions): P
 
 /** The steps that {@link deployLocally} would take. */
 export async function planLocally(parts: LocalParts, options: LocalOptions): Promise<Step[]> {
-  const { disk } = parts;
   const layout = await prepareLayout(parts);
   const assignment = assignmentOf(parts, options);
-  const lookup = { wanted: options.appSpecFilename, lifecycleEvents: options.events };
-  const temporary = join(layout.deployments, `plan-${assignment.deploymentId}`);
+  const bundle = await openBundle(parts, layout, options);
+  if (bundle === null) throw new AppError('unavailable', 'interrupted while the bundle was unpacked');
   try {
-    const archiveRoot = await unpackForPlan(parts, layout, { options, temporary });
-    const loaded = await loadAppSpec(disk, archiveRoot, lookup);
-    if (!loaded.ok) throw new AppError('invalid', loaded.message);
     const installed = await installedHere(parts, layout, options);
-    const downloaded = { revisionLabel: options.bundlePath, archiveRoot: options.bundlePath, appSpec: loaded.appSpec };
+    const { bundlePath } = options;
+    const downloaded = { revisionLabel: bundlePath, archiveRoot: bundlePath, appSpec: bundle.appSpec };
     return plan({ assignment, installed, downloaded });
   } finally {
-    await disk.removeTree(temporary);
+    await bundle.discard();
   }
 }
 
-async function unpackForPlan(
-  parts: LocalParts,
-  layout: Layout,
-  { options, temporary }: { options: LocalOptions; temporary: string },
-): Promise<string> {
-  if (options.bundleType === 'directory') return options.bundlePath;
-  await parts.disk.makeDirectory(temporary, { recursive: true, mode: 0o700 });
-  const outcome = await localBundles(parts, layout).prepareLocal({
-    path: options.bundlePath,
-    bundleType: options.bundleType,
-    deploymentDirectory: temporary,
-    signal: parts.signal,
-  });
-  if (!outcome.ok) throw new AppError('invalid', outcome.message);
-  return outcome.archiveRoot;
+function openBundle(parts: LocalParts, layout: Layout, options: LocalOptions): Promise<LocalBundle | null> {
+  const { disk, signal } = parts;
+  // No group can have this name.
+  const workDirectory = join(layout.deployments, '.unpacked');
+  return openLocalBundle({ disk, bundles: localBundles(parts, layout), workDirectory, signal }, options);
 }
 
 async function installedHere(parts: LocalParts, layout: Layout, options: LocalOptions) {

@@ -1,4 +1,14 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { AgentProcess, anAssignment, hooksAppSpec, makeBundle } from '../support/agent-process.ts';
@@ -170,6 +180,48 @@ describe('drover-agent', function () {
       expect(result.code).to.equal(0);
       expect(JSON.parse(result.stdout)).to.deep.include({ status: 'Succeeded', message: null });
       expect(readFileSync(join(agent.directory, 'trace'), 'utf8')).to.equal('archive\n');
+    });
+
+    it('deploys an archive with everything in one directory', async () => {
+      const script = `#!/bin/sh\necho "$PWD" > ${agent.directory}/trace\n`;
+      const appSpec = hooksAppSpec({ AfterInstall: ['a.sh'] });
+      const bundle = await makeBundle(appSpec, { 'app-1/a.sh': script }, {}, 'app-1/appspec.yml');
+      writeFileSync(join(agent.directory, 'bundle.tgz'), bundle.bytes);
+      expect(await agent.command('local', '-l', join(agent.directory, 'bundle.tgz'), '-t', 'tgz')).to.include({
+        code: 0,
+      });
+      expect(readFileSync(join(agent.directory, 'trace'), 'utf8')).to.match(/\/deployment-archive\/app-1\n$/);
+      const deployments = join(agent.stateDirectory, 'local', 'deployments');
+      expect(readdirSync(deployments)).to.deep.equal(['default-local-deployment-group']);
+    });
+
+    it('looks at the bundle before it stops what runs', async () => {
+      expect((await agent.command('local', '-l', aBundleDirectory('true'))).code).to.equal(0);
+      const at = (name: string) => join(agent.directory, name);
+      for (const name of ['empty', 'broken']) mkdirSync(at(name));
+      writeFileSync(join(at('broken'), 'appspec.yml'), 'version: 0.0\nos: linux\nfiles: 3\n');
+      const whole = await makeBundle(hooksAppSpec({}), {});
+      const without = await makeBundle('no AppSpec', {}, {}, 'readme.txt');
+      writeFileSync(at('whole.tgz'), whole.bytes);
+      writeFileSync(at('cut.tgz'), whole.bytes.subarray(0, 100));
+      writeFileSync(at('without.tgz'), without.bytes);
+      for (const [args, told] of [
+        [['-l', at('mistyped')], /there is no bundle at .*mistyped\nGive --bundle a directory/],
+        [['-l', at('empty')], /the bundle has no AppSpec file .*\nNothing was changed\./],
+        [['-l', at('broken')], /appspec\.yml:3:\d+: /],
+        [['-l', at('whole.tgz')], /whole\.tgz is a file, but --type is directory\nIt is an archive: give --type tgz\./],
+        [['-l', at('empty'), '-t', 'tgz'], /empty is a directory, but --type is tgz/],
+        [['-l', at('whole.tgz'), '-t', 'zip'], /begins like a tgz: give --type tgz\./],
+        [['-l', at('cut.tgz'), '-t', 'tgz'], /unpack .*cut\.tgz: /],
+        [['-l', at('without.tgz'), '-t', 'tgz'], /the bundle has no AppSpec file/],
+      ] as const) {
+        const result = await agent.command('local', ...args);
+        expect(result, args.join(' ')).to.include({ code: 2, stdout: '' });
+        expect(result.stderr, args.join(' ')).to.match(told);
+      }
+      expect(existsSync(at('trace')), 'ApplicationStop was run').to.equal(false);
+      const deployments = join(agent.stateDirectory, 'local', 'deployments');
+      expect(readdirSync(deployments)).to.deep.equal(['default-local-deployment-group']);
     });
 
     it('tells afterwards which of the installed files were changed by hand', async () => {
