@@ -1,5 +1,6 @@
 import { isAbsolute, resolve } from 'node:path';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { clip } from '../shared/core/bounded.ts';
 import { AppError } from '../shared/core/errors.ts';
 import type { FileExistsBehavior } from '../shared/model/deployment-group.ts';
 import { PROGRAM_VERSION } from '../shared/protocol/versions.ts';
@@ -18,6 +19,9 @@ const EXIT_DEPLOYMENT_FAILED = 5;
 const EXIT_TIMED_OUT = 9;
 const EXIT_DRIFT = 13;
 const EXIT_INTERRUPTED = 130;
+
+/** Characters of a reason that people are told; paths in it may be long. `--json` has it whole. */
+const MAX_REASON_LENGTH = 1_000;
 
 /**
  * Every command line there is (without node and script), and its exit code.
@@ -287,12 +291,16 @@ function renderEvent(event: LocalEvent): string {
   const head = `${event.name.padEnd(20)} ${event.status.padEnd(10)} ${event.durationMs} ms\n`;
   if (event.status !== 'Failed' || event.diagnostics === null) return head;
   const { message, logTail } = event.diagnostics;
-  return `${head}${indent(message)}${logTail === undefined || logTail === '' ? '' : indent(logTail.trimEnd())}`;
+  return `${head}${indent(clip(message, MAX_REASON_LENGTH))}${logTail === undefined || logTail === '' ? '' : indent(logTail.trimEnd())}`;
 }
 
 function renderResult(result: LocalResult): string {
-  if (result.status === 'Succeeded') return 'AppSpec file valid. Local deployment successful\n';
-  return `Local deployment ${result.deploymentId} ${result.status}${result.message === null ? '' : `: ${result.message}`}\n`;
+  const { deploymentId, status, message, lifecycleEvents } = result;
+  if (status === 'Succeeded') return 'AppSpec file valid. Local deployment successful\n';
+  const failed = lifecycleEvents.find((event) => event.status === 'Failed');
+  // Why an event failed stands with the event.
+  const reason = failed === undefined ? message : `${failed.name} failed`;
+  return `Local deployment ${deploymentId} ${status}${reason === null ? '' : `: ${clip(reason, MAX_REASON_LENGTH)}`}\n`;
 }
 
 function indent(text: string): string {

@@ -12,6 +12,8 @@ export interface LocalBundleParts {
   bundles: Bundles;
   /** In the file system of the deployments, and of this process alone: what an earlier one has left there is removed. */
   workDirectory: string;
+  stateDirectory: string;
+  realPath(path: string): Promise<string>;
   signal: AbortSignal;
 }
 
@@ -38,7 +40,9 @@ export interface LocalBundle {
  */
 export async function openLocalBundle(parts: LocalBundleParts, wanted: Wanted): Promise<LocalBundle | null> {
   await checkKind(parts.disk, wanted);
-  return wanted.bundleType === 'directory' ? openDirectory(parts, wanted) : openArchive(parts, wanted);
+  if (wanted.bundleType !== 'directory') return openArchive(parts, wanted);
+  await checkApart(parts, wanted.bundlePath);
+  return openDirectory(parts, wanted);
 }
 
 async function checkKind(disk: Disk, { bundlePath, bundleType }: Wanted): Promise<void> {
@@ -62,6 +66,32 @@ async function checkKind(disk: Disk, { bundlePath, bundleType }: Wanted): Promis
         ? 'Give --bundle a directory, or an archive together with --type tgz, tar or zip.'
         : `It is an archive: give --type ${found}.`,
   });
+}
+
+/** The directory is copied into the state directory: one that contains it would be copied into itself. */
+async function checkApart({ stateDirectory, realPath }: LocalBundleParts, bundlePath: string): Promise<void> {
+  const [bundle, state] = await Promise.all([realPath(bundlePath), realPath(stateDirectory)]);
+  if (isWithin(state, bundle))
+    throw new AppError(
+      'invalid',
+      `${bundlePath} cannot be a bundle: it contains the state directory ${stateDirectory}`,
+      {
+        hint: 'Give --bundle the directory of the bundle; without --bundle it is the one where the command is run.',
+      },
+    );
+  if (isWithin(bundle, state))
+    throw new AppError(
+      'invalid',
+      `${bundlePath} cannot be a bundle: it lies in the state directory ${stateDirectory}`,
+      {
+        hint: 'Copy it to another place first: what is in the state directory belongs to the agent.',
+      },
+    );
+}
+
+function isWithin(path: string, directory: string): boolean {
+  const way = relative(directory, path);
+  return way !== '..' && !way.startsWith('../');
 }
 
 async function openDirectory({ disk, bundles, signal }: LocalBundleParts, wanted: Wanted): Promise<LocalBundle> {

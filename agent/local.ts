@@ -43,6 +43,8 @@ export interface LocalParts {
   clock: Clock;
   randomness: Randomness;
   ownAccount: { uid: number; name: string; home: string };
+  /** All links followed. */
+  realPath(path: string): Promise<string>;
   /** Stops between steps when it aborts. */
   signal: AbortSignal;
   onEventEnded(event: LocalEvent): void;
@@ -158,10 +160,10 @@ export async function planLocally(parts: LocalParts, options: LocalOptions): Pro
 }
 
 function openBundle(parts: LocalParts, layout: Layout, options: LocalOptions): Promise<LocalBundle | null> {
-  const { disk, signal } = parts;
+  const { stateDirectory } = parts.config;
   // No group can have this name.
   const workDirectory = join(layout.deployments, '.unpacked');
-  return openLocalBundle({ disk, bundles: localBundles(parts, layout), workDirectory, signal }, options);
+  return openLocalBundle({ ...parts, bundles: localBundles(parts, layout), workDirectory, stateDirectory }, options);
 }
 
 async function installedHere(parts: LocalParts, layout: Layout, options: LocalOptions) {

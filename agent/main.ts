@@ -22,6 +22,7 @@ import { parseFailpoint, withFailpoint } from './host/failpoint-disk.ts';
 import { createNodeDisk } from './host/node-disk.ts';
 import { createNodeProcessRunner } from './host/node-process-runner.ts';
 import { loadOfLastMinute, ownAccount, ownHostname } from './host/own-account.ts';
+import { realPathOf } from './host/real-path.ts';
 import { claimStateDirectory, isStateDirectoryClaimed } from './host/single-instance.ts';
 import type { LocalParts } from './local.ts';
 
@@ -325,6 +326,7 @@ function localParts(config: AgentConfig, signal: AbortSignal, onEventEnded: Loca
     clock: systemClock,
     randomness: systemRandomness,
     ownAccount: ownAccount(),
+    realPath: realPathOf,
     signal,
     onEventEnded,
   };

@@ -9,7 +9,8 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
 import { expect } from 'chai';
 import { AgentProcess, anAssignment, hooksAppSpec, makeBundle } from '../support/agent-process.ts';
 import { type FakeCoordinator, startFakeCoordinator } from '../support/fake-coordinator.ts';
@@ -262,12 +263,41 @@ describe('drover-agent', function () {
       expect(text).to.contain(': 5 of 6 files were changed\n').and.to.contain(`  ${target}/gone is missing\n`);
     });
 
+    it('copies no directory into itself, whatever links lead there', async () => {
+      writeFileSync(join(agent.directory, 'appspec.yml'), hooksAppSpec({}));
+      symlinkSync(agent.stateDirectory, join(agent.directory, 'link'));
+      symlinkSync(agent.directory, join(tmpdir(), `${basename(agent.directory)}-up`));
+      const up = join(tmpdir(), `${basename(agent.directory)}-up`);
+      const installed = join(agent.stateDirectory, 'local', 'mine');
+      mkdirSync(installed, { recursive: true });
+      writeFileSync(join(installed, 'appspec.yml'), hooksAppSpec({}));
+      try {
+        for (const [bundle, state, told] of [
+          [agent.directory, agent.stateDirectory, 'contains the state directory'],
+          [agent.directory, join(agent.directory, 'link'), 'contains the state directory'],
+          [agent.directory, join(up, 'state', 'not-yet'), 'contains the state directory'],
+          [installed, agent.stateDirectory, 'lies in the state directory'],
+          [agent.stateDirectory, agent.stateDirectory, 'contains the state directory'],
+        ] as const) {
+          const result = await agent.command('--state-directory', state, 'local', '-l', bundle);
+          expect(result, `${bundle} ${state}`).to.include({ code: 2, stdout: '' });
+          expect(result.stderr).to.contain(`${bundle} cannot be a bundle: it ${told} ${state}\n`);
+        }
+      } finally {
+        rmSync(up);
+      }
+      expect(await agent.command('local', '-l', aBundleDirectory('true'))).to.include({ code: 0 });
+    });
+
     it('tells what failed and exits with 5', async () => {
       const result = await agent.command('local', '-l', aBundleDirectory('echo broken; exit 4'));
       expect(result.code).to.equal(5);
       expect(result.stdout).to.match(
         /ValidateService +Failed .*\n +Script at .*validate\.sh failed with exit code 4\n +broken\n/,
       );
+      // Once, and not again with the end.
+      expect(result.stdout.match(/validate\.sh failed/g)).to.have.length(1);
+      expect(result.stdout).to.match(/\nLocal deployment d-\w+-local Failed: ValidateService failed\n$/);
     });
 
     it('refuses what is not a path, and an order of events that cannot work', async () => {
