@@ -7,6 +7,7 @@ import { systemRandomness } from '../shared/core/system-randomness.ts';
 import { createSystemd, type Systemd, watchdogMsOf, withoutSystemd } from '../shared/core/systemd.ts';
 import type { HostFacts } from '../shared/model/host.ts';
 import { PROGRAM_VERSION } from '../shared/protocol/versions.ts';
+import { isUnknownAuthority } from '../shared/sdk/network-errors.ts';
 import { startAgent } from './agent.ts';
 import { type CliActions, type GlobalOptions, runCli } from './cli.ts';
 import { type AgentConfig, DEFAULT_CONFIG_PATH, loadConfig } from './config.ts';
@@ -73,6 +74,8 @@ const actions: CliActions = {
           force: request.force,
         },
       );
+    } catch (error) {
+      throw isUnknownAuthority(error) ? withAgentsHint(error, config, configPathOf(global)) : error;
     } finally {
       http.close();
     }
@@ -247,6 +250,19 @@ function configPathOf(global: GlobalOptions): string | null {
 
 async function createHttp(config: AgentConfig, coordinatorUrl: string): Promise<HttpClient> {
   return createHttpClient({ coordinatorUrl, ca: await readCa(config), clock: systemClock });
+}
+
+/** Of the hint for the command and the SDK nothing exists here. */
+function withAgentsHint(error: AppError, { caFile }: AgentConfig, configPath: string | null): AppError {
+  const file = configPath ?? DEFAULT_CONFIG_PATH;
+  return new AppError(error.code, error.message, {
+    hint:
+      caFile === null
+        ? `Put the certificate of its authority on this host, and name it as caFile in ${file}.`
+        : `caFile in ${file} names ${caFile}, which has not the certificate of its authority: put that there.`,
+    details: error.details,
+    cause: error,
+  });
 }
 
 async function readCa(config: AgentConfig): Promise<string | null> {

@@ -1,4 +1,4 @@
-import { AppError, errnoOf, errorMessage } from '../core/errors.ts';
+import { AppError, errnoOf, errorMessage, isAppError } from '../core/errors.ts';
 
 interface Explanation {
   what: string;
@@ -47,6 +47,13 @@ const EXPLANATIONS: Readonly<Record<string, Explanation>> = {
   },
   ECONNRESET: { what: 'the connection was cut', hint: 'Try again; a proxy or firewall may have cut it.' },
 };
+
+/** Is it a {@link networkError} that the right authority's certificate would mend? Each program has its own place for that. */
+export function isUnknownAuthority(error: unknown): error is AppError {
+  if (!isAppError(error, 'unavailable')) return false;
+  const { reason } = error.details;
+  return typeof reason === 'string' && EXPLANATIONS[reason] === CERTIFICATE;
+}
 
 /** A request that got no answer: AppError `unavailable`, its reason (an errno name or the like) in `details.reason`. */
 export function networkError(baseUrl: string, error: unknown): AppError {

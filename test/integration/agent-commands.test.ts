@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import {
   chmodSync,
   existsSync,
@@ -9,10 +10,13 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { expect } from 'chai';
 import { AgentProcess, anAssignment, hooksAppSpec, makeBundle } from '../support/agent-process.ts';
+import { makeCertificate } from '../support/certificates.ts';
 import { type FakeCoordinator, startFakeCoordinator } from '../support/fake-coordinator.ts';
 
 describe('drover-agent', function () {
@@ -60,6 +64,33 @@ describe('drover-agent', function () {
     expect(again.stderr).to.match(/enrolled already, as web-1\n.*--force/);
     expect((await agent.command(...args, '--token', 'drover_join_test', '--force')).code).to.equal(0);
     expect(key()).to.not.equal(before);
+  });
+
+  it('says where its own trust is set when the authority of the coordinator is not known', async function () {
+    const day = 86_400_000;
+    const valid = { from: new Date(Date.now() - day), to: new Date(Date.now() + 100 * day) };
+    const certificate = makeCertificate(join(agent.directory, 'tls'), valid);
+    const other = makeCertificate(join(agent.directory, 'tls'), valid);
+    if (certificate === null || other === null) return this.skip();
+    const server = createServer({ cert: readFileSync(certificate.certFile), key: readFileSync(certificate.keyFile) });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    try {
+      const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+      const enrol = () => agent.command('enrol', '--coordinator', url, '--token', 'drover_join_test');
+      const file = join(agent.directory, 'agent.yaml');
+      const first = await enrol();
+      expect(first.code).to.equal(12);
+      expect(first.stderr).to.contain('not signed by a known authority\nPut the certificate of its authority on this');
+      expect(first.stderr)
+        .to.contain(`caFile in ${file}.\n`)
+        .and.not.to.match(/DROVER_CA_FILE|SDK|--ca-file/);
+      const config = { stateDirectory: agent.stateDirectory, caFile: other.certFile };
+      writeFileSync(file, JSON.stringify(config));
+      expect((await enrol()).stderr).to.contain(`caFile in ${file} names ${other.certFile}, which has not`);
+    } finally {
+      server.close();
+    }
   });
 
   it('refuses a second agent on the same state directory', async () => {
