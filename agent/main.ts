@@ -82,13 +82,16 @@ const actions: CliActions = {
   },
 
   async status(global) {
-    const { layout } = await open(global);
+    const { config, layout } = await open(global);
+    await expectStateDirectory(config, configPathOf(global));
     const { collectStatus } = await import('./status.ts');
     return collectStatus({ disk, processes, version: PROGRAM_VERSION }, layout);
   },
 
   async drift(global) {
-    return collectDrift(disk, (await open(global)).config.stateDirectory);
+    const { config } = await open(global);
+    await expectStateDirectory(config, configPathOf(global));
+    return collectDrift(disk, config.stateDirectory);
   },
 
   async doctor(global) {
@@ -242,6 +245,15 @@ async function open(global: GlobalOptions): Promise<{ config: AgentConfig; layou
   const loaded = await loadConfig(disk, configPathOf(global));
   const stateDirectory = global.stateDirectory ?? loaded.stateDirectory;
   return { config: { ...loaded, stateDirectory }, layout: layoutOf(stateDirectory) };
+}
+
+/** To whoever asks about a mistyped one, "nothing is installed" would be a wrong answer. */
+async function expectStateDirectory({ stateDirectory }: AgentConfig, configPath: string | null): Promise<void> {
+  // With the dot links are followed; below a file there is nothing.
+  if ((await disk.status(`${stateDirectory}/.`)) !== null) return;
+  throw new AppError('invalid', `there is no state directory ${stateDirectory}`, {
+    hint: `Another one is named with --state-directory, or as stateDirectory in ${configPath ?? DEFAULT_CONFIG_PATH}. It is made when the host enrols.`,
+  });
 }
 
 function configPathOf(global: GlobalOptions): string | null {

@@ -104,6 +104,7 @@ describe('drover-agent', function () {
 
   it('tells its status, running or not', async () => {
     const status = async () => JSON.parse((await agent.command('status', '--json')).stdout);
+    mkdirSync(agent.stateDirectory);
     expect(await status()).to.deep.include({ host: null, journal: null });
     await agent.enrol();
     agent.start();
@@ -122,6 +123,25 @@ describe('drover-agent', function () {
     await agent.kill('SIGTERM');
     expect((await status()).agent).to.deep.equal({ isRunning: false, pid: null, connection: null });
     expect((await agent.command('status')).stdout).to.match(/agent {7}not running/);
+  });
+
+  it('has nothing to tell of a state directory that is not there', async () => {
+    writeFileSync(join(agent.directory, 'file'), '');
+    symlinkSync('nowhere', join(agent.directory, 'dangling'));
+    symlinkSync('there', join(agent.directory, 'link'));
+    for (const command of ['status', 'drift']) {
+      const result = await agent.command(command);
+      expect(result, command).to.include({ code: 2, stdout: '' });
+      expect(result.stderr).to.match(/there is no state directory .*\/state\nAnother one is named with --state-dir/);
+      for (const mistyped of ['file', 'dangling']) {
+        const place = join(agent.directory, mistyped);
+        const { code, stdout } = await agent.command('--state-directory', place, command, '--json');
+        expect(code, `${command} ${mistyped}`).to.equal(2);
+        expect(JSON.parse(stdout).error.message).to.equal(`there is no state directory ${place}`);
+      }
+      mkdirSync(join(agent.directory, 'there'), { recursive: true });
+      expect((await agent.command('--state-directory', join(agent.directory, 'link'), command)).code).to.equal(0);
+    }
   });
 
   it('stops with the place of the damage when its journal is damaged', async () => {
@@ -257,6 +277,7 @@ describe('drover-agent', function () {
     });
 
     it('tells afterwards which of the installed files were changed by hand', async () => {
+      mkdirSync(agent.stateDirectory);
       expect(await agent.command('drift')).to.include({ code: 0, stdout: 'Nothing is installed on this host.\n' });
       const directory = aBundleDirectory('true');
       const target = join(agent.directory, 'target');
