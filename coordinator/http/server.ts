@@ -179,10 +179,12 @@ function fail(error: unknown, request: FastifyRequest, reply: FastifyReply, logg
   const appError = toAppError(error);
   const problem = toProblem(appError, request.id);
   const fields = { requestId: request.id, method: request.method, url: request.url.split('?', 1)[0], err: error };
-  // A caller that hung up in the middle is no failure of ours, whatever broke by it.
-  if (request.raw.destroyed || reply.raw.destroyed) logger.debug(fields, 'caller has gone');
+  // A caller that hung up in the middle is no failure of ours, whatever broke by it. The request says nothing of that: it is destroyed
+  // once its body was read.
+  if (reply.raw.destroyed) logger.debug(fields, 'caller has gone');
   else if (appError.code === 'internal') logger.error(fields, 'request failed');
   else if (problem.status >= 500) logger.warn(fields, 'request not served');
+  else logger.debug(fields, 'request refused');
   // What was not read of a body is not worth reading: the caller is told on a connection that ends then.
   if (!request.raw.complete) reply.header('connection', 'close');
   if (problem.status === 401) reply.header('www-authenticate', 'Bearer realm="drover"');

@@ -124,7 +124,7 @@ function fail(
   const translate = serviceOf(request, services)?.toException ?? toAwsException;
   const failure = error instanceof AwsException ? error : translate(toAppError(error));
   const fields = { requestId: request.id, target: request.headers['x-amz-target'], err: error };
-  if (request.raw.destroyed || reply.raw.destroyed) logger.debug(fields, 'caller has gone');
+  if (reply.raw.destroyed) logger.debug(fields, 'caller has gone');
   else if (failure.status === 500) logger.error(fields, 'request failed');
   if (!request.raw.complete) reply.header('connection', 'close');
   return reply
