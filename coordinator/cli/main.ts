@@ -1,8 +1,13 @@
 #!/usr/bin/env node
+import { fstatSync, writeSync } from 'node:fs';
+import { errnoOf, errorMessage } from '../../shared/core/errors.ts';
 import { foregroundClock } from '../../shared/core/system-clock.ts';
 import { systemRandomness } from '../../shared/core/system-randomness.ts';
+import { exitCode } from './exit-codes.ts';
 import { localFiles } from './local-files.ts';
 import { runProgram } from './program.ts';
+import { exitLine } from './render/failure.ts';
+import { makeStyle } from './render/style.ts';
 import { askOnTerminal, hearKeys } from './terminal-input.ts';
 import type { OutStream, World } from './world.ts';
 
@@ -11,7 +16,7 @@ const onReaderGone = new Set<() => void>();
 let isReaderGone = false;
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (isReaderGone) return;
-  if (error.code !== 'EPIPE') process.exit(1);
+  if (error.code !== 'EPIPE') endUnwritten(error);
   if (onReaderGone.size === 0) process.exit(0);
   isReaderGone = true;
   for (const heard of onReaderGone) heard();
@@ -25,7 +30,7 @@ process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
 const world: World = {
   argv: process.argv.slice(2),
   env: process.env,
-  stdout: outStream(process.stdout),
+  stdout: { ...outStream(process.stdout), ...(isFile(process.stdout.fd) ? { write: writeToFile } : {}) },
   stderr: outStream(process.stderr),
   stdin: {
     isTty: process.stdin.isTTY === true,
@@ -56,7 +61,37 @@ const world: World = {
   },
 };
 
-process.exit(await runProgram(world));
+const exit = await runProgram(world);
+// Its error would come after the end.
+await new Promise<void>((resolve) => process.stdout.write('', () => resolve()));
+const { errored } = process.stdout;
+if (errored !== null && !isReaderGone && errnoOf(errored) !== 'EPIPE') endUnwritten(errored);
+process.exit(exit);
+
+/** What the command answers would be lost, a secret for good; so it does not end as if it had been said. */
+function endUnwritten(error: unknown): never {
+  const style = makeStyle({ hasColour: false, isUnicode: false, utcOffset: () => 0 });
+  process.stderr.write(
+    `error: cannot write the output: ${errorMessage(error)}\n  What was asked for may be done all the same.\n${exitLine('unexpected', style)}\n`,
+  );
+  process.exit(exitCode('unexpected'));
+}
+
+/** Neither a terminal nor a pipe. */
+function isFile(descriptor: number): boolean {
+  const kind = fstatSync(descriptor);
+  return kind.isFile() || (kind.isCharacterDevice() && !process.stdout.isTTY);
+}
+
+/** Node's own stream takes what a disk has taken for all of it. */
+function writeToFile(text: string): void {
+  let rest: Uint8Array = Buffer.from(text);
+  try {
+    while (rest.byteLength > 0) rest = rest.subarray(writeSync(process.stdout.fd, rest));
+  } catch (error) {
+    endUnwritten(error);
+  }
+}
 
 function outStream(stream: NodeJS.WriteStream): OutStream {
   return {

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -483,6 +484,35 @@ describe('drover (the command) without a terminal', function () {
         { env: { PATH: `${join(cli.home, 'bin')}:${process.env['PATH']}` }, encoding: 'utf8' },
       );
       expect(result.stdout).to.equal('d-8K1M2N3P4\n');
+    });
+  });
+
+  describe('an output that cannot be written', () => {
+    const told = 'error: cannot write the output: ENOSPC';
+
+    it('is an error, also with --json and of a secret that is shown once', async function () {
+      if (!existsSync('/dev/full')) this.skip();
+      api.on('GET /v1/deployments', page(aDeployment()));
+      api.on('GET /v1/applications/:application/deployment-groups/:group', aGroup());
+      api.on('POST /v1/join-tokens', { id: 'j-1', secret: 'drover_join_abc', tags: {}, maxUses: 1, expiresAt: T0 });
+      for (const args of ['history', 'history --json', 'groups export web/prod', 'hosts enrol-token', 'help']) {
+        const { exit, stderr } = await cli.runByShell(`$DROVER ${args} > /dev/full`);
+        expect(exit, args).to.equal(1);
+        expect(stderr, args).to.contain(told).and.contain('[exit 1 unexpected]');
+      }
+    });
+
+    it('is one, too, where the disk takes a part of it', async () => {
+      api.on('GET /v1/hosts', page(...Array.from({ length: 500 }, (_, index) => aHost(`web-${index}`))));
+      const { exit, stderr } = await cli.runByShell('ulimit -f 16; $DROVER hosts ls > out');
+      expect(exit, stderr).to.equal(1);
+      expect(stderr).to.contain('error: cannot write the output: EFBIG');
+    });
+
+    it('is whole where it can be', async () => {
+      api.on('GET /v1/hosts', page(aHost('web-1')));
+      expect((await cli.runByShell('$DROVER hosts ls -q > out')).exit).to.equal(0);
+      expect(await readFile(join(cli.home, 'out'), 'utf8')).to.equal('web-1\n');
     });
   });
 

@@ -93,6 +93,14 @@ export class CliProcess {
     return new Running(spawn(process.execPath, [...this.#words.slice(1), ...args], this.#spawnOptions(options)));
   }
 
+  /** Runs to the end by a line of the shell, in which `$DROVER` is the command. */
+  runByShell(line: string): Promise<Finished> {
+    const words = this.#words.map((word) => `'${word}'`).join(' ');
+    const child = spawn('sh', ['-c', line.replaceAll('$DROVER', words)], this.#spawnOptions({}));
+    child.stdin.end();
+    return new Running(child).finished;
+  }
+
   /** Begins on a pseudo terminal of 80 x 24; what it shows is all on stdout. Keys are written to stdin. */
   startOnTerminal(
     args: readonly string[],
