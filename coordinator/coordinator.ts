@@ -47,7 +47,7 @@ import { fetchBundle } from './revision-stores/http.ts';
 import { createLocalDiskStore } from './revision-stores/local-disk.ts';
 import { startScheduler } from './scheduler/scheduler.ts';
 import { createOperatorTokens } from './services/operator-tokens.ts';
-import { type DataDirectory, databasePathIn, takeDataDirectory } from './storage/data-directory.ts';
+import { type DataDirectory, databasePathIn, expectDatabase, takeDataDirectory } from './storage/data-directory.ts';
 import type { Database } from './storage/database.ts';
 import { openSqlite } from './storage/sqlite.ts';
 
@@ -124,11 +124,15 @@ export async function startCoordinator(parts: CoordinatorParts): Promise<Running
   }
 }
 
-/** An operator token made beside a coordinator that does not run: the way back in when the last one is lost. */
+/**
+ * An operator token made beside a coordinator that does not run: the way back in when the last one is lost.
+ * @throws AppError `invalid` when no coordinator has run on the data directory; `conflict` when one does; `unavailable`
+ */
 export async function createTokenOffline(
   parts: Omit<CoordinatorParts, 'fatal'>,
   token: { name: string; role: Role },
 ): Promise<string> {
+  expectDatabase(parts.config.dataDirectory);
   const directory = takeData(parts);
   try {
     const database = openSqlite(directory.databasePath);

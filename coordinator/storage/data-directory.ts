@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { open, readFile, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import BetterSqlite3 from 'better-sqlite3';
@@ -72,6 +72,27 @@ export function takeDataDirectory(path: string, holder: Holder): DataDirectory {
 /** Where the database of a data directory is. */
 export function databasePathIn(path: string): string {
   return join(path, 'drover.db');
+}
+
+/**
+ * For what is of use only where a coordinator has been: a wrong path would get a database of its own.
+ * @throws AppError `invalid` when there is no database; `unavailable` when nobody can tell
+ */
+export function expectDatabase(path: string): void {
+  const databasePath = databasePathIn(path);
+  let isThere: boolean;
+  try {
+    isThere = statSync(databasePath, { throwIfNoEntry: false }) !== undefined;
+  } catch (error) {
+    throw new AppError('unavailable', `cannot look for ${databasePath}: ${errorMessage(error)}`, {
+      cause: error,
+      hint: 'Run this as root, or as the user that runs the coordinator.',
+    });
+  }
+  if (isThere) return;
+  throw new AppError('invalid', `there is no database in ${path}: no coordinator has run there`, {
+    hint: 'Name its data directory with --data-directory, or its configuration with --config. A new coordinator makes a token itself, at its first start.',
+  });
 }
 
 function takeLock(path: string): BetterSqlite3.Database {

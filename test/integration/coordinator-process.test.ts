@@ -76,6 +76,12 @@ describe('the coordinator as a process', function () {
     return (await readFile(join(directory, 'first-operator-token'), 'utf8')).trim();
   };
   const start = () => run(['--data-directory', directory, '--port', '0']);
+  const startedOnce = async () => {
+    const { url, child, ended } = start();
+    await url;
+    child.kill('SIGTERM');
+    await ended;
+  };
 
   it("listens, and writes the first operator's token where only its owner reads it", async () => {
     const { url } = start();
@@ -228,9 +234,12 @@ describe('the coordinator as a process', function () {
     for (const { code, output } of others) expect(code, output).to.equal(2);
   });
 
+  const createToken = (...args: string[]) =>
+    run(['token', 'create', '--name', 'ana', '--data-directory', directory, ...args]).ended;
+
   it('makes a token beside a coordinator that does not run', async () => {
-    const created = await run(['token', 'create', '--name', 'ana', '--role', 'deployer', '--data-directory', directory])
-      .ended;
+    await startedOnce();
+    const created = await createToken('--role', 'deployer');
     expect(created.code).to.equal(0);
     const { url } = start();
     const answer = await fetch(`${await url}/v1/whoami`, {
@@ -239,10 +248,19 @@ describe('the coordinator as a process', function () {
     expect(await answer.json()).to.include({ name: 'ana', role: 'deployer' });
   });
 
-  it('makes it as the user whose directory it is, also where nothing is there yet or a backup without its locks', async function () {
+  it('makes none where no coordinator has been: the data directory is another one', async () => {
+    const { code, output } = await createToken();
+    expect(code).to.equal(2);
+    expect(output).to.contain(`there is no database in ${directory}`).and.contain('--data-directory');
+    expect(await readdir(directory)).to.deep.equal([]);
+  });
+
+  it('makes it as the user whose directory it is, also in a backup without its locks', async function () {
     if (process.geteuid?.() !== 0) return this.skip();
-    await chown(directory, NOBODY, NOBODY);
-    expect((await run(['token', 'create', '--name', 'ana', '--data-directory', directory]).ended).code).to.equal(0);
+    await startedOnce();
+    for (const name of ['lock.db', 'lock.json']) await rm(join(directory, name), { force: true });
+    for (const name of ['.', ...(await readdir(directory))]) await chown(join(directory, name), NOBODY, NOBODY);
+    expect((await createToken()).code).to.equal(0);
     const names = await readdir(directory);
     expect(names).to.include.members(['drover.db', 'lock.db']);
     for (const name of names) expect((await stat(join(directory, name))).uid, name).to.equal(NOBODY);
