@@ -81,6 +81,28 @@ export function chooseContext(contexts: Contexts, env: Environment, flag: string
   };
 }
 
+/**
+ * The context that has this address; else a new one by the name of its host or, where that is another coordinator's, by host and port.
+ * @throws CommandFailure `refused` when both are others'
+ */
+export function contextNameFor({ contexts }: Contexts, url: string): string {
+  const known = Object.entries(contexts).find(([, one]) => sameAddress(one.url, url))?.[0];
+  if (known !== undefined) return known;
+  const { hostname, port, protocol } = new URL(url);
+  const withPort = `${hostname}:${port || (protocol === 'https:' ? 443 : 80)}`;
+  const free = [hostname, withPort].find((name) => contexts[name] === undefined);
+  if (free !== undefined) return free;
+  throw new CommandFailure('refused', `the contexts ${hostname} and ${withPort} are for other addresses`, {
+    hint: 'Give this one a name: --name',
+  });
+}
+
+/** An address as a person wrote it. @throws CommandFailure `usage` */
+export function checkAddress(url: string): void {
+  if (!URL.canParse(url) || !/^https?:/.test(url))
+    throw usageError(`${url} is not an address`, 'Write it as https://host:port.');
+}
+
 export function unknownContext(contexts: Contexts, name: string): CommandFailure {
   const names = Object.keys(contexts.contexts);
   return new CommandFailure('not-found', `there is no context ${name}`, {
@@ -88,7 +110,8 @@ export function unknownContext(contexts: Contexts, name: string): CommandFailure
   });
 }
 
-function sameAddress(a: string, b: string): boolean {
+/** Spelt in another way it may still be the same. */
+export function sameAddress(a: string, b: string): boolean {
   const form = (url: string) => (URL.canParse(url) ? new URL(url).href.replace(/\/+$/, '') : url);
   return form(a) === form(b);
 }

@@ -368,6 +368,48 @@ describe('drover (the command) without a terminal', function () {
       }
     });
 
+    it('are one for each coordinator, also of several on one host', async () => {
+      api.on('GET /v1/whoami', who);
+      const second = await FakeApi.start();
+      second.on('GET /v1/whoami', who);
+      const nobody = await CliProcess.create(undefined);
+      try {
+        const login = (url: string, ...more: string[]) =>
+          nobody.run(['login', url, ...more], { stdin: `token-of-${url}` });
+        const kept = async () =>
+          (
+            JSON.parse(await readFile(join(nobody.home, '.config/drover/contexts.json'), 'utf8')) as {
+              contexts: Record<string, { url: string; token?: string; caFile?: string }>;
+            }
+          ).contexts;
+        await writeFile(join(nobody.home, 'ca.pem'), '');
+        const one = { url: api.url, token: `token-of-${api.url}` };
+        const two = { url: second.url, token: `token-of-${second.url}` };
+        const hostAndPort = second.url.replace('http://', '');
+        expect((await login(api.url)).exit).to.equal(0);
+        expect((await login(second.url)).stdout).to.contain(`context ${hostAndPort} is in use`);
+        expect(await kept()).to.deep.equal({ '127.0.0.1': one, [hostAndPort]: two });
+        expect((await login(`${api.url}/`)).stdout).to.contain('context 127.0.0.1 is in use');
+
+        const add = (...args: string[]) => nobody.run(['context', 'add', '127.0.0.1', ...args]);
+        const refused = await add(second.url);
+        expect(refused.exit).to.equal(3);
+        expect(refused.stderr).to.contain(`for ${api.url}`).and.contain('--force');
+        expect((await add(api.url, '--ca-file', 'ca.pem')).exit).to.equal(0);
+        const withCa = { ...one, caFile: join(nobody.home, 'ca.pem') };
+        expect((await kept())['127.0.0.1']).to.deep.equal({ ...withCa, token: `token-of-${api.url}/` });
+
+        const moved = await login(second.url, '--name', '127.0.0.1');
+        expect(moved.stderr).to.contain(`Context 127.0.0.1 was for ${api.url}`);
+        expect((await kept())['127.0.0.1']).to.deep.equal(two);
+        expect((await add(api.url, '--force')).exit).to.equal(0);
+        expect((await kept())['127.0.0.1']).to.deep.equal({ url: api.url });
+      } finally {
+        await nobody.remove();
+        await second.close();
+      }
+    });
+
     it('are made with a word of what in the environment goes before them', async () => {
       api.on('GET /v1/whoami', who);
       const login = (env: Record<string, string | undefined>) =>

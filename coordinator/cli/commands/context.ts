@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
-import { argument, type CommandGroup, defineCommand, optionalArgument, text } from '../command.ts';
-import { loadContexts, saveContexts, unknownContext } from '../context.ts';
-import { usageError } from '../exit-codes.ts';
+import { argument, type CommandGroup, defineCommand, flag, optionalArgument, text } from '../command.ts';
+import { checkAddress, loadContexts, sameAddress, saveContexts, unknownContext } from '../context.ts';
+import { CommandFailure } from '../exit-codes.ts';
 import { facts, table } from '../render/table.ts';
 
 const ls = defineCommand({
@@ -63,14 +63,26 @@ const add = defineCommand({
   arguments: { name: argument('<name>', 'its name'), url: argument('<address>', 'of the coordinator') },
   options: {
     caFile: text('--ca-file <path>', 'PEM file of the authority that signed its certificate', { completes: 'path' }),
+    force: flag('--force', 'in the place of a context of this name for another address, whose token is lost', {
+      group: 'Safety',
+    }),
   },
-  exits: ['usage'],
+  exits: ['usage', 'refused'],
   async run(cli, args, options) {
     const { files, env } = cli.world;
-    if (!URL.canParse(args.url) || !/^https?:/.test(args.url))
-      throw usageError(`${args.url} is not an address`, 'Write it as https://host:port.');
+    checkAddress(args.url);
     const contexts = await loadContexts(files, env);
-    const one = { url: args.url, ...(options.caFile === undefined ? {} : { caFile: resolve(options.caFile) }) };
+    const known = contexts.contexts[args.name];
+    const isSame = known !== undefined && sameAddress(known.url, args.url);
+    if (known !== undefined && !isSame && options.force !== true)
+      throw new CommandFailure('refused', `there is a context ${args.name} already, for ${known.url}`, {
+        hint: 'Choose another name, or put this one in its place, token and all, with --force.',
+      });
+    const one = {
+      ...(isSame ? known : {}),
+      url: args.url,
+      ...(options.caFile === undefined ? {} : { caFile: resolve(options.caFile) }),
+    };
     await saveContexts(files, env, {
       ...contexts,
       current: contexts.current ?? args.name,

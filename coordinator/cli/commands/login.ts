@@ -1,7 +1,15 @@
 import { resolve } from 'node:path';
 import type { Cli } from '../cli.ts';
 import { defineCommand, optionalArgument, text } from '../command.ts';
-import { type Contexts, contextsPath, loadContexts, saveContexts, unknownContext } from '../context.ts';
+import {
+  checkAddress,
+  contextNameFor,
+  contextsPath,
+  loadContexts,
+  sameAddress,
+  saveContexts,
+  unknownContext,
+} from '../context.ts';
 import { CommandFailure, usageError } from '../exit-codes.ts';
 import { warnOfVersion } from '../versions.ts';
 
@@ -15,23 +23,29 @@ export const loginCommand = defineCommand({
   ],
   arguments: { url: optionalArgument('[address]', 'of the coordinator; default: of the context in use') },
   options: {
-    name: text('--name <context>', "the context's name (default: the coordinator's host)", {
+    name: text('--name <context>', "the context's name (default: the coordinator's host, or host:port)", {
       group: 'What',
       completes: 'context',
     }),
     tokenFile: text('--token-file <path>', 'a file with the token, or - for stdin', { completes: 'path' }),
     caFile: text('--ca-file <path>', 'PEM file of the authority that signed its certificate', { completes: 'path' }),
   },
-  exits: ['usage', 'not-permitted', 'unreachable', 'needs-answer', 'left'],
+  exits: ['usage', 'refused', 'not-permitted', 'unreachable', 'needs-answer', 'left'],
   seeAlso: ['context', 'logout', 'doctor'],
   async run(cli, args, options) {
     const { files, env } = cli.world;
     const contexts = await loadContexts(files, env);
-    const name = options.name ?? cli.globals.context ?? nameFor(contexts, args.url);
+    if (args.url !== undefined) checkAddress(args.url);
+    const name =
+      options.name ??
+      cli.globals.context ??
+      (args.url === undefined ? (contexts.current ?? '') : contextNameFor(contexts, args.url));
     const known = contexts.contexts[name];
     const url = args.url ?? known?.url;
     if (url === undefined) throw usageError('log in where?', 'drover login https://<coordinator>');
-    const caFile = options.caFile === undefined ? known?.caFile : resolve(options.caFile);
+    const isMoved = known !== undefined && !sameAddress(known.url, url);
+    const knownCaFile = isMoved ? undefined : known?.caFile;
+    const caFile = options.caFile === undefined ? knownCaFile : resolve(options.caFile);
     const token = await readToken(cli, options.tokenFile, url);
     const who = await cli.clientOf({ url, token, caFile }).whoami();
     await saveContexts(files, env, {
@@ -44,6 +58,7 @@ export const loginCommand = defineCommand({
       lines: () => [`${who.name} (${who.role}) at ${url}; context ${name} is in use`],
       ids: () => [name],
     });
+    if (isMoved) cli.output.note(`Context ${name} was for ${known.url}; its token is not kept any more.`);
     cli.output.note(`The token is kept in ${contextsPath(env)} (0600).`);
     // Else somebody whose DROVER_TOKEN is refused logs in, is refused again, and logs in again.
     const winning = ['DROVER_URL', 'DROVER_CONTEXT', 'DROVER_TOKEN'].filter((variable) => env[variable]);
@@ -76,13 +91,6 @@ export const logoutCommand = defineCommand({
     return 'done';
   },
 });
-
-/** The context that has this address, or a new one under the host's name. */
-function nameFor(contexts: Contexts, url: string | undefined): string {
-  if (url === undefined) return contexts.current ?? '';
-  const known = Object.entries(contexts.contexts).find(([, one]) => one.url === url)?.[0];
-  return known ?? (URL.canParse(url) ? new URL(url).hostname : url);
-}
 
 async function readToken(cli: Cli, tokenFile: string | undefined, url: string): Promise<string> {
   const token = (await tokenText(cli, tokenFile, url))?.trim();
