@@ -603,11 +603,28 @@ describe('drover sets things up', function () {
       body: query['active'] === 'true' ? page(running) : page(running, failed, ...mended),
     }));
     api.on('GET /v1/hosts', page(aHost('web-9', { presence: 'Offline' })));
-    const { exit, stdout } = await cli.run([]);
-    expect(exit).to.equal(0);
+    api.on('GET /v1/applications', page({ id: 'a-1', name: 'web', description: '', createdAt: 0 }));
+    api.on('GET /v1/applications/web/deployment-groups', page(aGroup(), aGroup({ id: 'g4', name: 'gone' })));
+    api.on(
+      'GET /v1/applications/web/deployment-groups/prod/hosts',
+      page(aGroupHost('web-1', { isInService: false }), aGroupHost('web-2')),
+    );
+    const { exit, stdout, stderr } = await cli.run([]);
+    expect(exit, stderr).to.equal(0);
     expect(stdout).to.match(/^Running +d-8K1M2N3P4 .*drover watch d-8K1M2N3P4$/m);
     expect(stdout).to.match(/^Not mended +d-FAILED001 .*web\/blue.*drover why d-FAILED001$/m);
     expect(stdout).to.match(/^Offline +1 host: web-9$/m);
+    expect(stdout).to.match(/^In service +web\/prod {2}1 of 2 hosts, d-8K1M2N3P4 is at work there$/m);
+    const { incompleteGroups } = JSON.parse((await cli.run(['status', '--json'])).stdout) as Record<string, unknown>;
+    expect(incompleteGroups).to.deep.equal([
+      {
+        application: 'web',
+        deploymentGroup: 'prod',
+        hosts: 2,
+        inServiceHosts: 1,
+        runningDeploymentIds: ['d-8K1M2N3P4'],
+      },
+    ]);
     expect(stdout).not.to.contain('d-MENDED');
     api.on(
       'GET /v1/hosts',
@@ -631,7 +648,11 @@ describe('drover sets things up', function () {
     expect((await cli.run([])).stdout, 'however many hosts were brought in since').to.contain('d-FAILED001');
     api.on('GET /v1/deployments', page()).on('GET /v1/hosts', page());
     expect((await cli.run(['status'])).stdout).to.equal(
-      'Nothing runs, nothing of the last day is left broken, no host is offline.\n',
+      'In service  web/prod  1 of 2 hosts   drover status web/prod\n',
+    );
+    api.on('GET /v1/applications/web/deployment-groups/prod/hosts', page(aGroupHost('web-1')));
+    expect((await cli.run(['status'])).stdout).to.equal(
+      'Nothing runs, nothing of the last day is left broken, no host is offline or out of service.\n',
     );
   });
 

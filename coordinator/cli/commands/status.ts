@@ -3,6 +3,7 @@ import type { DroverClient } from '../../../shared/sdk/drover-client.ts';
 import type { Cli } from '../cli.ts';
 import { collect } from '../collect.ts';
 import { defineCommand, optionalArgument } from '../command.ts';
+import { incompleteGroups } from '../incomplete-groups.ts';
 import { findDeployment, isDeploymentReference, parseGroup, rollbackOf } from '../references.ts';
 import { deploymentLines } from '../render/deployment-lines.ts';
 import { groupLines } from '../render/group-lines.ts';
@@ -16,7 +17,7 @@ export const statusCommand = defineCommand({
   name: 'status',
   summary: 'What needs me; or how one deployment or deployment group is, on one screen',
   examples: [
-    ['drover status', 'what runs, what failed in the last day and was not mended, who is offline'],
+    ['drover status', 'what runs, what failed in the last day and was not mended, who is offline or out of service'],
     ['drover status web/prod', 'a group with its hosts'],
     ['drover status last', 'my last deployment'],
   ],
@@ -40,12 +41,13 @@ async function showOverview(cli: Cli, client: DroverClient): Promise<void> {
     collect(client.all('listDeployments', { since: now - DAY_MS })),
     collect(client.all('listHosts', { presence: 'Offline' })),
   ]);
+  const incomplete = await incompleteGroups(client, running);
   const failed = notMended(recent);
   const mended = recent.filter((one) => one.status === 'Failed' && !failed.includes(one)).length;
   const { style, width } = cli.output;
   cli.output.answer({
-    json: () => ({ running, failed, offlineHosts: offline, mendedFailures: mended }),
-    lines: () => overviewLines({ running, failed, offline, mended, now }, width, style),
+    json: () => ({ running, failed, offlineHosts: offline, mendedFailures: mended, incompleteGroups: incomplete }),
+    lines: () => overviewLines({ running, failed, offline, incomplete, mended, now }, width, style),
     ids: () => [...running, ...failed].map((one) => one.id),
   });
 }

@@ -50,10 +50,16 @@ function groupHostTable(hosts: readonly GroupHost[], width: number, style: Style
     host.hostName,
     { text: host.presence, paint: paintOfStatus(style, host.presence) },
     { text: host.instanceHealth, paint: paintOfStatus(style, host.instanceHealth) },
-    `${host.revisionLabel ?? 'none'} (${host.revisionHealth.toLowerCase()})`,
+    revisionText(host),
     host.isInService ? 'in service' : 'not in service',
   ]);
   return table(columns, rows, width, style);
+}
+
+/** What it runs may be a revision that is not known here, after a restore for instance. */
+function revisionText({ revisionId, revisionLabel, revisionHealth }: GroupHost): string {
+  if (revisionId === null) return 'none';
+  return revisionLabel === null ? `unknown (${revisionId})` : `${revisionLabel} (${revisionHealth.toLowerCase()})`;
 }
 
 /** `role=web or tier, host web-9, scaling group edge`. */

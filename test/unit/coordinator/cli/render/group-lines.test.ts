@@ -1,6 +1,7 @@
 import { expect } from 'chai';
-import { selectionText } from '../../../../../coordinator/cli/render/group-lines.ts';
-import { aGroup } from '../../../../support/api-samples.ts';
+import { groupLines, selectionText } from '../../../../../coordinator/cli/render/group-lines.ts';
+import { aGroup, aGroupHost } from '../../../../support/api-samples.ts';
+import { plainStyle } from '../../../../support/cli-style.ts';
 
 describe('selectionText', () => {
   const selection = { tagFilters: [], tagSet: [], hostNames: [], scalingGroups: [] };
@@ -19,5 +20,19 @@ describe('selectionText', () => {
     expect(selectionText(aGroup({ selection: all }))).to.equal(
       'role=web or tier; (role=web) and (tier or role=web); (tier); host web-9; scaling group edge',
     );
+  });
+});
+
+describe('groupLines', () => {
+  it('names a revision that is not known here by its id: the host runs something', () => {
+    const hosts = [
+      aGroupHost('web-1', { revisionLabel: null, revisionId: 'r-bbbbbbbbbbbb', revisionHealth: 'Old' }),
+      aGroupHost('web-2', { revisionLabel: null, revisionId: null, revisionHealth: 'Unknown' }),
+      aGroupHost('web-3'),
+    ];
+    const revisions = groupLines(aGroup(), hosts, 100, plainStyle)
+      .slice(-3)
+      .map((line) => /Healthy +(.*?) {2}/.exec(line)?.[1]);
+    expect(revisions).to.deep.equal(['unknown (r-bbbbbbbbbbbb)', 'none', '1.8.4 (current)']);
   });
 });

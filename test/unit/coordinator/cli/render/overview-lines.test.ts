@@ -9,9 +9,34 @@ const failed = aDeployment({ id: 'd-FAILED001', status: 'Failed', createdAt: T0,
 describe('overviewLines', () => {
   it('says that all is well as far as it looked, and does not hide what failed and was mended', () => {
     const lines = (mended: number) =>
-      overviewLines({ running: [], failed: [], offline: [], mended, now: T0 }, 100, plainStyle);
-    expect(lines(0)).to.deep.equal(['Nothing runs, nothing of the last day is left broken, no host is offline.']);
+      overviewLines({ running: [], failed: [], offline: [], incomplete: [], mended, now: T0 }, 100, plainStyle);
+    expect(lines(0)).to.deep.equal([
+      'Nothing runs, nothing of the last day is left broken, no host is offline or out of service.',
+    ]);
     expect(lines(1)[1]).to.equal('In the last day 1 deployment failed and was mended since: drover history');
+  });
+
+  it('tells of groups whose hosts are not all in service, and where that is just being changed', () => {
+    const web = (deploymentGroup: string, inServiceHosts: number, ...runningDeploymentIds: string[]) => ({
+      application: 'web',
+      deploymentGroup,
+      hosts: 3,
+      inServiceHosts,
+      runningDeploymentIds,
+    });
+    const incomplete = [web('blue', 2, 'd-RUNNING01'), web('prod', 0)];
+    expect(
+      overviewLines({ running: [], failed: [], offline: [], incomplete, mended: 0, now: T0 }, 100, plainStyle),
+    ).to.deep.equal([
+      'In service  web/prod  0 of 3 hosts   drover status web/prod',
+      '            web/blue  2 of 3 hosts, d-RUNNING01 is at work there',
+    ]);
+    const many = Array.from({ length: 6 }, (_, at) => web(`g${at}`, 1));
+    expect(
+      overviewLines({ running: [], failed: [], offline: [], incomplete: many, mended: 0, now: T0 }, 100, plainStyle).at(
+        -1,
+      ),
+    ).to.equal('            and 2 groups more');
   });
 });
 
