@@ -7,6 +7,13 @@ export type HelloAnswer =
   | { ok: true; hostId: string; hostName: string }
   | { ok: false; code: 'unauthorized' | 'host_unknown' | 'host_cloned'; message: string; hint?: string };
 
+/** Who was refused, and beside whom; null: the machine is not the one that enrolled. */
+export interface CloneDetails {
+  hostId: string;
+  refused: { remoteAddress: string } & SessionIdentity;
+  connected: ({ remoteAddress: string } & Partial<SessionIdentity>) | null;
+}
+
 interface Parts {
   clock: Clock;
   settings: { heartbeatIntervalMs: number; silenceLimitMs: number };
@@ -18,7 +25,7 @@ interface Parts {
     ): Promise<{ sessionToken: string; acknowledgedSequence: number }>;
     connected(hostId: string, hello: Hello): void;
     sessionEnded(sessionToken: string): void;
-    cloneRefused(hostId: string, details: Readonly<Record<string, unknown>>): void;
+    cloneRefused(hostId: string, details: CloneDetails): void;
   };
   /** The connected session of each host. */
   hosts: Map<string, Session>;
@@ -151,11 +158,10 @@ function cloneProblem(hostName: string, rivalAddress: string): CoordinatorMessag
   );
 }
 
-function cloneDetails(session: Session, hello: Hello, rival: Session | null) {
-  const said: SessionIdentity = identityOf(hello);
+function cloneDetails(session: Session, hello: Hello, rival: Session | null): CloneDetails {
   return {
     hostId: hello.hostId,
-    refused: { remoteAddress: session.remoteAddress, ...said },
+    refused: { remoteAddress: session.remoteAddress, ...identityOf(hello) },
     connected: rival === null ? null : { remoteAddress: rival.remoteAddress, ...rival.identity },
   };
 }

@@ -16,7 +16,7 @@ import {
   type Report,
   type RunningEvent,
 } from '../../shared/protocol/messages.ts';
-import { createAdmission, type HelloAnswer } from './admission.ts';
+import { type CloneDetails, createAdmission, type HelloAnswer } from './admission.ts';
 import type { Channel, ChannelReceiver } from './channel.ts';
 import { Session } from './session.ts';
 
@@ -54,7 +54,7 @@ export interface HubCallbacks {
   /** False: stop reading from hosts for a while. */
   hasRoom(): boolean;
   /** A copy of a host was refused. */
-  cloneRefused(hostId: string, details: Readonly<Record<string, unknown>>): void;
+  cloneRefused(hostId: string, details: CloneDetails): void;
   counted(what: 'frame' | 'bad_frame' | 'refused_hello' | 'refused_connection' | 'slowed' | 'full_queue'): void;
 }
 

@@ -9,6 +9,7 @@ import { hashSecret } from '../auth/tokens.ts';
 import type { Database } from '../storage/database.ts';
 import { insertAudit } from '../storage/rows/audit.ts';
 import type { HostRow } from '../storage/tables.ts';
+import { CloneNotes } from './clone-notes.ts';
 
 const CHALLENGE_MS = 60_000;
 const SESSION_MS = 3_600_000;
@@ -44,6 +45,7 @@ export function createSessions({ database, clock, randomness, coordinatorId }: P
   const challenges = new Map<string, number>();
   /** By the hash of the token. */
   const sessions = new Map<string, Session>();
+  const cloneNotes = new CloneNotes();
 
   const open = (host: Pick<HostRow, 'id' | 'name'>, expiresAt: number): string => {
     const token = newSecret('drover_session', randomness);
@@ -113,16 +115,28 @@ export function createSessions({ database, clock, randomness, coordinatorId }: P
       return open({ id: host.hostId, name: host.hostName }, Number.POSITIVE_INFINITY);
     },
 
-    /** Two machines with one key are for somebody to look at. */
-    async noteClone(hostId: string, details: Readonly<Record<string, unknown>>): Promise<void> {
-      const host = await hostById(hostId);
-      await insertAudit(database.query, {
-        at: clock.now(),
-        caller: { kind: 'coordinator' },
-        action: 'host.clone-refused',
-        subject: host?.name ?? hostId,
-        details,
-      });
+    /** Two machines with one key are for somebody to look at. Each attempt of the same one is not. */
+    async noteClone(
+      hostId: string,
+      details: { refused: { remoteAddress: string; machineId?: string | undefined } },
+    ): Promise<void> {
+      const { remoteAddress, machineId } = details.refused;
+      const copy = { hostId, remoteAddress, machineId };
+      const attempts = cloneNotes.attempt(copy, clock.now());
+      if (attempts === null) return;
+      try {
+        const host = await hostById(hostId);
+        await insertAudit(database.query, {
+          at: clock.now(),
+          caller: { kind: 'coordinator' },
+          action: 'host.clone-refused',
+          subject: host?.name ?? hostId,
+          details: { ...details, attempts },
+        });
+      } catch (error) {
+        cloneNotes.notWritten(copy, attempts);
+        throw error;
+      }
     },
 
     /** The host that a session token belongs to; null for none. */

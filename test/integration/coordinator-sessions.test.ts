@@ -179,6 +179,23 @@ for (const [way, connect] of Object.entries(WAYS))
       expect(problem.hint).to.contain('drover hosts forget moved');
     });
 
+    it('writes a copy down once, however often it comes back', async () => {
+      const name = 'copied';
+      const host = await enrolHost(coordinator, name, { facts: { machineId: 'a'.repeat(64) } });
+      for (let attempt = 0; attempt < 3; attempt++) {
+        const connection = await open();
+        const challenge = await connection.next('challenge');
+        await connection.send(await helloOf(host, challenge, { facts: { machineId: 'b'.repeat(64) } }));
+        await connection.next('problem');
+      }
+      const { body } = await coordinator.call('GET', `/v1/audit?subject=${name}`);
+      const noted = (at(body, 'items') as { action: string; details: object }[]).filter(
+        ({ action }) => action === 'host.clone-refused',
+      );
+      expect(noted).to.have.length(1);
+      expect(noted[0]?.details).to.deep.include({ attempts: 1, connected: null });
+    });
+
     it('is told goodbye when the coordinator stops, and is welcome at the next one', async () => {
       const host = await enrolHost(coordinator, 'patient');
       const connection = await open();
