@@ -15,7 +15,10 @@ import { expect } from 'chai';
 import { Header } from 'tar';
 import type { UnpackOutcome } from '../../agent/host/disk.ts';
 import { createNodeDisk } from '../../agent/host/node-disk.ts';
+import { createManifestSink } from '../../coordinator/revision-stores/manifest-sink.ts';
 import { packDirectory } from '../../shared/bundle/pack.ts';
+import { readArchiveEntries } from '../../shared/bundle/read-entries.ts';
+import { readArchive } from '../../shared/bundle/unpack/read-archive.ts';
 import { readTree, temporaryDirectory, writeTree } from '../support/tree.ts';
 
 type Type = 'File' | 'Directory' | 'SymbolicLink' | 'Link' | 'CharacterDevice' | 'BlockDevice' | 'FIFO';
@@ -75,6 +78,23 @@ describe('unpacking an archive', () => {
     return unpackFile(path, bundleType, bounds);
   }
   const unpackTar = (entries: readonly TarEntry[], bounds = limits) => unpackBytes(tarOf(entries), 'tar', bounds);
+
+  /** Archives, each made by its system, with a file of one letter under each of its names. */
+  function zipsOf(archives: readonly { system: number; names: readonly string[] }[]): string[] {
+    const paths = archives.map(() => join(root, `made-${++count}.zip`));
+    const code = `import zipfile,sys,json
+for path,archive in zip(json.loads(sys.argv[1]),json.loads(sys.argv[2])):
+  z=zipfile.ZipFile(path,'w')
+  for name in archive['names']:
+    i=zipfile.ZipInfo('x')
+    i.filename=name
+    i.create_system=archive['system']
+    z.writestr(i,'x')
+  z.close()`;
+    execFileSync('python3', ['-c', code, JSON.stringify(paths), JSON.stringify(archives)]);
+    return paths;
+  }
+  const zipOf = (system: number, names: readonly string[]) => zipsOf([{ system, names }])[0] ?? '';
 
   function refusal(outcome: UnpackOutcome): { reason: string; message: string } {
     if (outcome.ok) throw new Error('it was unpacked');
@@ -285,6 +305,24 @@ describe('unpacking an archive', () => {
       expect(outcome.ok).to.equal(true);
     });
 
+    it('is refused as zip for names that lead out, or have a NUL, by the slashes of the system that made it', async () => {
+      // The last two: a backslash hides no `..` that is between slashes.
+      const everywhere = ['../x', 'a/../../x', '/x', '..', 'a\0b', '..\\../../x', 'a\\b/../../../x'];
+      const onWindows = ['..\\..\\x', 'a\\..\\..\\x', '\\x', '..\\x', '..\\'];
+      const archives = [0, 3, 10, 19].flatMap((system) =>
+        [...everywhere, ...onWindows].map((name) => ({ system, names: [name] })),
+      );
+      for (const [at, path] of zipsOf(archives).entries()) {
+        const { system = 0, names: [name = ''] = [] } = archives[at] ?? {};
+        const { outcome, tree } = await unpackFile(path, 'zip');
+        const found = outcome.ok ? tree : outcome.reason;
+        const said = `${JSON.stringify(name)} made by ${system}`;
+        if (name.includes('\0')) expect(found, said).to.equal('corrupt');
+        else if (everywhere.includes(name) || system === 0 || system === 10) expect(found, said).to.equal('hostile');
+        else expect(found, said).to.deep.equal([`${name} 600 "x"`]);
+      }
+    });
+
     it('is refused as zip for names with .. and links that lead out', async () => {
       const python = (code: string) =>
         execFileSync('python3', [
@@ -449,6 +487,56 @@ describe('unpacking an archive', () => {
       } finally {
         execFileSync('umount', [small]);
       }
+    });
+  });
+
+  describe('of names with backslashes in a zip', () => {
+    const names = ['appspec.yml', 'units/var-lib-my\\x2dapp.mount'];
+    const listed = async (archivePath: string) => {
+      const { entries } = await readArchiveEntries(archivePath, 'zip');
+      const manifest = createManifestSink();
+      await readArchive({ archivePath, bundleType: 'zip', limits }, manifest);
+      const { tree } = await unpackFile(archivePath, 'zip');
+      return {
+        linted: [...entries.keys()],
+        inManifest: manifest.entries().map(({ path }) => path),
+        unpacked: tree.filter((line) => line.includes('"')).map((line) => line.split(' ')[0]),
+      };
+    };
+
+    for (const [made, system] of [
+      ['Unix', 3],
+      ['macOS', 19],
+    ] as const)
+      it(`keeps them when it was made on ${made}, as linting and manifests do`, async () => {
+        expect(await listed(zipOf(system, names))).to.deep.equal({ linted: names, inManifest: names, unpacked: names });
+      });
+
+    for (const [made, system] of [
+      ['DOS', 0],
+      ['Windows', 10],
+    ] as const)
+      it(`takes them for slashes when it was made on ${made}, as linting and manifests do`, async () => {
+        const slashed = ['appspec.yml', 'units/var-lib-my/x2dapp.mount'];
+        expect(await listed(zipOf(system, names))).to.deep.equal({
+          linted: slashed,
+          inManifest: slashed,
+          unpacked: slashed,
+        });
+      });
+
+    it('gives of a directory what its pack gives', async () => {
+      writeTree(join(root, 'tree'), { 'my\\x2dapp.mount': '[Mount]', 'appspec.yml': 'x' });
+      await packDirectory({ directory: join(root, 'tree'), toPath: join(root, 'packed.tgz') });
+      execFileSync('python3', [
+        '-c',
+        "import shutil,sys\nshutil.make_archive(sys.argv[1],'zip',sys.argv[2])",
+        join(root, 'zipped'),
+        join(root, 'tree'),
+      ]);
+      const packed = await unpackFile(join(root, 'packed.tgz'), 'tgz');
+      expect(packed.tree.map((line) => line.split(' ')[0])).to.include('my\\x2dapp.mount');
+      expect((await unpackFile(join(root, 'zipped.zip'), 'zip')).tree).to.deep.equal(packed.tree);
     });
   });
 
