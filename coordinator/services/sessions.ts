@@ -8,14 +8,15 @@ import { isValidHostProof } from '../auth/host-proof.ts';
 import { hashSecret } from '../auth/tokens.ts';
 import type { Database } from '../storage/database.ts';
 import { insertAudit } from '../storage/rows/audit.ts';
-import type { HostRow } from '../storage/tables.ts';
 import { CloneNotes } from './clone-notes.ts';
 
 const CHALLENGE_MS = 60_000;
 const SESSION_MS = 3_600_000;
 /** About 4 MB at the most. A host whose challenge was pushed out by a flood asks for another one. */
 const MAX_CHALLENGES = 20_000;
-/** About 60 MB at the most; the oldest go first, and their hosts ask for another one. */
+/** Of one host without a connection; its oldest goes first, and what used that asks for another one. */
+const MAX_SESSIONS_OF_HOST = 64;
+/** Of all hosts together, about 60 MB at the most; again the oldest go first. */
 const MAX_SESSIONS = 200_000;
 
 interface Parts {
@@ -24,12 +25,11 @@ interface Parts {
   randomness: Randomness;
   coordinatorId: string;
 }
-interface Session {
+interface SessionHost {
   hostId: string;
   hostName: string;
-  /** Infinity for one that ends with its connection. */
-  expiresAt: number;
 }
+type Session = SessionHost & { expiresAt: number };
 
 /** Whether a connection's hello is good; `problem` fields when it is not. */
 export type HelloAnswer =
@@ -43,16 +43,35 @@ export type HelloAnswer =
 export function createSessions({ database, clock, randomness, coordinatorId }: Parts) {
   /** Nonce to expiry, the oldest first. */
   const challenges = new Map<string, number>();
-  /** By the hash of the token. */
+  /** By the hash of the token. Each ends with its connection: there are no more of them than the hub takes of those. */
+  const ofConnections = new Map<string, SessionHost>();
+  /** Those for one-shot commands, the oldest first. */
   const sessions = new Map<string, Session>();
   const cloneNotes = new CloneNotes();
+  /** Their hashes by host, the oldest first. */
+  const byHost = new Map<string, Set<string>>();
 
-  const open = (host: Pick<HostRow, 'id' | 'name'>, expiresAt: number): string => {
+  const newToken = () => {
     const token = newSecret('drover_session', randomness);
-    sessions.set(hashSecret(token), { hostId: host.id, hostName: host.name, expiresAt });
-    dropOldest(sessions, MAX_SESSIONS);
-    return token;
+    return { token, hash: hashSecret(token) };
   };
+
+  function add(hash: string, session: Session): void {
+    const own = byHost.get(session.hostId) ?? new Set();
+    byHost.set(session.hostId, own.add(hash));
+    sessions.set(hash, session);
+    if (own.size > MAX_SESSIONS_OF_HOST) drop(own.keys().next().value);
+    if (sessions.size > MAX_SESSIONS) drop(sessions.keys().next().value);
+  }
+
+  function drop(hash: string | undefined): void {
+    const session = hash === undefined ? undefined : sessions.get(hash);
+    if (hash === undefined || session === undefined) return;
+    sessions.delete(hash);
+    const own = byHost.get(session.hostId);
+    own?.delete(hash);
+    if (own?.size === 0) byHost.delete(session.hostId);
+  }
 
   const hostById = (hostId: string) =>
     database.query.selectFrom('hosts').selectAll().where('id', '=', hostId).executeTakeFirst();
@@ -78,7 +97,9 @@ export function createSessions({ database, clock, randomness, coordinatorId }: P
           hint: 'Ask for a new challenge and sign that; a forgotten host has to enrol again.',
         });
       const expiresAt = clock.now() + SESSION_MS;
-      return { sessionToken: open(host, expiresAt), expiresAt };
+      const { token, hash } = newToken();
+      add(hash, { hostId: host.id, hostName: host.name, expiresAt });
+      return { sessionToken: token, expiresAt };
     },
 
     /** A connection's hello, for a nonce that the hub gave to this connection alone and takes once. */
@@ -111,8 +132,10 @@ export function createSessions({ database, clock, randomness, coordinatorId }: P
     },
 
     /** A token that ends with its connection: the caller closes it. */
-    openForConnection(host: { hostId: string; hostName: string }): string {
-      return open({ id: host.hostId, name: host.hostName }, Number.POSITIVE_INFINITY);
+    openForConnection({ hostId, hostName }: SessionHost): string {
+      const { token, hash } = newToken();
+      ofConnections.set(hash, { hostId, hostName });
+      return token;
     },
 
     /** Two machines with one key are for somebody to look at. Each attempt of the same one is not. */
@@ -143,29 +166,29 @@ export function createSessions({ database, clock, randomness, coordinatorId }: P
     authenticate(token: string, remoteAddress: string): Caller | null {
       const hash = hashSecret(token);
       const session = sessions.get(hash);
-      if (session === undefined) return null;
-      if (session.expiresAt <= clock.now()) {
-        sessions.delete(hash);
-        return null;
-      }
+      if (session !== undefined && session.expiresAt <= clock.now()) drop(hash);
+      const host = ofConnections.get(hash) ?? sessions.get(hash);
+      if (host === undefined) return null;
       // Only rows' ids are put into sessions.
-      return { kind: 'host', hostId: session.hostId as HostId, hostName: session.hostName, remoteAddress };
+      return { kind: 'host', hostId: host.hostId as HostId, hostName: host.hostName, remoteAddress };
     },
 
+    /** The connection of this token has ended. */
     close(token: string): void {
-      sessions.delete(hashSecret(token));
+      ofConnections.delete(hashSecret(token));
     },
 
-    /** All of a host's sessions, when it is forgotten: rare enough to look at every one. */
+    /** All of a host's sessions, when it is forgotten: rare enough to look at every connection. */
     closeAllOf(hostId: string): void {
-      for (const [hash, session] of sessions) if (session.hostId === hostId) sessions.delete(hash);
+      for (const [hash, host] of ofConnections) if (host.hostId === hostId) ofConnections.delete(hash);
+      for (const hash of [...(byHost.get(hostId) ?? [])]) drop(hash);
     },
 
     /** Forgets what has expired. */
     sweep(): void {
       const now = clock.now();
       for (const [nonce, expiresAt] of challenges) if (expiresAt <= now) challenges.delete(nonce);
-      for (const [hash, session] of sessions) if (session.expiresAt <= now) sessions.delete(hash);
+      for (const [hash, session] of sessions) if (session.expiresAt <= now) drop(hash);
     },
   };
 }
