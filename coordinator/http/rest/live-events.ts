@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { type Clock, sleep } from '../../../shared/core/clock.ts';
+import type { Clock } from '../../../shared/core/clock.ts';
 import { AppError, errorMessage } from '../../../shared/core/errors.ts';
 import type { Logger } from '../../../shared/core/logger.ts';
 import type { FeedItem } from '../../../shared/model/deployment-feed.ts';
@@ -31,19 +31,25 @@ export function createLiveEvents({ clock, logger, follow, mayFollow, maxWatchers
         throw new AppError('unavailable', `${maxWatchers} watchers follow deployments already`, {
           hint: 'Try again later, or ask for the deployment from time to time.',
         });
-      // Ours, so that whatever ends the stream ends the feed too.
+      // Whatever ends the stream ends the feed too. Not AbortSignal.any: what that leaves at a signal that outlives it, it leaves for good.
       const ended = new AbortController();
-      const signal = AbortSignal.any([http.signal, stopping, ended.signal]);
+      const { signal } = ended;
+      const end = () => ended.abort();
+      for (const source of [http.signal, stopping]) {
+        source.addEventListener('abort', end, { once: true });
+        if (source.aborted) end();
+      }
       // An EventSource that connects again sends the header with the address that it began with.
       const items = follow(deploymentId, lastEventId(http) ?? after ?? 0, signal);
-      const body = Readable.from(asText(items, { http, signal, end: () => ended.abort() }), {
+      const body = Readable.from(asText(items, { http, signal, end }), {
         objectMode: false,
         highWaterMark: MAX_BUFFERED_BYTES,
       });
       watchers++;
       body.once('close', () => {
         watchers--;
-        ended.abort();
+        for (const source of [http.signal, stopping]) source.removeEventListener('abort', end);
+        end();
       });
       return new StreamedReply({
         headers: {
@@ -65,11 +71,12 @@ export function createLiveEvents({ clock, logger, follow, mayFollow, maxWatchers
     yield ': drover\n\n';
     const iterator = items[Symbol.asyncIterator]();
     let next = iterator.next();
+    const wait = waitsUntil(signal);
     // The wait below may end for another reason: a failure is met by whoever awaits it, here or after the loop.
     next.catch(() => {});
     try {
       while (!signal.aborted) {
-        const result = await firstOf(next, signal);
+        const result = await wait(next);
         if (Math.abs(clock.now() - allowedAt) >= HEARTBEAT_MS) {
           // It ends as if the connection were lost: who comes back is told why.
           if (!(await mayFollow(http))) return;
@@ -95,18 +102,18 @@ export function createLiveEvents({ clock, logger, follow, mayFollow, maxWatchers
     }
   }
 
-  async function firstOf(next: Promise<IteratorResult<FeedItem>>, signal: AbortSignal) {
-    const waiting = new AbortController();
-    const either = AbortSignal.any([signal, waiting.signal]);
-    const heartbeat = sleep(clock, HEARTBEAT_MS, either).then(
-      () => 'heartbeat' as const,
-      () => 'aborted' as const,
-    );
-    try {
-      return await Promise.race([next, heartbeat]);
-    } finally {
-      waiting.abort();
-    }
+  /** Waits for the next item, but no longer than to the next heartbeat or the end; one listener for all that a stream waits for. */
+  function waitsUntil(signal: AbortSignal) {
+    type Result = IteratorResult<FeedItem> | 'heartbeat' | 'aborted';
+    let settle: (result: Result) => void = () => {};
+    signal.addEventListener('abort', () => settle('aborted'), { once: true });
+    return (next: Promise<IteratorResult<FeedItem>>): Promise<Result> =>
+      new Promise<Result>((resolve, reject) => {
+        const heartbeat = clock.setTimer(HEARTBEAT_MS, () => resolve('heartbeat'));
+        settle = resolve;
+        next.then(resolve, reject).finally(() => heartbeat.cancel());
+        if (signal.aborted) resolve('aborted');
+      });
   }
 }
 export type LiveEvents = ReturnType<typeof createLiveEvents>;
