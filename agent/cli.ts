@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { AppError, type ErrorCode, errorMessage } from '../shared/core/errors.ts';
 import type { Step } from './deployment/plan.ts';
 import type { Check } from './doctor/judge.ts';
-import type { GroupDrift } from './install/drift.ts';
+import type { NamedDrift } from './drift.ts';
 import type { LocalEvent, LocalOptions, LocalResult } from './local.ts';
 import type { StatusReport } from './status.ts';
 
@@ -11,7 +11,7 @@ export interface CliActions {
   run(global: GlobalOptions): Promise<number>;
   enrol(global: GlobalOptions, request: EnrolOptions): Promise<{ hostId: string; hostName: string }>;
   status(global: GlobalOptions): Promise<StatusReport>;
-  drift(global: GlobalOptions): Promise<GroupDrift[]>;
+  drift(global: GlobalOptions): Promise<NamedDrift[]>;
   doctor(global: GlobalOptions): Promise<Check[]>;
   waitReady(
     global: GlobalOptions,

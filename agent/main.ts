@@ -16,7 +16,7 @@ import { createHttpClient, type HttpClient } from './connection/http-client.ts';
 import { loadIdentity } from './connection/identity.ts';
 import { createWebSocketTransport } from './connection/websocket.ts';
 import { type Layout, layoutOf } from './deployment/layout.ts';
-import { collectDrift } from './drift.ts';
+import { collectNamedDrift } from './drift.ts';
 import { createAccounts } from './host/accounts.ts';
 import { collectFacts } from './host/facts.ts';
 import { parseFailpoint, withFailpoint } from './host/failpoint-disk.ts';
@@ -91,7 +91,7 @@ const actions: CliActions = {
   async drift(global) {
     const { config } = await open(global);
     await expectStateDirectory(config, configPathOf(global));
-    return collectDrift(disk, config.stateDirectory);
+    return collectNamedDrift(disk, config.stateDirectory);
   },
 
   async doctor(global) {

@@ -17,7 +17,16 @@ export interface StatusReport {
     unacknowledgedReports: number;
     finishedDeployments: number;
   } | null;
-  installed: { deploymentGroupId: string; revision: string; deploymentId: string; at: number; isIntact: boolean }[];
+  installed: {
+    deploymentGroupId: string;
+    revision: string;
+    deploymentId: string;
+    at: number;
+    isIntact: boolean;
+    /** Null of what an earlier agent has installed. */
+    application: string | null;
+    deploymentGroupName: string | null;
+  }[];
 }
 
 export async function collectStatus(
@@ -59,6 +68,8 @@ export async function collectStatus(
       deploymentId: revision.deploymentId,
       at: revision.at,
       isIntact: revision.isIntact,
+      application: revision.groupName?.application ?? null,
+      deploymentGroupName: revision.groupName?.deploymentGroupName ?? null,
     })),
   };
 }
@@ -83,8 +94,16 @@ export function renderStatus(report: StatusReport): string {
         ]),
     ...report.installed.map(
       (revision) =>
-        `installed   ${revision.revision} in group ${revision.deploymentGroupId} (${revision.deploymentId})${revision.isIntact ? '' : ', not intact: an install that failed, or one of another group, has changed its files'}`,
+        `installed   ${revision.revision} in group ${shownGroup(revision.deploymentGroupId, revision)} (${revision.deploymentId})${revision.isIntact ? '' : ', not intact: an install that failed, or one of another group, has changed its files'}`,
     ),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+/** `web/prod`, or the id where the names are not known. */
+export function shownGroup(
+  groupId: string,
+  { application, deploymentGroupName }: { application: string | null; deploymentGroupName: string | null },
+): string {
+  return application === null || deploymentGroupName === null ? groupId : `${application}/${deploymentGroupName}`;
 }

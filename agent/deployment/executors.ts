@@ -165,6 +165,7 @@ async function installFiles(
     if (parts.journal.state.installed[other]?.isIntact === true)
       parts.journal.append({ kind: 'install-broken', deploymentGroupId: other });
   const before = parts.journal.state.installed[groupId];
+  const { application, deploymentGroupName } = assignment;
   const { digest } = assignment.revision;
   const previousDigest = before?.digest === digest ? before.previousDigest : before?.digest;
   parts.journal.append({
@@ -179,6 +180,7 @@ async function installFiles(
       at: parts.clock.now(),
       isIntact: true,
       ...(previousDigest === undefined ? {} : { previousDigest }),
+      groupName: { application, deploymentGroupName },
     },
   });
   return { kind: 'Succeeded' };

@@ -70,7 +70,10 @@ const installedRevision = archive.extend({
   isIntact: z.boolean(),
   /** Of the revision that was installed before this one: what a rollback goes back to. */
   previousDigest: z.string().optional(),
+  /** What the group was called when this was installed, for people. Not known of installs by earlier agents. */
+  groupName: z.object({ application: z.string(), deploymentGroupName: z.string() }).optional(),
 });
+export type GroupName = NonNullable<z.infer<typeof installedRevision>['groupName']>;
 
 const journalState = z.object({
   /** Sequence numbers count within this name. */

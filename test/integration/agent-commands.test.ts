@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import {
   chmodSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -118,11 +119,28 @@ describe('drover-agent', function () {
     while (report.agent.connection?.state !== 'connected') report = await status();
     expect(report.agent).to.include({ isRunning: true, pid: agent.pid });
     expect(report.installed[0]).to.include({ deploymentId: assignment.deploymentId, isIntact: true });
+    const group = { application: 'web', deploymentGroupName: 'prod' };
+    expect(report.installed[0]).to.deep.include({ deploymentGroupId: 'group-1', ...group });
+    expect((await agent.command('status')).stdout).to.match(/^installed {3}1\.0\.\d+ in group web\/prod \(d-\w+\)$/m);
+    const [drift] = JSON.parse((await agent.command('drift', '--json')).stdout).groups;
+    expect(drift).to.deep.include({ groupId: 'group-1', ...group });
+    expect((await agent.command('drift')).stdout).to.match(
+      /^web\/prod \(installed by d-\w+\): 0 files as installed\n$/,
+    );
     // Everything is acknowledged, and nothing is written to the journal for that alone.
     while (report.journal.unacknowledgedReports > 0) report = await status();
     await agent.kill('SIGTERM');
     expect((await status()).agent).to.deep.equal({ isRunning: false, pid: null, connection: null });
     expect((await agent.command('status')).stdout).to.match(/agent {7}not running/);
+  });
+
+  it('tells groups by their ids where an earlier agent has not kept the names', async () => {
+    mkdirSync(agent.stateDirectory);
+    copyFileSync('test/fixtures/recorded/journal-0.1.0', join(agent.stateDirectory, 'journal'));
+    const id = 'fcadade2-93df-45c9-9831-9edb3ec6ae60';
+    expect((await agent.command('status')).stdout).to.contain(`installed   b in group ${id} (d-5ACZF0Z04)\n`);
+    const [installed] = JSON.parse((await agent.command('status', '--json')).stdout).installed;
+    expect(installed).to.deep.include({ deploymentGroupId: id, application: null, deploymentGroupName: null });
   });
 
   it('has nothing to tell of a state directory that is not there', async () => {
@@ -304,6 +322,7 @@ describe('drover-agent', function () {
       expect(after.code).to.equal(13);
       const [drift] = JSON.parse(after.stdout).groups;
       expect(drift).to.deep.include({ groupId: group, checkedFiles: 6, changedFiles: 5, isInstalling: false });
+      expect(drift).to.deep.include({ application: null, deploymentGroupName: null });
       expect(drift.files).to.deep.equal([
         { path: join(target, 'closed'), change: 'mode' },
         { path: join(target, 'edited'), change: 'content' },
