@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { nearestName } from '../shared/appspec/nearest.ts';
 import { MAX_BUNDLE_BYTES, MAX_BUNDLE_ENTRIES, MAX_UNPACKED_BYTES } from '../shared/bundle/limits.ts';
 import { AppError, errnoOf, errorMessage } from '../shared/core/errors.ts';
 import { hostName } from '../shared/model/host.ts';
@@ -83,13 +84,38 @@ export type AgentConfig = z.infer<typeof agentConfig>;
 export function parseConfig(value: unknown, from: string): AgentConfig {
   const parsed = agentConfig.safeParse(value ?? {});
   if (parsed.success) return Object.freeze(parsed.data);
-  const problems = parsed.error.issues.map(
-    (issue) => `${issue.path.map(String).join('.') || 'file'}: ${issue.message}`,
-  );
+  const { issues } = parsed.error;
+  const problems = issues.flatMap((issue) => {
+    const path = issue.path.map(String);
+    if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => `${[...path, key].join('.')} is no setting`);
+    return `${path.join('.') || 'file'}: ${issue.message}`;
+  });
+  const unknown = issues.find((issue) => issue.code === 'unrecognized_keys');
   throw new AppError('invalid', `${from}: ${problems.join('; ')}`, {
-    hint: 'examples/agent.yaml explains every key.',
+    hint: unknown === undefined ? 'examples/agent.yaml explains every key.' : settingsHint(unknown),
     details: { problems },
   });
+}
+
+/** What the first unknown key was meant to be, and what there is in its place. */
+function settingsHint({ path, keys }: z.core.$ZodIssueUnrecognizedKeys): string {
+  const accepted = settingsAt(path.map(String));
+  const nearest = nearestName(keys[0] ?? '', accepted);
+  const hint = `Accepted ${path.length === 0 ? 'here' : `in ${path.join('.')}`}: ${accepted.join(', ')}.`;
+  return nearest === null ? hint : `Did you mean ${nearest}? ${hint}`;
+}
+
+function settingsAt(path: readonly string[]): string[] {
+  let schema: z.core.$ZodType = agentConfig;
+  for (const key of [...path, null]) {
+    while (schema instanceof z.ZodPrefault) schema = schema.unwrap();
+    if (!(schema instanceof z.ZodObject)) return [];
+    if (key === null) return Object.keys(schema.shape);
+    const inner: z.core.$ZodType | undefined = schema.shape[key];
+    if (inner === undefined) return [];
+    schema = inner;
+  }
+  return [];
 }
 
 /** @param path null: the default file, which need not exist. */
