@@ -1,6 +1,7 @@
 #!/usr/bin/env node
+import { fstatSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { AppError, errorMessage } from '../shared/core/errors.ts';
+import { AppError, errnoOf, errorMessage } from '../shared/core/errors.ts';
 import type { Logger } from '../shared/core/logger.ts';
 import { systemClock } from '../shared/core/system-clock.ts';
 import { systemRandomness } from '../shared/core/system-randomness.ts';
@@ -156,12 +157,36 @@ const actions: CliActions = {
 
 // Timers do not keep the process alive, and some commands only wait.
 const keepAlive = setInterval(() => {}, 2 ** 30);
-process.exitCode = await runCli(process.argv.slice(2), actions, {
-  out: (text) => process.stdout.write(text),
+let isOutputLost = false;
+process.stdout.on('error', outputLost);
+// Nobody reads what is for people: that is no reason to do less, or to end otherwise.
+process.stderr.on('error', () => {});
+const exitCode = await runCli(process.argv.slice(2), actions, {
+  out: fstatSync(process.stdout.fd).isFile() ? writeToFile : (text) => process.stdout.write(text),
   err: (text) => process.stderr.write(text),
   workingDirectory: process.cwd(),
 });
+process.exitCode = isOutputLost ? 1 : exitCode;
 clearInterval(keepAlive);
+
+/** A local deployment goes on to its end all the same: half of one is worse than one that nobody has read of. */
+function outputLost(error: unknown): void {
+  // A reader that has seen enough (`drover-agent status | head -1`) is no failure.
+  if (isOutputLost || errnoOf(error) === 'EPIPE') return;
+  isOutputLost = true;
+  process.stderr.write(`error: cannot write the output: ${errorMessage(error)}\n`);
+  process.exitCode = 1;
+}
+
+/** Node's own stream takes the part that a nearly full disk has taken for all of it. */
+function writeToFile(text: string): void {
+  let rest: Uint8Array = Buffer.from(text);
+  try {
+    while (rest.byteLength > 0 && !isOutputLost) rest = rest.subarray(writeSync(process.stdout.fd, rest));
+  } catch (error) {
+    outputLost(error);
+  }
+}
 
 function hostFacts({ stateDirectory }: AgentConfig): Promise<HostFacts> {
   return collectFacts(disk, { stateDirectory, program: process.execPath });

@@ -1,9 +1,12 @@
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmodSync,
+  closeSync,
   copyFileSync,
   existsSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -173,6 +176,47 @@ describe('drover-agent', function () {
     const result = await agent.command('run');
     expect(result.code).to.equal(1);
     expect(result.stderr).to.contain(`the journal ${path} is unreadable at byte 0`);
+  });
+
+  it('says that its output cannot be written, and that a reader has gone is no failure', async () => {
+    mkdirSync(agent.stateDirectory);
+    const run = async (stdout: number | 'pipe', ...args: string[]) => {
+      const config = ['--config', join(agent.directory, 'agent.yaml')];
+      const child = spawn(process.execPath, [agent.program, ...config, ...args], { stdio: ['ignore', stdout, 'pipe'] });
+      // To whom it is a pipe, nobody reads.
+      child.stdout?.destroy();
+      let stderr = '';
+      child.stderr?.on('data', (text) => (stderr += text));
+      await once(child, 'close');
+      return { code: child.exitCode, stderr };
+    };
+    const full = openSync('/dev/full', 'w');
+    try {
+      const told = 'error: cannot write the output: ENOSPC: no space left on device, write\n';
+      for (const args of [['status'], ['status', '--json'], ['drift', '--json'], ['--help']])
+        expect(await run(full, ...args), args.join(' ')).to.deep.equal({ code: 1, stderr: told });
+      const bundle = join(agent.directory, 'bundle');
+      mkdirSync(bundle);
+      writeFileSync(join(bundle, 'appspec.yml'), hooksAppSpec({ ValidateService: ['note.sh'] }));
+      writeFileSync(join(bundle, 'note.sh'), `#!/bin/sh\necho >> ${agent.directory}/noted\n`, { mode: 0o755 });
+      expect(await run(full, 'local', '-l', bundle)).to.deep.equal({ code: 1, stderr: told });
+      expect(readFileSync(join(agent.directory, 'noted'), 'utf8')).to.equal('\n');
+      expect(await run('pipe', 'local', '-l', bundle)).to.deep.equal({ code: 0, stderr: '' });
+      expect(readFileSync(join(agent.directory, 'noted'), 'utf8')).to.equal('\n\n');
+      expect(await run('pipe', 'status')).to.deep.equal({ code: 0, stderr: '' });
+      // One block of 512 bytes is taken, and no more, as by a disk that is nearly full.
+      const file = join(agent.directory, 'help');
+      const cut = spawnSync(
+        '/bin/sh',
+        ['-c', 'ulimit -f 1; exec "$@" > "$0"', file, process.execPath, agent.program, 'local', '--help'],
+        { encoding: 'utf8' },
+      );
+      expect(cut.stderr).to.equal('error: cannot write the output: EFBIG: file too large, write\n');
+      expect(cut.status).to.equal(1);
+      expect(statSync(file).size).to.be.within(1, 1_024);
+    } finally {
+      closeSync(full);
+    }
   });
 
   it('waits until the host is ready, with an exit code that says so', async () => {
