@@ -153,7 +153,7 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
   entry(
     'This command',
     'doctor',
-    'Check address, TLS, clock, token and version',
+    'Check address, TLS, clock, token, version, and whether the coordinator can write',
     async () => (await import('./commands/doctor.ts')).doctorCommand,
   ),
   entry(

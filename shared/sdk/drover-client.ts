@@ -141,6 +141,18 @@ export class DroverClient extends RouteCallerWithMethods {
     this.#timeoutMs = options.timeoutMs;
   }
 
+  /** Can the coordinator do its work, writing included? @throws AppError `unavailable` with the reason why not */
+  async checkReadiness(options: CallOptions = {}): Promise<void> {
+    await this.#http.text({
+      method: 'GET',
+      path: '/readyz',
+      timeoutMs: options.timeoutMs ?? this.#timeoutMs ?? DEFAULT_TIMEOUT_MS,
+      // What it is now is what is asked for.
+      isRepeatable: false,
+      signal: options.signal,
+    });
+  }
+
   /** Every item of a route that answers in pages, fetched as they are read. */
   async *all<Name extends PagedRoute>(
     name: Name,

@@ -444,15 +444,31 @@ describe('drover (the command) without a terminal', function () {
   describe('doctor', () => {
     it('tells each finding, and the remedy of what is wrong', async () => {
       api.on('GET /v1/whoami', () => ({ body: { ...who, now: Date.now() - 65_000 } }));
+      api.on('GET /readyz', {});
       const { exit, stdout } = await cli.run(['doctor']);
       expect(exit).to.equal(0);
       expect(stdout).to.match(/^fine +address/m);
       expect(stdout).to.match(/^fine +token +ana \(deployer\)/m);
+      expect(stdout).to.match(/^fine +ready +it can write/m);
       expect(stdout).to.match(/^look +clock +this machine is 1 min .*ahead of the coordinator\n +Set both clocks/m);
       api.on('GET /v1/whoami', () => problem('unauthorized', 'the token is not known'));
       const refused = await cli.run(['doctor']);
       expect(refused.exit).to.equal(11);
       expect(refused.stdout).to.match(/^wrong +token +the token is not known\n +drover login/m);
+    });
+
+    it('says when the coordinator answers and cannot write', async () => {
+      api.on('GET /v1/whoami', who);
+      api.on('GET /readyz', () => problem('unavailable', 'not ready: database or disk is full'));
+      const full = await cli.run(['doctor']);
+      expect(full.exit).to.equal(12);
+      expect(full.stdout).to.match(
+        /^wrong +ready +not ready: database or disk is full\n +It answers and changes nothing/m,
+      );
+      api.on('GET /readyz', () => problem('not_found', 'there is no GET /readyz'));
+      const hidden = await cli.run(['doctor']);
+      expect(hidden.exit).to.equal(0);
+      expect(hidden.stdout).to.match(/^look +ready .*\n +Does a proxy/m);
     });
 
     it('says when nothing answers, and when the other side speaks no TLS', async () => {

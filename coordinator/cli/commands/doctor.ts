@@ -1,6 +1,7 @@
 import type { Clock } from '../../../shared/core/clock.ts';
 import { isAppError } from '../../../shared/core/errors.ts';
 import { PROGRAM_VERSION } from '../../../shared/protocol/versions.ts';
+import type { DroverClient } from '../../../shared/sdk/drover-client.ts';
 import { certificateEnd } from '../certificate-end.ts';
 import type { Cli } from '../cli.ts';
 import { defineCommand } from '../command.ts';
@@ -24,7 +25,7 @@ const RENEWAL_MS = 14 * DAY_MS;
 
 export const doctorCommand = defineCommand({
   name: 'doctor',
-  summary: 'Check address, TLS, clock, token and version, with the remedy for each',
+  summary: 'Check address, TLS, clock, token, version, and whether the coordinator can write, with the remedy for each',
   examples: [['drover doctor', '']],
   exits: ['usage', 'not-found', 'not-permitted', 'unreachable'],
   seeAlso: ['whoami', 'context'],
@@ -56,7 +57,8 @@ async function examine(cli: Cli): Promise<{ checks: Check[]; exit: ExitName }> {
   const { clock } = cli.world;
   const sentAt = clock.now();
   try {
-    const who = await cli.clientOf(chosen).whoami();
+    const client = cli.clientOf(chosen);
+    const who = await client.whoami();
     const tookMs = clock.now() - sentAt;
     checks.push(await judgeTls(url, clock));
     add('reach', 'fine', `one round trip takes ${duration(tookMs)}`);
@@ -76,7 +78,9 @@ async function examine(cli: Cli): Promise<{ checks: Check[]; exit: ExitName }> {
       `drover ${PROGRAM_VERSION}, coordinator ${who.coordinatorVersion}, protocol ${who.protocol.major}.${who.protocol.minor}`,
       isApart ? 'Bring them within one minor version of each other.' : null,
     );
-    return { checks, exit: 'done' };
+    const ready = await judgeReadiness(client);
+    checks.push(ready);
+    return { checks, exit: ready.result === 'wrong' ? 'unreachable' : 'done' };
   } catch (error) {
     if (!isAppError(error)) throw error;
     const isRefused = error.code === 'unauthorized' || error.code === 'forbidden';
@@ -84,6 +88,27 @@ async function examine(cli: Cli): Promise<{ checks: Check[]; exit: ExitName }> {
     if (isRefused) add('reach', 'fine', 'it answers');
     add(name, 'wrong', error.message, error.hint ?? (isRefused ? 'drover login, or set DROVER_TOKEN' : null));
     return { checks, exit: exitOfError(error) };
+  }
+}
+
+/** Of a coordinator that has answered: it may be able to tell all, and to change nothing. */
+async function judgeReadiness(client: DroverClient): Promise<Check> {
+  const name = 'ready';
+  try {
+    await client.checkReadiness();
+    return { name, result: 'fine', text: 'it can write', remedy: null };
+  } catch (error) {
+    if (isAppError(error, 'unavailable'))
+      return {
+        name,
+        result: 'wrong',
+        text: error.message,
+        remedy:
+          error.hint ??
+          'It answers and changes nothing: see its log, and how much room the disk of its data directory has (docs/operations.md, "A disk is full").',
+      };
+    if (!isAppError(error)) throw error;
+    return { name, result: 'look', text: error.message, remedy: 'Does a proxy in between keep /readyz to itself?' };
   }
 }
 
