@@ -338,6 +338,14 @@ describe('drover sets things up', function () {
   });
 
   describe('hosts', () => {
+    it('are said to be none only where none was left out', async () => {
+      api.on('GET /v1/hosts', page());
+      expect((await cli.run(['hosts', 'ls'])).stdout).to.equal('No host. Enrol one: drover hosts enrol-token\n');
+      expect((await cli.run(['hosts', 'ls', '--tag', 'role=wbe'])).stdout).to.equal(
+        'No host fits. See all: drover hosts ls\n',
+      );
+    });
+
     it('get join tokens: the secret alone on stdout', async () => {
       api.on('POST /v1/join-tokens', ({ body }: FakeRequest) => ({
         status: 201,

@@ -51,6 +51,7 @@ const ls = defineCommand({
     const client = await cli.client();
     const { presence, tag, scalingGroup, prefix: namePrefix } = options;
     const items = await collect(client.all('listHosts', { presence, tag, scalingGroup, namePrefix }), options.limit);
+    const isFiltered = [presence, tag, scalingGroup, namePrefix].some((filter) => filter !== undefined);
     const { style, width } = cli.output;
     const now = cli.world.clock.now();
     const columns = [
@@ -66,7 +67,7 @@ const ls = defineCommand({
       json: () => ({ items }),
       lines: () =>
         items.length === 0
-          ? ['No host. Enrol one: drover hosts enrol-token']
+          ? [isFiltered ? 'No host fits. See all: drover hosts ls' : 'No host. Enrol one: drover hosts enrol-token']
           : table(
               columns,
               items.map((one) => [
