@@ -343,7 +343,12 @@ describe('drover watches deployments', function () {
       new FakeHerd(api).start('api-1');
       const { exit, stdout } = await cli.run(['watch', ID, '--json', '--timeout', '300ms']);
       expect(exit).to.equal(9);
-      expect(JSON.parse(stdout.trim().split('\n').at(-1) ?? '')).to.include({ kind: 'left', why: 'watch-timed-out' });
+      const lines = stdout
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as Record<string, unknown>);
+      expect(lines.at(-1)).to.include({ kind: 'left', why: 'watch-timed-out' });
+      expect(lines.map(({ seq }) => seq)).to.deep.equal(lines.map((_, at) => at + 1));
     });
   });
 

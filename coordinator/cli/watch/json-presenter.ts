@@ -74,6 +74,11 @@ export class JsonPresenter implements Presenter {
     });
   }
 
+  /** The watching ends before the deployment. */
+  left(deployment: string, why: string): void {
+    this.#line(deployment, 'left', { why });
+  }
+
   close(): void {}
 
   #decision(model: WatchModel, from: Deployment, to: Deployment): void {

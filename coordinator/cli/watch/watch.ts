@@ -67,7 +67,10 @@ export async function watchToEnd(
     stopKeys();
     presenter.close();
     // `leave` is the only one that aborts.
-    return sayLeft(cli, deploymentId, (reason as Leaving).why);
+    const { why } = reason as Leaving;
+    sayLeft(cli, deploymentId, why);
+    if (presenter instanceof JsonPresenter) presenter.left(deploymentId, why);
+    return why;
   } finally {
     stopKeys();
     stopSignals();
@@ -77,11 +80,9 @@ export async function watchToEnd(
   }
 }
 
-function sayLeft(cli: Cli, id: string, why: Leaving['why']): ExitName {
+function sayLeft(cli: Cli, id: string, why: Leaving['why']): void {
   const begin = why === 'left' ? `Left ${id} running.` : `The watching of ${id} timed out; it goes on.`;
   cli.output.complain(`${begin} See it: drover watch ${id}. Stop it: drover stop ${id}`);
-  if (cli.output.mode.isJson) cli.output.jsonLine({ deployment: id, kind: 'left', why, at: cli.world.clock.now() });
-  return why;
 }
 
 function presenterOf(cli: Cli, options: WatchOptions): Presenter {
