@@ -6,7 +6,7 @@ import { expect } from 'chai';
 import type { Deployment } from '../../shared/model/deployment.ts';
 import type { Host } from '../../shared/model/host.ts';
 import { aDeployment, aGroup, aGroupHost, aHost, aRevision, aTarget, T0 } from '../support/api-samples.ts';
-import { CliProcess } from '../support/cli-process.ts';
+import { CliProcess, hasPseudoTerminal } from '../support/cli-process.ts';
 import { FakeApi, problem } from '../support/fake-api.ts';
 import { FakeHerd } from '../support/fake-herd.ts';
 
@@ -420,6 +420,34 @@ describe('drover (the command) without a terminal', function () {
         'DROVER_TOKEN is set, and wins over it.',
       );
       expect((await login(own)).stderr).not.to.contain('over it');
+    });
+
+    it('are not made for what is no address, or without a token', async () => {
+      const wrong = await cli.run(['login', 'drover.example'], { stdin: 'drover_op_abc\n' });
+      expect(wrong.exit).to.equal(2);
+      expect(wrong.stderr).to.contain('drover.example is not an address');
+      const nothing = await cli.run(['login', api.url]);
+      expect(nothing.exit).to.equal(64);
+      expect(nothing.stderr).to.contain('--token-file');
+      expect((await cli.run(['login', api.url, '--token-file', '-'])).exit).to.equal(2);
+      expect(api.requests).to.deep.equal([]);
+    });
+
+    it('ask for a token only where a coordinator answers', async function () {
+      if (!hasPseudoTerminal()) this.skip();
+      const gone = await FakeApi.start();
+      const { url } = gone;
+      await gone.close();
+      const away = await cli.startOnTerminal(['login', url]).finished;
+      expect(away.exit).to.equal(12);
+      expect(away.stdout).not.to.contain('Token for');
+      api.on('GET /v1/whoami', ({ headers }) =>
+        headers.authorization === undefined ? problem('unauthorized', 'no token') : { body: who },
+      );
+      const asked = cli.startOnTerminal(['login', api.url]);
+      await asked.shows(/Token for http/);
+      asked.key('drover_op_abc\r');
+      expect((await asked.finished).exit).to.equal(0);
     });
 
     it('keep no token that the coordinator refuses', async () => {

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { isAppError } from '../../../shared/core/errors.ts';
 import type { Cli } from '../cli.ts';
 import { defineCommand, optionalArgument, text } from '../command.ts';
 import {
@@ -46,7 +47,7 @@ export const loginCommand = defineCommand({
     const isMoved = known !== undefined && !sameAddress(known.url, url);
     const knownCaFile = isMoved ? undefined : known?.caFile;
     const caFile = options.caFile === undefined ? knownCaFile : resolve(options.caFile);
-    const token = await readToken(cli, options.tokenFile, url);
+    const token = await readToken(cli, options.tokenFile, { url, caFile });
     const who = await cli.clientOf({ url, token, caFile }).whoami();
     await saveContexts(files, env, {
       ...contexts,
@@ -92,18 +93,23 @@ export const logoutCommand = defineCommand({
   },
 });
 
-async function readToken(cli: Cli, tokenFile: string | undefined, url: string): Promise<string> {
-  const token = (await tokenText(cli, tokenFile, url))?.trim();
-  if (token === undefined) throw new CommandFailure('left', 'nothing was changed');
-  if (token === '')
-    throw usageError(
-      'the token is empty',
-      'The first one is in the data directory of the coordinator; drover tokens create makes others.',
-    );
-  return token;
+interface Place {
+  url: string;
+  caFile: string | undefined;
 }
 
-async function tokenText(cli: Cli, tokenFile: string | undefined, url: string): Promise<string | undefined> {
+async function readToken(cli: Cli, tokenFile: string | undefined, place: Place): Promise<string> {
+  const token = (await tokenText(cli, tokenFile, place))?.trim();
+  if (token === undefined) throw new CommandFailure('left', 'nothing was changed');
+  if (token !== '') return token;
+  if (tokenFile === undefined && !cli.world.stdin.isTty) throw nobodyToAsk();
+  throw usageError(
+    'the token is empty',
+    'The first one is in the data directory of the coordinator; drover tokens create makes others.',
+  );
+}
+
+async function tokenText(cli: Cli, tokenFile: string | undefined, place: Place): Promise<string | undefined> {
   const { stdin, files } = cli.world;
   if (tokenFile !== undefined && tokenFile !== '-') {
     const text = await files.readText(tokenFile);
@@ -111,9 +117,22 @@ async function tokenText(cli: Cli, tokenFile: string | undefined, url: string): 
     return text;
   }
   if (tokenFile === '-' || !stdin.isTty) return stdin.readAll();
-  if (!cli.canAsk)
-    throw new CommandFailure('needs-answer', 'the token has to be asked for, and there is no terminal', {
-      hint: 'Use --token-file.',
-    });
-  return stdin.ask(`Token for ${url}: `, { isSecret: true });
+  if (!cli.canAsk) throw nobodyToAsk();
+  await expectCoordinator(cli, place);
+  return stdin.ask(`Token for ${place.url}: `, { isSecret: true });
+}
+
+function nobodyToAsk(): CommandFailure {
+  return new CommandFailure('needs-answer', 'the token has to be asked for, and there is no terminal', {
+    hint: 'Use --token-file, or write the token to stdin.',
+  });
+}
+
+/** Nobody should look for a secret, and type it, for an address that does not answer. */
+async function expectCoordinator(cli: Cli, place: Place): Promise<void> {
+  try {
+    await cli.clientOf({ ...place, token: undefined }).whoami();
+  } catch (error) {
+    if (!isAppError(error, 'unauthorized')) throw error;
+  }
 }
