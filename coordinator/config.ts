@@ -1,4 +1,5 @@
 import { isIP, isIPv4 } from 'node:net';
+import { validate as isCronExpression } from 'node-cron';
 import * as z from 'zod';
 import { MAX_BUNDLE_BYTES } from '../shared/bundle/limits.ts';
 import { AppError } from '../shared/core/errors.ts';
@@ -132,7 +133,11 @@ export const coordinatorConfig = z.strictObject({
     .prefault({}),
   retention: z
     .strictObject({
-      schedule: z.string().min(9).max(100).default('17 3 * * *'),
+      schedule: z
+        .string()
+        .max(100)
+        .refine(isCronExpression, 'no cron expression; `17 3 * * *`, for example, is every day at 3:17')
+        .default('17 3 * * *'),
       outputDays: count(36_500).default(30),
       deploymentDays: count(36_500).default(365),
       deploymentsPerGroup: count(100_000).default(50),
@@ -179,8 +184,12 @@ export function parseConfig(sources: ConfigSources): CoordinatorConfig {
       origin.set(path, 'the command line');
     }
   const parsed = coordinatorConfig.safeParse(merged);
-  if (!parsed.success) throw configError(parsed.error, origin, sources.file?.path ?? 'the configuration');
-  checkTogether(parsed.data);
+  const where = sources.file?.path ?? 'the configuration';
+  if (!parsed.success) throw configError(parsed.error, origin, where);
+  checkTogether(
+    parsed.data,
+    (...paths) => paths.map((path) => origin.get(path)).find((one) => one !== undefined) ?? where,
+  );
   return deepFreeze(parsed.data);
 }
 
@@ -203,9 +212,9 @@ function keyOfVariable(name: string): string {
 
 /** By what the key takes: a text stays as it is, also one of digits (an account) or with commas (a schedule). */
 function fromText(path: string, text: string): unknown {
-  if (text === 'null' || text === '') return null;
   const schema = SCHEMAS.get(path);
-  if (schema instanceof z.ZodArray) return text.split(',').map((item) => item.trim());
+  if (schema instanceof z.ZodArray) return text === '' ? [] : text.split(',').map((item) => item.trim());
+  if (text === 'null' || text === '') return null;
   if (schema instanceof z.ZodBoolean && (text === 'true' || text === 'false')) return text === 'true';
   return schema instanceof z.ZodNumber && /^\d{1,15}$/.test(text) ? Number(text) : text;
 }
@@ -258,19 +267,22 @@ function configError(error: z.ZodError, origin: ReadonlyMap<string, string>, whe
   });
 }
 
-/** What no single key can say. */
-function checkTogether(config: CoordinatorConfig): void {
+/**
+ * What no single key can say.
+ * @param sourceOf where the first of these keys was set that was not in the file
+ */
+function checkTogether(config: CoordinatorConfig, sourceOf: (...paths: string[]) => string): void {
   const { heartbeatIntervalMs, silenceLimitMs } = config.timings;
   if (silenceLimitMs < 2 * heartbeatIntervalMs)
     throw new AppError(
       'invalid',
-      `timings.silenceLimitMs: ${silenceLimitMs} must be at least twice timings.heartbeatIntervalMs (${heartbeatIntervalMs})`,
+      `${sourceOf('timings.silenceLimitMs', 'timings.heartbeatIntervalMs')}: timings.silenceLimitMs: ${silenceLimitMs} must be at least twice timings.heartbeatIntervalMs (${heartbeatIntervalMs})`,
       { hint: 'One lost heartbeat must not cut a connection.' },
     );
   if (!isLoopback(config.listen.host) && config.tls === null && !config.insecurePublicAddress)
     throw new AppError(
       'invalid',
-      `listen.host: ${config.listen.host} can be reached from outside, and tls is not set`,
+      `${sourceOf('listen.host')}: listen.host: ${config.listen.host} can be reached from outside, and tls is not set`,
       {
         hint: 'Set tls.certFile and tls.keyFile. Behind a proxy that does TLS, or for a trial, set insecurePublicAddress: true.',
       },

@@ -1,11 +1,11 @@
-import { schedule, validate } from 'node-cron';
+import { schedule } from 'node-cron';
 import type { Clock } from '../../shared/core/clock.ts';
-import { AppError, errorMessage } from '../../shared/core/errors.ts';
+import { errorMessage } from '../../shared/core/errors.ts';
 import type { Logger } from '../../shared/core/logger.ts';
 
 export interface ScheduledTask {
   name: string;
-  /** Cron: minute, hour, day of month, month, day of week, in the machine's time zone. */
+  /** Cron, as the configuration has checked it: minute, hour, day of month, month, day of week, in the machine's time zone. */
   expression: string;
   /** Once the signal has come it leaves the rest for the next time. */
   run(stopping: AbortSignal): Promise<unknown>;
@@ -34,7 +34,6 @@ export function startScheduler(
   tasks: readonly ScheduledTask[],
   { clock, logger }: { clock: Clock; logger: Logger },
 ): Scheduler {
-  for (const task of tasks) checkExpression(task);
   const running = new Map<ScheduledTask, Promise<void>>();
   const stopping = new AbortController();
   let scheduled = tasks.map(scheduleTask);
@@ -80,12 +79,4 @@ export function startScheduler(
       await Promise.all(running.values());
     },
   };
-}
-
-/** @throws AppError `invalid` */
-function checkExpression(task: ScheduledTask): void {
-  if (validate(task.expression)) return;
-  throw new AppError('invalid', `${task.name}.schedule: ${task.expression} is no cron expression`, {
-    hint: 'Minute, hour, day of month, month, day of week; for example `17 3 * * *` is every day at 3:17.',
-  });
 }

@@ -232,6 +232,7 @@ describe('the coordinator as a process', function () {
     expect(wrongKey?.code).to.equal(2);
     expect(wrongKey?.output).to.contain('listen.prot is no setting').and.to.contain('Did you mean port?');
     for (const { code, output } of others) expect(code, output).to.equal(2);
+    expect(await readdir(directory)).to.have.members(Object.keys(contents));
   });
 
   const createToken = (...args: string[]) =>

@@ -144,6 +144,32 @@ describe("the coordinator's configuration", () => {
       expect(isLoopback(host), host).to.equal(false);
   });
 
+  it('refuses a schedule that is no cron expression, before anything is made', () => {
+    for (const schedule of ['every full moon', '61 3 * * *', '', '17 3 * *'])
+      expect(failure(fromFile({ retention: { schedule } })).message, schedule).to.match(
+        /^\/etc\/drover\/coordinator\.yaml: retention\.schedule: no cron expression/,
+      );
+  });
+
+  it('takes a variable without a value for an empty list', () => {
+    const content = { trustedProxies: ['10.0.0.1'] };
+    const environment = { DROVER_COORDINATOR_TRUSTED_PROXIES: '' };
+    expect(parseConfig({ ...fromFile(content), environment }).trustedProxies).to.deep.equal([]);
+  });
+
+  it('names where a value was set that does not fit another one', () => {
+    const environment = { DROVER_COORDINATOR_TIMINGS_HEARTBEAT_INTERVAL_MS: '10000' };
+    expect(failure(sources({ environment })).message).to.match(
+      /^DROVER_COORDINATOR_TIMINGS_HEARTBEAT_INTERVAL_MS: timings\.silenceLimitMs: 15000 must/,
+    );
+    expect(failure(sources({ flags: { 'listen.host': '0.0.0.0' } })).message).to.match(
+      /^the command line: listen\.host: 0\.0\.0\.0 can/,
+    );
+    expect(failure(fromFile({ listen: { host: '0.0.0.0' } })).message).to.match(
+      /^\/etc\/drover\/coordinator\.yaml: listen\.host: /,
+    );
+  });
+
   it('refuses a silence limit that one lost heartbeat would reach', () => {
     expect(failure(fromFile({ timings: { heartbeatIntervalMs: 10_000 } })).message).to.contain('silenceLimitMs');
   });
