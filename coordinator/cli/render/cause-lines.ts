@@ -4,14 +4,26 @@ import type { Style } from './style.ts';
 import { lastLines, line, plainText } from './text.ts';
 import { count, plural, timeOfDay } from './units.ts';
 
-/** `AfterInstall > scripts/migrate.sh exited 1: ERROR: …`: one line that says why. */
-export function causeSentence(
-  cause: Pick<Cause, 'lifecycleEvent' | 'scriptName' | 'exitCode' | 'message' | 'logTail'>,
-): string {
-  const place = [cause.lifecycleEvent, cause.scriptName].filter((part) => part !== null).join(' > ');
+/** `AfterInstall > scripts/migrate.sh exited 1: ERROR: …`, or `HOST_LOST in Install: …`: one line that says why. */
+export function causeSentence(cause: Placed & Pick<Cause, 'exitCode' | 'message' | 'logTail'>): string {
+  const place = placeOf(cause);
   const ending = cause.exitCode === null ? plainText(cause.message) : `exited ${cause.exitCode}`;
   const last = cause.logTail === null ? undefined : errorLine(cause.logTail);
-  return `${place === '' ? '' : `${place} `}${ending}${last === undefined ? '' : `: ${last.trim()}`}`;
+  const isCode = cause.errorCode !== null && place.startsWith(cause.errorCode);
+  const start = place === '' ? '' : `${place}${isCode ? ':' : ''} `;
+  return `${start}${ending}${last === undefined ? '' : `: ${last.trim()}`}`;
+}
+
+type Placed = Pick<Cause, 'lifecycleEvent' | 'scriptName'> & { errorCode: string | null };
+
+/** An event that failed, and no more. */
+const SAYS_NO_MORE: ReadonlySet<string | null> = new Set([null, 'UnknownError', 'HOOK_FAILED']);
+
+/** The script, and its event; where there was none, the code by which docs/operations.md tells what to do. */
+function placeOf({ lifecycleEvent, scriptName, errorCode }: Placed): string {
+  const isByCode = scriptName === null && !(lifecycleEvent !== null && SAYS_NO_MORE.has(errorCode));
+  if (isByCode) return [errorCode, lifecycleEvent].filter((part) => part !== null).join(' in ');
+  return [lifecycleEvent, scriptName].filter((part) => part !== null).join(' > ');
 }
 
 /** `web-b-0112 web-b-0119 web-b-0131 +15` */
@@ -38,12 +50,11 @@ export function whyLines(causes: readonly Cause[], width: number, style: Style):
 }
 
 function causeBlock(cause: Cause, width: number, style: Style): string[] {
-  const place = [cause.lifecycleEvent, cause.scriptName].filter((part) => part !== null).join(' > ');
   const ending = cause.exitCode === null ? (plainText(cause.message).split('\n')[0] ?? '') : `exited ${cause.exitCode}`;
   return [
     line(
       [
-        `  ${place === '' ? cause.errorCode : place}  `,
+        `  ${placeOf(cause)}  `,
         [ending, style.bad],
         `   ${plural(cause.hostCount, 'host')}: ${someHosts(cause.hostNames, cause.hostCount)}`,
       ],
@@ -75,7 +86,11 @@ export function quotedTail(logTail: string | null, limit: number, width: number,
 /** The first failure with host, event, script, exit code and the end of its output. */
 export function firstFailureLines(target: Target, limit: number, width: number, style: Style): string[] {
   const { diagnostics } = target;
-  const place = [target.lifecycleEvent, diagnostics?.scriptName].filter((part) => part).join(' > ');
+  const place = placeOf({
+    lifecycleEvent: target.lifecycleEvent,
+    scriptName: diagnostics?.scriptName || null,
+    errorCode: diagnostics?.errorCode ?? target.errorCode,
+  });
   const ending =
     diagnostics?.exitCode === undefined
       ? plainText(diagnostics?.message ?? target.message ?? 'failed')

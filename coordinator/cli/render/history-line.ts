@@ -30,6 +30,7 @@ export function reasonOf(target: Extract<Change, { kind: 'target' }>['target']):
   return causeSentence({
     lifecycleEvent: target.lifecycleEvent,
     scriptName: diagnostics?.scriptName ?? null,
+    errorCode: diagnostics?.errorCode ?? target.errorCode,
     exitCode: diagnostics?.exitCode ?? null,
     message: diagnostics?.message ?? target.message ?? '',
     logTail: diagnostics?.logTail ?? null,

@@ -71,7 +71,7 @@ describe('PlainLog', () => {
       /failure |cause /.test(line),
     );
     expect(told).to.have.lengthOf(2);
-    expect(told[1]).to.equal('14:02:01Z d-8K1M2N3P4 another cause web-1 lost for 5 min');
+    expect(told[1]).to.equal('14:02:01Z d-8K1M2N3P4 another cause web-1 HOST_LOST: lost for 5 min');
   });
 
   it('tells that a deployment is ending, its end, a heartbeat and a loss of contact', () => {
