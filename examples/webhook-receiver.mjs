@@ -5,6 +5,10 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 
 const [, , secretFile, port = '8090'] = process.argv;
+if (secretFile === undefined) {
+  console.error('usage: node webhook-receiver.mjs SECRET-FILE [PORT]');
+  process.exit(2);
+}
 const secret = readFileSync(secretFile, 'utf8').trim();
 const key = secret.startsWith('whsec_') ? Buffer.from(secret.slice(6), 'base64') : Buffer.from(secret, 'utf8');
 const MAX_AGE_SECONDS = 300;

@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { parse } from 'yaml';
+import * as z from 'zod';
 import {
   CONFIG_KEYS,
   type ConfigSources,
+  coordinatorConfig,
   isLoopback,
   parseConfig,
   variableOfKey,
@@ -187,9 +189,27 @@ describe("the coordinator's configuration", () => {
   it('is listed key by key in the documentation', () => {
     const page = readFileSync('docs/configuration.md', 'utf8');
     for (const key of CONFIG_KEYS) expect(page, key).to.contain(`\`${key}\``);
+    for (const [key, range] of rangesOf(z.toJSONSchema(coordinatorConfig, { io: 'input', unrepresentable: 'any' })))
+      expect(page, key).to.match(new RegExp(`^\\| \`${key}\` \\| [^|]+ \\| ${range} \\|`, 'm'));
     expect(variableOfKey('timings.reportCommitMs')).to.equal('DROVER_COORDINATOR_TIMINGS_REPORT_COMMIT_MS');
   });
 });
+
+interface NumberSchema {
+  minimum?: number;
+  maximum?: number;
+  properties?: Record<string, NumberSchema>;
+}
+
+/** `1 to 36,500` for each key that is a number. */
+function rangesOf(schema: object, prefix = ''): [string, string][] {
+  const { minimum, maximum, properties = {} } = schema as NumberSchema;
+  if (minimum !== undefined && maximum !== undefined)
+    return [[prefix, `${minimum.toLocaleString('en-US')} to ${maximum.toLocaleString('en-US')}`]];
+  return Object.entries(properties).flatMap(([key, inner]) =>
+    rangesOf(inner, prefix === '' ? key : `${prefix}.${key}`),
+  );
+}
 
 function leavesOf(value: unknown, prefix = ''): string[] {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return [prefix];
