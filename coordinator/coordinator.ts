@@ -3,8 +3,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { routes } from '../shared/api/routes.ts';
-import type { Clock } from '../shared/core/clock.ts';
-import { sleep } from '../shared/core/clock.ts';
+import { type Clock, sleep } from '../shared/core/clock.ts';
 import { AppError, errnoOf, errorMessage } from '../shared/core/errors.ts';
 import { newUuid } from '../shared/core/ids.ts';
 import type { InvariantViolation } from '../shared/core/invariant.ts';
@@ -192,6 +191,7 @@ async function startOn(parts: OpenParts): Promise<Omit<RunningCoordinator, 'coor
     randomness,
     logger,
     metrics,
+    nextTurn: () => sleep(clock, 0),
     fatal,
     fetchBundle: (url, signal) =>
       fetchBundle(url, { maxRedirects: MAX_REDIRECTS, idleTimeoutMs: config.timings.bundleFetchIdleMs, signal }),

@@ -62,6 +62,8 @@ export interface CoreParts {
   /** What is offered to hosts; nothing when it is not given. */
   agentPackages?: AgentPackages;
   metrics: CoreMetrics;
+  /** Lets all else have its turn; a simulation, where nothing else waits, gives none. */
+  nextTurn?: () => Promise<void>;
   /** A broken invariant: the process must end and recover from what is stored. */
   fatal(error: InvariantViolation): void;
   decided?: EngineParts['decided'];
@@ -301,7 +303,14 @@ export async function createCore(parts: CoreParts) {
     joinTokens: createJoinTokens({ database, clock, randomness }),
     operatorTokens: createOperatorTokens({ database, clock, randomness, logger: logger('operator-tokens') }),
     readiness: createReadiness({ database }),
-    retention: createRetention({ database, clock, logger: logger('retention'), store, settings: config.retention }),
+    retention: createRetention({
+      database,
+      clock,
+      logger: logger('retention'),
+      store,
+      settings: config.retention,
+      nextTurn: parts.nextTurn,
+    }),
     resourceTags: createResourceTags({ database, clock }),
     revisions,
     revisionLocations: createRevisionLocations({

@@ -62,6 +62,8 @@ export function createRetention(parts: {
   logger: Logger;
   store: RevisionStore;
   settings: RetentionSettings;
+  /** Resolves when what has come meanwhile (words of hosts, requests, timers) had its turn; nothing is waited for where it is not given. */
+  nextTurn?: (() => Promise<void>) | undefined;
 }) {
   const { database, clock, logger, store, settings } = parts;
   const { query } = database;
@@ -84,6 +86,12 @@ export function createRetention(parts: {
     },
   };
 
+  /** Between two steps. The database answers without a turn of the event loop, so that a whole night's work would be one. */
+  async function pause(stopping: AbortSignal): Promise<void> {
+    await parts.nextTurn?.();
+    stopping.throwIfAborted();
+  }
+
   async function clearOutput(endedBefore: number, stopping: AbortSignal): Promise<number> {
     const old = await query
       .selectFrom('deployments')
@@ -95,6 +103,7 @@ export function createRetention(parts: {
       .execute();
     let cleared = 0;
     for (const { id } of old) {
+      await pause(stopping);
       if (await noteCleared(id)) continue;
       await inSteps(id, stopping, (targetIds) => deleteOutput(targetIds, stopping));
       await noteCleared(id);
@@ -128,7 +137,7 @@ export function createRetention(parts: {
   async function deleteOutput(targetIds: readonly number[], stopping: AbortSignal): Promise<void> {
     const waiting = [...targetIds];
     while (waiting.length > 0) {
-      stopping.throwIfAborted();
+      await pause(stopping);
       await database.transaction(async (tx) => {
         for (let pieces = 0; pieces < PIECES_PER_STEP; ) {
           const [id] = waiting;
@@ -153,6 +162,7 @@ export function createRetention(parts: {
       .limit(1)
       .executeTakeFirst();
     for (const { group_id } of groups) {
+      await pause(stopping);
       const oldestKept = existing.has(group_id) ? await oldestKeptOf(group_id) : newest;
       if (oldestKept === undefined) continue;
       const old = await query
@@ -224,7 +234,7 @@ export function createRetention(parts: {
   ): Promise<void> {
     let after = -1;
     for (;;) {
-      stopping.throwIfAborted();
+      await pause(stopping);
       const rows = await query
         .selectFrom('targets')
         .select('id')
@@ -270,9 +280,9 @@ export function createRetention(parts: {
         .orderBy('id')
         .limit(settings.revisionsPerApplication)
         .execute();
-      const kept = new Set([...newest.map((row) => row.id), ...(await waysBack(name))]);
+      const kept = new Set([...newest.map((row) => row.id), ...(await waysBack(name, stopping))]);
       for (let after = ''; ; ) {
-        stopping.throwIfAborted();
+        await pause(stopping);
         const due = await query
           .selectFrom('revisions')
           .select('id')
@@ -374,7 +384,7 @@ export function createRetention(parts: {
    * What a rollback by hand would bring. A revision was used last when it was deployed, which may be long before its successor takes its
    * place; and the good one of now, since it is the way back once a deployment that runs has succeeded.
    */
-  async function waysBack(application: string): Promise<string[]> {
+  async function waysBack(application: string, stopping: AbortSignal): Promise<string[]> {
     const groups = await query
       .selectFrom('deployment_groups')
       .selectAll()
@@ -382,6 +392,7 @@ export function createRetention(parts: {
       .execute();
     const ways: string[] = [];
     for (const group of groups) {
+      await pause(stopping);
       const wayBack = await database.transaction((tx) => findWayBack(tx, group));
       for (const id of [group.last_good_revision_id, wayBack]) if (id !== null) ways.push(id);
     }
@@ -391,7 +402,7 @@ export function createRetention(parts: {
   async function deleteBundles(storedBefore: number, stopping: AbortSignal): Promise<number> {
     let deleted = 0;
     for await (const { digest, storedAt } of store.list()) {
-      stopping.throwIfAborted();
+      await pause(stopping);
       if (storedAt >= storedBefore) continue;
       const revision = await query
         .selectFrom('revisions')
