@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { parse } from 'yaml';
-import { aDeployment, aGroup, aGroupHost, aHost, aRevision, T0 } from '../support/api-samples.ts';
+import { aDeployment, aGroup, aGroupHost, aHost, aRevision, aTarget, T0 } from '../support/api-samples.ts';
 import { CliProcess, hasPseudoTerminal } from '../support/cli-process.ts';
 import { FakeApi, type FakeRequest, problem } from '../support/fake-api.ts';
 import { FakeHerd } from '../support/fake-herd.ts';
@@ -506,8 +506,15 @@ describe('drover sets things up', function () {
 
     it('asks before a rollback with the revision that it would bring, and brings that one', async () => {
       new FakeHerd(api).end('Succeeded');
+      const gone = { presence: 'Offline', revisionId: 'r-bbbbbbbbbbbb' } as const;
+      api.on(
+        'GET /v1/applications/:application/deployment-groups/:group/hosts',
+        page(aGroupHost('api-1', { revisionId: 'r-bbbbbbbbbbbb' }), aGroupHost('api-2', gone)),
+      );
       const asked = await cli.run(['rollback', 'web/prod']);
       expect(asked.exit).to.equal(64);
+      expect(asked.stderr).to.match(/^Plan: .*1\.8\.2 on 2 hosts, CodeDeployDefault.OneAtATime\. In service/m);
+      expect(asked.stderr).to.contain('  1 host offline, and will fail: api-2\n');
       expect(asked.stderr).to.contain('back to 1.8.2');
     });
 
@@ -535,7 +542,16 @@ describe('drover sets things up', function () {
         .start('api-1')
         .fail('api-1')
         .end('Failed', { autoRollback: { enabled: false, events: [] } });
-      expect((await cli.run(['retry', 'd-8K1M2N3P4', '--yes', '--detach'])).exit).to.equal(0);
+      api.on('GET /v1/deployments/:deployment/targets', ({ query }: FakeRequest) => ({
+        body: page(...(query['status'] === 'Failed' ? [aTarget('api-1')] : [])),
+      }));
+      api.on(
+        'GET /v1/applications/:application/deployment-groups/:group/hosts',
+        page(aGroupHost('api-1', { presence: 'Offline' }), aGroupHost('api-2')),
+      );
+      const retried = await cli.run(['retry', 'd-8K1M2N3P4', '--yes', '--detach']);
+      expect(retried.exit).to.equal(0);
+      expect(retried.stderr).to.contain('on 1 of 2 hosts').and.contain('1 host offline, and will fail: api-1');
       expect(api.requested('POST', '/v1/deployments')[0]?.body).to.include({
         onlyFailedOf: 'd-8K1M2N3P4',
         description: 'again after d-8K1M2N3P4',

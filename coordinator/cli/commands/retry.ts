@@ -3,8 +3,11 @@ import { deploymentCan } from '../../../shared/model/deployment.ts';
 import { argument, defineCommand } from '../command.ts';
 import { inContext, typedConfirmation } from '../confirmation.ts';
 import { CommandFailure } from '../exit-codes.ts';
+import { partOfGroup } from '../group-part.ts';
 import { findDeployment, textOrFile } from '../references.ts';
+import { planLines } from '../render/plan-lines.ts';
 import { plural } from '../render/units.ts';
+import { loadPlan } from './deploy.ts';
 import { announceAndWatch, DEPLOYMENT_EXITS, startFlags, watchFlags } from './watch-options.ts';
 
 export const retryCommand = defineCommand({
@@ -29,6 +32,13 @@ export const retryCommand = defineCommand({
         isOver ? `${id} has no host that failed or was skipped` : `${id} still runs`,
         { hint: isOver ? `drover status ${id}` : `drover watch ${id}` },
       );
+    }
+    const { output } = cli;
+    if (!output.mode.isJson) {
+      const { revisionId: revision, deploymentConfigName: config } = earlier;
+      const plan = await loadPlan(client, { application, group, revision, config });
+      const part = await partOfGroup(client, plan.hosts, { onlyFailedOf: id });
+      for (const line of planLines({ ...plan, part, isOutdatedOnly: false }, output.style)) output.note(line);
     }
     const hostCount = overview.Failed + overview.Skipped;
     const context = await cli.chosen();

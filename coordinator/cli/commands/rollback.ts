@@ -1,9 +1,11 @@
 import { newUuid } from '../../../shared/core/ids.ts';
+import type { Revision } from '../../../shared/model/revision.ts';
 import type { DroverClient } from '../../../shared/sdk/drover-client.ts';
 import { collect } from '../collect.ts';
 import { argument, defineCommand, text } from '../command.ts';
 import { inContext, typedConfirmation } from '../confirmation.ts';
 import { findDeployment, isDeploymentReference, parseGroup, textOrFile } from '../references.ts';
+import { planLines } from '../render/plan-lines.ts';
 import { plural } from '../render/units.ts';
 import { announceAndWatch, DEPLOYMENT_EXITS, startFlags, watchFlags } from './watch-options.ts';
 
@@ -37,10 +39,17 @@ export const rollbackCommand = defineCommand({
         }))
       : parseGroup(args.place);
     const { application, group: name } = place;
-    const [to, hosts] = await Promise.all([
+    const [to, group, hosts] = await Promise.all([
       wayBack(client, place, options),
+      client.getDeploymentGroup(place),
       collect(client.all('listGroupHosts', place)),
     ]);
+    const { output } = cli;
+    if (to.revision !== null && !output.mode.isJson) {
+      const config = await client.getDeploymentConfig({ config: group.deploymentConfigName });
+      const plan = { group, hosts, part: null, config, revision: to.revision, isOutdatedOnly: false };
+      for (const line of planLines(plan, output.style)) output.note(line);
+    }
     const context = await cli.chosen();
     await cli.confirm(
       `Roll ${plural(hosts.length, 'host')} of ${application}/${name} ${inContext(context)} back to ${to.label}`,
@@ -51,7 +60,7 @@ export const rollbackCommand = defineCommand({
     );
     const deployment = await client.rollbackGroup({
       ...place,
-      ...(to.revision === undefined ? {} : { to: to.revision }),
+      ...(to.named === undefined ? {} : { to: to.named }),
       ...(options.reason === undefined ? {} : { description: await textOrFile(cli, options.reason) }),
       idempotencyKey: options.idempotencyKey ?? newUuid(cli.world.randomness),
     });
@@ -64,10 +73,15 @@ async function wayBack(
   client: DroverClient,
   place: { application: string; group: string },
   options: { to?: string | undefined; idempotencyKey?: string | undefined },
-): Promise<{ label: string; revision: string | undefined }> {
-  if (options.to !== undefined) return { label: options.to, revision: options.to };
+): Promise<{ label: string; named: string | undefined; revision: Pick<Revision, 'id' | 'label'> | null }> {
+  const { to } = options;
+  if (to !== undefined) {
+    const revision = await client.getRevision({ application: place.application, revision: to });
+    return { label: to, named: to, revision };
+  }
   // A repeated command would ask for another one: the group is back by then.
-  if (options.idempotencyKey !== undefined) return { label: 'its last good revision', revision: undefined };
+  if (options.idempotencyKey !== undefined)
+    return { label: 'its last good revision', named: undefined, revision: null };
   const { revision } = await client.getRollbackRevision(place);
-  return { label: revision.label, revision: revision.id };
+  return { label: revision.label, named: revision.id, revision };
 }

@@ -27,8 +27,12 @@ export function planLines(plan: Plan, style: Style): string[] {
     .filter((host) => host.presence === 'Offline' && !isLeftOut(plan, host))
     .map((host) => host.hostName);
   const size = `${part === null ? '' : `${count(part.length)} of `}${plural(plan.hosts.length, 'host')}`;
+  const from =
+    group.lastGoodRevisionId === revision.id
+      ? ''
+      : `${group.lastGoodRevisionLabel ?? 'nothing'} ${style.glyphs.arrow} `;
   return [
-    `${style.bold('Plan')}: ${group.lastGoodRevisionLabel ?? 'nothing'} ${style.glyphs.arrow} ${revision.label} on ${size}, ${config.name}.${part === null ? safetyOf(plan) : ''}`,
+    `${style.bold('Plan')}: ${from}${revision.label} on ${size}, ${config.name}.${part === null ? safetyOf(plan) : ''}`,
     ...(current > 0 ? [`  ${count(current)} of ${count(hosts.length)} run it already.`] : []),
     ...(offline.length > 0
       ? [

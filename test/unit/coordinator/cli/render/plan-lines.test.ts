@@ -35,6 +35,12 @@ describe('planLines', () => {
     ]);
   });
 
+  it('names one revision where the group has it as its good one already', () => {
+    const good = { id: aGroup().lastGoodRevisionId ?? '', label: '1.8.4' };
+    const [line] = planLines({ ...plan, revision: good, hosts: [old, current], part: null }, plainStyle);
+    expect(line).to.match(/^Plan: 1\.8\.4 on 2 hosts, /);
+  });
+
   it('does not expect a host to fail that is left out since it runs the revision', () => {
     const hosts = [old, offlineAndCurrent];
     expect(planLines({ ...plan, hosts, part: null, isOutdatedOnly: true }, plainStyle).slice(1)).to.deep.equal([
