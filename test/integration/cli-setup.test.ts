@@ -83,8 +83,9 @@ describe('drover sets things up', function () {
       api.on('POST /v1/applications/:application/revisions/:revision/push', aRevision({ label: '1.0' }));
       api.on('GET /v1/applications/:application/revisions/:revision', () => problem('not_found', 'no such revision'));
       const renamed = await cli.run(['push', 'build', '--app', 'web', '--label', '2.0']);
-      expect(renamed.exit).to.equal(0);
-      expect(renamed.stdout).to.match(/^1\.0 /);
+      expect(renamed.exit).to.equal(3);
+      expect(renamed.stdout).to.equal('');
+      expect((await cli.run(['push', 'build', '--app', 'web'])).stdout).to.match(/^1\.0 /);
       expect(renamed.stderr).to.contain('this bundle is here as 1.0 and keeps that label; there is no revision 2.0');
       api.on(
         'GET /v1/applications/:application/revisions/:revision',
@@ -103,10 +104,15 @@ describe('drover sets things up', function () {
         status: 201,
         body: aRevision({ label: '1.0' }),
       }));
-      const { exit, stdout, stderr } = await cli.run(['push', 'build', '--app', 'web', '--label', '2.0', '--json']);
-      expect(exit).to.equal(0);
-      expect(JSON.parse(stdout)).to.include({ isNew: false });
-      expect(stderr).to.contain('this bundle is here as 1.0 and keeps that label; there is no revision 2.0');
+      const { exit, stdout } = await cli.run(['push', 'build', '--app', 'web', '--label', '2.0', '--json']);
+      expect(exit).to.equal(3);
+      expect(JSON.parse(stdout))
+        .to.have.property('error')
+        .which.deep.includes({
+          exitName: 'refused',
+          message: 'this bundle is here as 1.0 and keeps that label; there is no revision 2.0',
+          details: { revisionId: aRevision().id, label: '1.0' },
+        });
     });
 
     it('tells which file cannot be packed, and what to do', async () => {

@@ -34,7 +34,7 @@ export const pushCommand = defineCommand({
   exits: ['usage', 'refused', 'not-found', 'not-permitted', 'unreachable', 'left'],
   seeAlso: ['lint', 'deploy', 'revisions ls'],
   notes: [
-    'A directory with the same names, modes and contents always gives the same digest; a digest that is known is not sent again, keeps its label, and is `latest` from then on. What .droverignore names stays out.',
+    'A directory with the same names, modes and contents always gives the same digest; a digest that is known is not sent again, keeps its label (another one that is asked for is refused: exit 3), and is `latest` from then on. What .droverignore names stays out.',
   ],
   async run(cli, args, options) {
     if (options.app === undefined) throw usageError('--app is missing', 'For example drover push ./build --app web');
@@ -127,7 +127,7 @@ async function check(cli: Cli, request: PushRequest, path: string): Promise<Bund
 }
 
 /** A revision has one label. Another one that was asked for must not be taken for this bundle's: what has it is deployed by it. */
-async function tellOfLabel(cli: Cli, client: DroverClient, known: Revision, label: string): Promise<void> {
+async function refuseLabel(client: DroverClient, known: Revision, label: string): Promise<never> {
   const { application } = known;
   const other = await client.getRevision({ application, revision: label }).catch((error: unknown) => {
     if (isAppError(error, 'not_found')) return null;
@@ -137,7 +137,14 @@ async function tellOfLabel(cli: Cli, client: DroverClient, known: Revision, labe
     throw new CommandFailure('refused', `${application} has a revision ${label} already, with other contents`, {
       hint: `This bundle is here as ${known.label}. A label never moves: choose another one.`,
     });
-  cli.output.note(`this bundle is here as ${known.label} and keeps that label; there is no revision ${label}`);
+  throw new CommandFailure(
+    'refused',
+    `this bundle is here as ${known.label} and keeps that label; there is no revision ${label}`,
+    {
+      hint: `Deploy it as ${known.label}, or push it without --label.`,
+      details: { revisionId: known.id, label: known.label },
+    },
+  );
 }
 
 /** Null where it was removed just now, or by a coordinator that is older and does not know of it: it is sent then. */
@@ -167,7 +174,7 @@ async function upload(
   const { items } = await client.listRevisions({ application, digest, limit: 50 }, { signal });
   const [known] = items;
   if (known !== undefined) {
-    if (label !== undefined && label !== known.label) await tellOfLabel(cli, client, known, label);
+    if (label !== undefined && label !== known.label) await refuseLabel(client, known, label);
     const pushed = await pushAgain(client, known);
     if (pushed !== null) return { revision: pushed, isNew: false };
   }
@@ -187,6 +194,6 @@ async function upload(
     .finally(() => progress.close());
   if (revision.label === wanted) return { revision, isNew: true };
   // Somebody else has pushed the same bytes meanwhile.
-  if (label !== undefined) await tellOfLabel(cli, client, revision, label);
+  if (label !== undefined) await refuseLabel(client, revision, label);
   return { revision, isNew: false };
 }
