@@ -76,7 +76,11 @@ export class Cli {
     const answer = await this.world.stdin.ask(question, { isSecret: false });
     if (answer === undefined) throw new CommandFailure('left', without);
     const isYes = typed === undefined ? /^y(es)?$/i.test(answer.trim()) : answer.trim() === typed;
-    if (!isYes) throw new CommandFailure('refused', `the answer was not yes: ${without}`);
+    if (!isYes)
+      throw new CommandFailure(
+        'refused',
+        `${typed === undefined ? 'the answer was not yes' : `${typed} was not typed`}: ${without}`,
+      );
   }
 
   async rememberDeployment(id: string): Promise<void> {

@@ -686,6 +686,27 @@ describe('drover sets things up', function () {
     );
   });
 
+  it('lists no history of what is not there, and the audit of the last deployment', async () => {
+    new FakeHerd(api);
+    api.on('GET /v1/deployments', page());
+    const absent = (what: string, hint: string) => () => problem('not_found', what, { hint });
+    api.on('GET /v1/applications/:application', absent('there is no application nope', 'Did you mean node?'));
+    api.on(
+      'GET /v1/applications/web/deployment-groups/prdo',
+      absent('there is no deployment group web/prdo', 'Did you mean prod?'),
+    );
+    const ofNothing = await cli.run(['history', '--app', 'nope']);
+    expect([ofNothing.exit, ofNothing.stderr.split('\n')[1]]).to.deep.equal([10, '  Did you mean node?']);
+    const ofNoGroup = await cli.run(['ls', '--group', 'web/prdo']);
+    expect([ofNoGroup.exit, ofNoGroup.stderr.split('\n')[1]]).to.deep.equal([10, '  Did you mean prod?']);
+    expect((await cli.run(['history', '--group', 'web/prod'])).stdout).to.equal('No deployment.\n');
+
+    await cli.run(['deploy', 'web/prod', '--yes', '--detach']);
+    api.on('GET /v1/audit', page());
+    expect((await cli.run(['audit', '--on', 'last'])).exit).to.equal(0);
+    expect(api.requested('GET', '/v1/audit')[0]?.query['subject']).to.equal('d-8K1M2N3P4');
+  });
+
   it('lists history and audit with their filters', async () => {
     api.on('GET /v1/deployments', page(aDeployment()));
     api.on(

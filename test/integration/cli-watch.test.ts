@@ -366,7 +366,7 @@ describe('drover watches deployments', function () {
       deploy.key('web/staging\n');
       const { exit, stdout } = await deploy.finished;
       expect(exit).to.equal(3);
-      expect(stdout).to.contain('nothing was changed');
+      expect(stdout).to.contain('web/prod was not typed: nothing was changed');
       expect(api.requested('POST', '/v1/deployments')).to.deep.equal([]);
     });
 

@@ -15,7 +15,7 @@ export const auditCommand = defineCommand({
   options: {
     since: span('--since <time>', 'within this time, for example 24h or 30d', { group: 'What' }),
     by: text('--by <name>', 'an operator token, host:NAME or coordinator', { group: 'What' }),
-    on: text('--on <subject>', 'for example web/prod or d-8K1M2N3P4', { group: 'What' }),
+    on: text('--on <subject>', 'for example web/prod, d-8K1M2N3P4, or last', { group: 'What' }),
     limit: integer(
       '--limit <count>',
       'at most this many (default 50)',
@@ -29,8 +29,9 @@ export const auditCommand = defineCommand({
     const client = await cli.client();
     const limit = options.limit ?? 50;
     const since = options.since === undefined ? undefined : cli.world.clock.now() - options.since;
+    const subject = options.on === 'last' ? await cli.lastDeployment() : options.on;
     const items = await collect(
-      client.all('listAudit', { actor: options.by, subject: options.on, since, limit: Math.min(limit, 500) }),
+      client.all('listAudit', { actor: options.by, subject, since, limit: Math.min(limit, 500) }),
       limit,
     );
     const { style, width } = cli.output;

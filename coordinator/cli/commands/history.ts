@@ -1,4 +1,5 @@
 import { deploymentStatus } from '../../../shared/model/deployment.ts';
+import type { DroverClient } from '../../../shared/sdk/drover-client.ts';
 import { collect } from '../collect.ts';
 import { type CommandSpec, choice, defineCommand, flag, integer, span, text } from '../command.ts';
 import { parseGroup } from '../references.ts';
@@ -38,6 +39,7 @@ export const historyCommand = defineCommand({
       }),
       limit,
     );
+    if (items.length === 0) await expectPlace(client, group, options.app);
     const { style, width } = cli.output;
     cli.output.answer({
       json: () => ({ items }),
@@ -47,5 +49,15 @@ export const historyCommand = defineCommand({
     return 'done';
   },
 });
+
+/** Of what is not there nothing runs, either; but it is a wrong name, as a rule. @throws AppError `not_found` */
+async function expectPlace(
+  client: DroverClient,
+  group: { application: string; group: string } | undefined,
+  application: string | undefined,
+): Promise<void> {
+  if (group !== undefined) await client.getDeploymentGroup(group);
+  else if (application !== undefined) await client.getApplication({ application });
+}
 
 export const lsCommand: CommandSpec = { ...historyCommand, name: 'ls' };
