@@ -16,7 +16,7 @@ import {
   noteLetIn,
 } from './invariants/stops.ts';
 import { checkIsDurable } from './invariants/told.ts';
-import { checkNoLoop, checkStoppedStays } from './invariants/unreached.ts';
+import { checkHasTold, checkNoLoop, checkStoppedStays } from './invariants/unreached.ts';
 import { createPatienceCheck } from './invariants/untimely.ts';
 import {
   checkGoodOfPart,
@@ -169,6 +169,7 @@ export function createWatch(history: History): {
         checkMinimum(history, deployment);
         if (creator === 'codeDeployRollback') checkRollbackCreated(history, deployment);
         if (creator === 'autoscaling') checkNoLoop(history, deployment);
+        if (creator === 'autoscaling') checkHasTold(history, deployment);
         if (creator === 'CodeDeployAutoUpdate') checkMayFollowOn(history, deployment);
         if (creator === 'autoscaling' || creator === 'CodeDeployAutoUpdate') checkStoppedStays(history, deployment);
         history.signal('deployment-created');

@@ -66,6 +66,21 @@ export function checkNoLoop({ world, violate }: History, deployment: SeenDeploym
     violate('I4', `${deployment.id} brings ${again.name} in with what has just failed there (${again.earlier})`);
 }
 
+/** I1: nothing is made to bring a host in that is here, and has its time yet to tell how it ended what it was given up in. */
+export function checkHasTold({ world, violate }: History, deployment: SeenDeployment): void {
+  const untold = world.database.look
+    .prepare<[string], { name: string; earlier: string }>(
+      `SELECT t.host_name AS name, u.deployment_id AS earlier FROM targets t JOIN deployments d ON d.id = t.deployment_id
+       JOIN hosts h ON h.id = t.host_id AND h.presence = 'Online'
+       JOIN targets u ON u.host_id = t.host_id AND u.late_end_until > d.created_at
+       JOIN deployments e ON e.id = u.deployment_id AND e.group_id = d.group_id
+       WHERE t.deployment_id = ?`,
+    )
+    .get(deployment.id);
+  if (untold !== undefined)
+    violate('I1', `${deployment.id} is to bring ${untold.name} in, which has yet to tell how ${untold.earlier} ended`);
+}
+
 /**
  * I4 and I7: what an operator has stopped for a host that was owed something is not begun again for it by the coordinator, unless the group
  * has come to a good revision since.
