@@ -1,10 +1,8 @@
-import type { ExpressionBuilder } from 'kysely';
 import type { Clock } from '../../shared/core/clock.ts';
 import type { Logger } from '../../shared/core/logger.ts';
 import type { RevisionStore } from '../revision-stores/revision-store.ts';
 import type { Database } from '../storage/database.ts';
-import type { Tables } from '../storage/tables.ts';
-import { findWayBack } from './way-back.ts';
+import { deleteUnusedRevisions } from './unused-revisions.ts';
 
 export interface RetentionSettings {
   /** Output of hooks is kept this long after the end of its deployment. */
@@ -38,8 +36,6 @@ const BUNDLE_GRACE_MS = 3_600_000;
 const TARGETS_PER_STEP = 500;
 /** Pieces of output, of 32 KiB at most: SQLite reads each page of them to set it free, 500 MB in a second from memory. */
 const PIECES_PER_STEP = 256;
-/** Revisions of which one statement asks whether anything counts on them. */
-const REVISIONS_PER_STEP = 100;
 /** Deployments looked at in one run; the rest is for the next one. */
 const DEPLOYMENTS_PER_RUN = 1_000;
 
@@ -76,7 +72,11 @@ export function createRetention(parts: {
         outputs: await clearOutput(now - settings.outputDays * DAY_MS, stopping),
         deployments: await deleteDeployments(now - settings.deploymentDays * DAY_MS, stopping),
         agentUpdates: await deleteAgentUpdates(now - settings.deploymentDays * DAY_MS),
-        revisions: await deleteRevisions(now - settings.revisionDays * DAY_MS, stopping),
+        revisions: await deleteUnusedRevisions(database, {
+          unusedSince: now - settings.revisionDays * DAY_MS,
+          keptPerApplication: settings.revisionsPerApplication,
+          pause: () => pause(stopping),
+        }),
         bundles: await deleteBundles(now - BUNDLE_GRACE_MS, stopping),
         tokens: await deleteTokens(now, now - settings.tokenDays * DAY_MS),
         deadLetters: await deleteDeadLetters(now - settings.deadLetterDays * DAY_MS),
@@ -269,136 +269,6 @@ export function createRetention(parts: {
     return Number(numDeletedRows);
   }
 
-  async function deleteRevisions(unusedSince: number, stopping: AbortSignal): Promise<number> {
-    let deleted = 0;
-    for (const { name } of await query.selectFrom('applications').select('name').execute()) {
-      const newest = await query
-        .selectFrom('revisions')
-        .select('id')
-        .where('application', '=', name)
-        .orderBy('last_pushed_at', 'desc')
-        .orderBy('id')
-        .limit(settings.revisionsPerApplication)
-        .execute();
-      const kept = new Set([...newest.map((row) => row.id), ...(await waysBack(name, stopping))]);
-      for (let after = ''; ; ) {
-        await pause(stopping);
-        const due = await query
-          .selectFrom('revisions')
-          .select('id')
-          .where('application', '=', name)
-          .where('id', '>', after)
-          .where(unusedFor(unusedSince))
-          .orderBy('id')
-          .limit(REVISIONS_PER_STEP)
-          .execute();
-        const last = due.at(-1);
-        if (last === undefined) break;
-        deleted += await deleteUnused(
-          due.map((row) => row.id).filter((id) => !kept.has(id)),
-          unusedSince,
-        );
-        after = last.id;
-      }
-    }
-    await query
-      .deleteFrom('revision_locations')
-      .where('revision_id', 'not in', (locations) => locations.selectFrom('revisions').select('id'))
-      .execute();
-    return deleted;
-  }
-
-  /** In one statement, so that nothing can begin to use a revision between the question and the deed. */
-  async function deleteUnused(ids: readonly string[], unusedSince: number): Promise<number> {
-    if (ids.length === 0) return 0;
-    const { numDeletedRows } = await query
-      .deleteFrom('revisions')
-      .where('id', 'in', ids)
-      .where(unusedFor(unusedSince))
-      .where((where) =>
-        where.not(
-          where.exists(
-            where
-              .selectFrom('deployment_groups')
-              .select('deployment_groups.id')
-              .whereRef('last_good_revision_id', '=', 'revisions.id'),
-          ),
-        ),
-      )
-      .where((where) =>
-        where.not(
-          where.exists(
-            where
-              .selectFrom('group_hosts')
-              .select('group_hosts.host_id')
-              .whereRef('group_hosts.revision_id', '=', 'revisions.id'),
-          ),
-        ),
-      )
-      // What a host is taken up with when it comes back, as long as its group calls the same revision good (`membership.ts`).
-      .where((where) =>
-        where.not(
-          where.exists(
-            where
-              .selectFrom('left_group_hosts as l')
-              .innerJoin('deployment_groups as g', 'g.id', 'l.group_id')
-              .select('l.host_id')
-              .whereRef('l.revision_id', '=', 'revisions.id')
-              .whereRef('l.last_good_revision_id', 'is not distinct from', 'g.last_good_revision_id'),
-          ),
-        ),
-      )
-      // Its next wave deploys that.
-      .where((where) =>
-        where.not(
-          where.exists(
-            where
-              .selectFrom('agent_updates')
-              .select('agent_updates.id')
-              .where('status', '=', 'InProgress')
-              .whereRef('agent_updates.revision_id', '=', 'revisions.id'),
-          ),
-        ),
-      )
-      .where((where) =>
-        where.not(
-          where.exists(
-            where
-              .selectFrom('deployments')
-              .select('deployments.id')
-              .where('is_active', '=', 1)
-              .where((either) =>
-                either.or([
-                  either('deployments.revision_id', '=', either.ref('revisions.id')),
-                  either('deployments.previous_revision_id', '=', either.ref('revisions.id')),
-                ]),
-              ),
-          ),
-        ),
-      )
-      .executeTakeFirst();
-    return Number(numDeletedRows);
-  }
-
-  /**
-   * What a rollback by hand would bring. A revision was used last when it was deployed, which may be long before its successor takes its
-   * place; and the good one of now, since it is the way back once a deployment that runs has succeeded.
-   */
-  async function waysBack(application: string, stopping: AbortSignal): Promise<string[]> {
-    const groups = await query
-      .selectFrom('deployment_groups')
-      .selectAll()
-      .where('application', '=', application)
-      .execute();
-    const ways: string[] = [];
-    for (const group of groups) {
-      await pause(stopping);
-      const wayBack = await database.transaction((tx) => findWayBack(tx, group));
-      for (const id of [group.last_good_revision_id, wayBack]) if (id !== null) ways.push(id);
-    }
-    return ways;
-  }
-
   async function deleteBundles(storedBefore: number, stopping: AbortSignal): Promise<number> {
     let deleted = 0;
     for await (const { digest, storedAt } of store.list()) {
@@ -446,13 +316,4 @@ export function createRetention(parts: {
       .executeTakeFirst();
     return Number(join.numDeletedRows + operator.numDeletedRows + keys.numDeletedRows);
   }
-}
-
-/** Neither pushed nor used since. */
-function unusedFor(unusedSince: number) {
-  return (where: ExpressionBuilder<Tables, 'revisions'>) =>
-    where.and([
-      where('last_pushed_at', '<', unusedSince),
-      where.or([where('last_used_at', 'is', null), where('last_used_at', '<', unusedSince)]),
-    ]);
 }
