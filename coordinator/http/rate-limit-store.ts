@@ -1,4 +1,5 @@
 import type { FastifyRateLimitStore, FastifyRateLimitStoreCtor } from '@fastify/rate-limit';
+import { dropOldest } from '../../shared/core/bounded.ts';
 import type { Clock } from '../../shared/core/clock.ts';
 
 interface Parts {
@@ -50,14 +51,7 @@ class Tier implements FastifyRateLimitStore {
     const count = isOver ? { current: 1, since: now } : { current: known.current + 1, since: known.since };
     this.#counts.delete(key);
     this.#counts.set(key, count);
-    if (this.#counts.size > this.#parts.maxKeys) this.#forgetOldest();
+    dropOldest(this.#counts, this.#parts.maxKeys);
     told(null, { current: count.current, ttl: count.since + windowMs - now });
-  }
-
-  #forgetOldest(): void {
-    for (const key of this.#counts.keys()) {
-      this.#counts.delete(key);
-      return;
-    }
   }
 }

@@ -1,3 +1,5 @@
+import { dropOldest } from '../../shared/core/bounded.ts';
+
 /** A copy comes back every minute, for as long as nobody looks at it: the record says so once in this time, ms. */
 const NOTE_EVERY_MS = 3_600_000;
 /** About 2 MB at the most. The one that was noted first is forgotten, and is noted once more when it comes back. */
@@ -30,7 +32,7 @@ export class CloneNotes {
     }
     this.#noted.delete(key);
     this.#noted.set(key, { at: now, attempts: 0 });
-    if (this.#noted.size > MAX_COPIES) this.#forgetFirst();
+    dropOldest(this.#noted, MAX_COPIES);
     return attempts;
   }
 
@@ -41,13 +43,6 @@ export class CloneNotes {
     if (noted === undefined) return;
     noted.at = Number.NEGATIVE_INFINITY;
     noted.attempts += attempts;
-  }
-
-  #forgetFirst(): void {
-    for (const key of this.#noted.keys()) {
-      this.#noted.delete(key);
-      return;
-    }
   }
 }
 

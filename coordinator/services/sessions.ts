@@ -1,3 +1,4 @@
+import { dropOldest } from '../../shared/core/bounded.ts';
 import type { Clock } from '../../shared/core/clock.ts';
 import { AppError } from '../../shared/core/errors.ts';
 import { type HostId, newSecret } from '../../shared/core/ids.ts';
@@ -193,9 +194,3 @@ export function createSessions({ database, clock, randomness, coordinatorId }: P
   };
 }
 export type Sessions = ReturnType<typeof createSessions>;
-
-function dropOldest(map: Map<string, unknown>, max: number): void {
-  if (map.size <= max) return;
-  const oldest = map.keys().next();
-  if (!oldest.done) map.delete(oldest.value);
-}

@@ -20,3 +20,10 @@ export function keepHeadBytes(text: string, maxBytes: number): string {
 export function clip(text: string, maxLength: number): string {
   return text.length <= maxLength ? text : `${text.slice(0, Math.max(0, maxLength - 1))}…`;
 }
+
+/** Removes what came into the map first, when it holds more than `max`. To be asked after each entry that is added. */
+export function dropOldest(map: Map<string, unknown>, max: number): void {
+  if (map.size <= max) return;
+  const oldest = map.keys().next();
+  if (!oldest.done) map.delete(oldest.value);
+}
