@@ -1,5 +1,6 @@
+import type { Trigger } from './plan.ts';
 import { atTheEnd, cut, extraRevision, since } from './scene-parts.ts';
-import { at, deploy, largeFleet, type Scene } from './scenes.ts';
+import { at, deploy, largeFleet, type Part, type Scene } from './scenes.ts';
 
 const ALL_AT_ONCE = 'CodeDeployDefault.AllAtOnce';
 const HALF_AT_A_TIME = 'CodeDeployDefault.HalfAtATime';
@@ -63,14 +64,9 @@ export const OWED_SCENES: Readonly<Record<string, Scene>> = {
     const whenBroughtIn = (delayMs: number) => since(ms + 320_000, 'scale-out-created', 1, delayMs);
     return [
       at(ms, { ...deploy(chance), revision: first, configName: ALL_AT_ONCE }),
-      ...[1, 2].flatMap((nth) => {
-        const trigger = since(ms, 'host-began', nth, chance.whole(0, 1_000));
-        const hangs = { kind: 'disk-hangs' as const, machine: -1, ms: 370_000 + chance.whole(15_000, 35_000) };
-        return [
-          { trigger, action: cut([-1], 70_000) },
-          { trigger, action: hangs },
-        ];
-      }),
+      ...[1, 2].flatMap((nth) =>
+        lostAndSilent(since(ms, 'host-began', nth, chance.whole(0, 1_000)), 370_000 + chance.whole(15_000, 35_000)),
+      ),
       {
         trigger: whenBroughtIn(chance.whole(20_000, 30_000)),
         action: { ...deploy(chance), revision: second, configName: HALF_AT_A_TIME },
@@ -93,17 +89,10 @@ export const OWED_SCENES: Readonly<Record<string, Scene>> = {
     const second = extraRevision(plan, 'none');
     const ms = atTheEnd(plan, 540_000);
     const hangsMs = chance.whole(210_000, 400_000);
-    const isLost = (nth: number, delayMs: number, forMs: number) => {
-      const trigger = since(ms, 'host-began', nth, delayMs);
-      return [
-        { trigger, action: cut([-1], 70_000) },
-        { trigger, action: { kind: 'disk-hangs' as const, machine: -1, ms: forMs } },
-      ];
-    };
     return [
       at(ms, { ...deploy(chance), revision: first, configName: ALL_AT_ONCE }),
-      ...isLost(1, chance.whole(500, 1_200), hangsMs),
-      ...isLost(2, chance.whole(0, 600), 450_000),
+      ...lostAndSilent(since(ms, 'host-began', 1, chance.whole(500, 1_200)), hangsMs),
+      ...lostAndSilent(since(ms, 'host-began', 2, chance.whole(0, 600)), 450_000),
       {
         trigger: since(ms, 'host-began', 1, hangsMs - chance.whole(0, 9_000)),
         action: { ...deploy(chance), revision: second, configName: ONE_AT_A_TIME },
@@ -229,3 +218,11 @@ export const OWED_SCENES: Readonly<Record<string, Scene>> = {
     ];
   },
 };
+
+/** The host of the trigger is away until it counts as lost, and takes up nothing, nor tells anything, for so long. */
+function lostAndSilent(trigger: Trigger, silentMs: number): Part[] {
+  return [
+    { trigger, action: cut([-1], 70_000) },
+    { trigger, action: { kind: 'disk-hangs', machine: -1, ms: silentMs } },
+  ];
+}

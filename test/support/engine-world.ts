@@ -26,6 +26,7 @@ import type {
 } from '../../shared/protocol/messages.ts';
 import { createFakeClock, type FakeClock } from './fake-clock.ts';
 import { seededRandomness } from './fake-randomness.ts';
+import { hostRow } from './host-row.ts';
 
 export const ANN: Caller = { kind: 'operator', name: 'ann', role: 'deployer', remoteAddress: '127.0.0.1' };
 
@@ -321,25 +322,18 @@ export async function createEngineWorld(seed = 7): Promise<EngineWorld> {
       hosts.set(host.id, host);
       await database.query
         .insertInto('hosts')
-        .values({
-          id: host.id,
-          name,
-          public_key: `key-${name}`,
-          tags: JSON.stringify(options.tags ?? { role: 'web' }),
-          zone: null,
-          scaling_group: options.scalingGroup ?? null,
-          facts: '{}',
-          presence: 'Reconnecting',
-          presence_since: clock.now(),
-          last_contact_at: null,
-          enrolled_at: clock.now(),
-          agent_version: null,
-          clock_offset_ms: null,
-          machine_id: null,
-          join_token_id: null,
-          agent_kind: 'drover',
-          iam_arn: null,
-        })
+        .values(
+          hostRow(
+            {
+              id: host.id,
+              name,
+              tags: JSON.stringify(options.tags ?? { role: 'web' }),
+              scaling_group: options.scalingGroup ?? null,
+              presence: 'Reconnecting',
+            },
+            clock.now(),
+          ),
+        )
         .execute();
       await world.connect(host);
       (await database.transaction((tx) => membership.hostChanged(tx, host.id)))();

@@ -5,6 +5,7 @@ import { isAppError } from '../../../../shared/core/errors.ts';
 import type { CoordinatorMessage, DriftAnswer } from '../../../../shared/protocol/messages.ts';
 import { createFakeClock, settle } from '../../../support/fake-clock.ts';
 import { seededRandomness } from '../../../support/fake-randomness.ts';
+import { hostRow } from '../../../support/host-row.ts';
 
 const group = {
   groupId: 'g-1',
@@ -27,13 +28,11 @@ describe('the question about drift', () => {
     const database = openSqlite(':memory:');
     databases.push(database);
     await database.migrate();
-    const nothing = { zone: null, scaling_group: null, last_contact_at: null, clock_offset_ms: null };
-    const unknown = { machine_id: null, join_token_id: null, iam_arn: null };
-    const times = { presence: 'Online', presence_since: 0, enrolled_at: 0 };
-    const host = { id: 'h-1', name: 'web-1', public_key: 'k', tags: '{}', facts: '{}', agent_version: '0.0.9' };
     await database.query
       .insertInto('hosts')
-      .values({ ...host, ...nothing, ...unknown, ...times, agent_kind: changes.agentKind ?? 'drover' })
+      .values(
+        hostRow({ id: 'h-1', name: 'web-1', agent_version: '0.0.9', agent_kind: changes.agentKind ?? 'drover' }, 0),
+      )
       .execute();
     const clock = createFakeClock();
     const sent: Extract<CoordinatorMessage, { kind: 'find-drift' }>[] = [];

@@ -4,6 +4,7 @@ import type { Database } from '../../../../coordinator/storage/database.ts';
 import { openSqlite } from '../../../../coordinator/storage/sqlite.ts';
 import { createFakeClock, type FakeClock } from '../../../support/fake-clock.ts';
 import { seededRandomness } from '../../../support/fake-randomness.ts';
+import { hostRow } from '../../../support/host-row.ts';
 import { newKeys, proofOf, type RawHost } from '../../../support/raw-agent.ts';
 
 describe('sessions of hosts', () => {
@@ -22,25 +23,7 @@ describe('sessions of hosts', () => {
     const host = { hostId: `h-${name}`, name, ...newKeys() };
     await database.query
       .insertInto('hosts')
-      .values({
-        id: host.hostId,
-        name,
-        public_key: host.publicKey,
-        tags: '{}',
-        zone: null,
-        scaling_group: null,
-        facts: '{}',
-        presence: 'Online',
-        presence_since: clock.now(),
-        last_contact_at: null,
-        enrolled_at: clock.now(),
-        agent_version: null,
-        clock_offset_ms: null,
-        machine_id: null,
-        join_token_id: null,
-        agent_kind: 'drover',
-        iam_arn: null,
-      })
+      .values(hostRow({ id: host.hostId, name, public_key: host.publicKey }, clock.now()))
       .execute();
     return host;
   };
