@@ -56,9 +56,10 @@ async function oweUnreachedTargets(tx: DatabaseTransaction, row: DeploymentRow):
 /**
  * The hosts of a deployment that the group owed them: in service, behind when the group has moved on meanwhile, or failed,
  * which is left to an operator: trying again by itself would be a loop. Those that could not be reached stay owed, and those
- * whose turn did not come since another one failed; a stop is an operator's word for all of them, but for one that serves the revision all
- * the same, and so is a deployment that could never begin: it would be made again and again. A group that leaves outdated hosts alone has none behind. And one that has come to something else since this deployment ended
- * there (set back, or reached by a group that it has left) is owed what follows from that.
+ * whose turn did not come since another one failed. A stop is an operator's word for all of them, but for one that serves the revision all
+ * the same; a deployment that could never begin leaves them to the operator, too, since it would be made again and again. A group that
+ * leaves outdated hosts alone has none behind. And one that has come to something else since this deployment ended there (set back, or
+ * reached by a group that it has left) is owed what follows from that.
  */
 async function settleOwedHosts(tx: DatabaseTransaction, row: DeploymentRow): Promise<void> {
   const group = await tx.query

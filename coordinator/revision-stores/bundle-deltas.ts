@@ -49,7 +49,10 @@ interface StoredBundle {
  * of a bundle that has none, whose archive is read once, too: why is remembered until the process ends.
  */
 export interface BundleDeltas {
-  /** gzip of a {@link BundleManifest} as JSON. @throws AppError `not_found` when none is made, `too_large`, `invalid` for an archive that no host would unpack, `unavailable` */
+  /**
+   * gzip of a {@link BundleManifest} as JSON.
+   * @throws AppError `not_found` when none is made, `too_large`, `invalid` for an archive that no host would unpack, `unavailable`
+   */
   manifest(bundle: StoredBundle): Promise<StoredPart>;
   /** A tgz with the files of these ordinals, each under its ordinal. @throws as {@link manifest}; `invalid` for files that are not there */
   delta(bundle: StoredBundle, files: FileRuns): Promise<StoredPart>;
